@@ -1,0 +1,207 @@
+/* activation.h: every activation of Keras over rows of floats, for the ISA whose vocabulary stands.
+ *
+ * Formulas as Keras 3 has them (hard_sigmoid_keras2: as Keras 1 and 2 had it, clip(0.2 x + 0.5, 0, 1)). NaN in gives NaN
+ * out. Elementwise functions take and give a vec; those that few models use, or that need erf or log, go through the C
+ * library one float at a time, which is the same on every ISA. softmax and log_softmax act on a row; their
+ * sums run in ascending order in double, so that they too are the same on every ISA.
+ */
+#include <math.h>
+#include <string.h>
+
+static inline vec act_clip(vec x, float low, float high) { return vec_max(vec_set(low), vec_min(vec_set(high), x)); }
+
+/* 0, or NaN where x is NaN. */
+static inline vec act_zero(vec x) { return act_clip(x, 0.0f, 0.0f); }
+
+static inline vec act_relu(vec x, const float *p)
+{
+    vec threshold = vec_set(p[2]);
+    vec below = p[0] == 0.0f ? act_zero(x) : vec_mul(vec_set(p[0]), vec_sub(x, threshold));
+    return vec_min(vec_set(p[1]), vec_select(vec_less(threshold, x), x, below));
+}
+
+static inline vec act_elu(vec x, const float *p)
+{
+    vec negative = vec_mul(vec_set(p[0]), vec_expm1(vec_min(vec_set(0.0f), x)));
+    return vec_select(vec_less(vec_set(0.0f), x), x, negative);
+}
+
+static inline vec act_selu(vec x)
+{
+    const float alpha = 1.6732632423543772f;
+    return vec_mul(vec_set(1.0507009873554805f), act_elu(x, &alpha));
+}
+
+static inline vec act_celu(vec x, const float *p)
+{
+    vec alpha = vec_set(p[0]);
+    vec negative = vec_mul(alpha, vec_expm1(vec_div(vec_min(vec_set(0.0f), x), alpha)));
+    return vec_select(vec_less(vec_set(0.0f), x), x, negative);
+}
+
+static inline vec act_silu(vec x) { return vec_div(x, vec_sigmoid_divisor(x)); }
+
+static inline vec act_gelu_tanh(vec x)
+{
+    vec cubic = vec_fma(vec_mul(vec_set(0.044715f), vec_mul(x, x)), x, x);
+    vec half = vec_mul(vec_set(0.5f), x);
+    return vec_fma(half, vec_tanh(vec_mul(vec_set(0.7978845608028654f), cubic)), half);
+}
+
+/* x tanh(log(1 + e^x)) = x t / (t + 2) with t = e^x (e^x + 2); the quotient is 1 from x = 10 on. */
+static inline vec act_mish(vec x)
+{
+    vec e = vec_exp(vec_min(vec_set(20.0f), x));
+    vec t = vec_mul(e, vec_add(e, vec_set(2.0f)));
+    return vec_mul(x, vec_div(t, vec_add(t, vec_set(2.0f))));
+}
+
+static inline vec act_softsign(vec x) { return vec_div(x, vec_add(vec_set(1.0f), vec_abs(x))); }
+
+static inline vec act_hard_sigmoid(vec x)
+{
+    return vec_div(act_clip(vec_add(x, vec_set(3.0f)), 0.0f, 6.0f), vec_set(6.0f));
+}
+
+static inline vec act_hard_sigmoid_keras2(vec x)
+{
+    return act_clip(vec_add(vec_mul(vec_set(0.2f), x), vec_set(0.5f)), 0.0f, 1.0f);
+}
+
+static inline vec act_sparse_sigmoid(vec x)
+{
+    return act_clip(vec_mul(vec_set(0.5f), vec_add(x, vec_set(1.0f))), 0.0f, 1.0f);
+}
+
+static inline vec act_hard_shrink(vec x, const float *p)
+{
+    return vec_select(vec_less(vec_set(p[0]), vec_abs(x)), x, act_zero(x));
+}
+
+static inline vec act_soft_shrink(vec x, const float *p)
+{
+    return vec_copysign(vec_max(vec_set(0.0f), vec_sub(vec_abs(x), vec_set(p[0]))), x);
+}
+
+static inline vec act_squareplus(vec x, const float *p)
+{
+    return vec_mul(vec_set(0.5f), vec_add(x, vec_sqrt(vec_add(vec_mul(x, x), vec_set(p[0])))));
+}
+
+static inline vec act_sparse_plus(vec x)
+{
+    vec root = act_clip(vec_add(x, vec_set(1.0f)), 0.0f, 2.0f);
+    return vec_select(vec_less(vec_set(1.0f), x), x, vec_mul(vec_set(0.25f), vec_mul(root, root)));
+}
+
+static inline vec act_hard_silu(vec x) { return vec_mul(x, act_hard_sigmoid(x)); }
+
+static inline vec act_hard_tanh(vec x) { return act_clip(x, -1.0f, 1.0f); }
+
+static inline vec act_tanh_shrink(vec x) { return vec_sub(x, vec_tanh(x)); }
+
+/* log(1 + e^x), without overflow */
+static inline float act_softplus(float x) { return x != x ? x : fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x))); }
+
+static inline float act_log_sigmoid(float x) { return -act_softplus(-x); }
+
+static inline float act_gelu(float x) { return 0.5f * x * erfcf(-0.70710678f * x); }
+
+static inline float row_max(const float *x, size_t units)
+{
+    float max = x[0];
+    for (size_t i = 1; i < units; i++) max = x[i] > max ? x[i] : max;
+    return max;
+}
+
+/* out = e^(x - max); returns the sum of out */
+static double row_exp(float *out, const float *x, size_t units, float max)
+{
+    size_t i = 0;
+    for (; i + VEC_WIDTH <= units; i += VEC_WIDTH)
+        vec_store(out + i, vec_exp(vec_sub(vec_load(x + i), vec_set(max))));
+    if (i < units)
+        vec_store_part(out + i, vec_exp(vec_sub(vec_load_part(x + i, units - i), vec_set(max))), units - i);
+    double sum = 0.0;
+    for (i = 0; i < units; i++) sum += out[i];
+    return sum;
+}
+
+static void softmax_row(float *out, const float *x, size_t units)
+{
+    float sum = (float)row_exp(out, x, units, row_max(x, units));
+    for (size_t i = 0; i < units; i++) out[i] /= sum;
+}
+
+static void log_softmax_row(float *out, const float *x, size_t units)
+{
+    float max = row_max(x, units);
+    double sum = 0.0;
+    for (size_t i = 0; i < units; i++) sum += exp((double)x[i] - max);
+    float log_sum = (float)log(sum);
+    for (size_t i = 0; i < units; i++) out[i] = x[i] - max - log_sum;
+}
+
+/* out = FUNCTION(x) over n floats, a vec at a time. */
+#define MAP(...)                                                   \
+    for (size_t i = 0; i < n; i += VEC_WIDTH) {                    \
+        size_t left = n - i;                                       \
+        if (left >= VEC_WIDTH) {                                   \
+            vec v = vec_load(x + i);                               \
+            vec_store(out + i, __VA_ARGS__);                       \
+        } else {                                                   \
+            vec v = vec_load_part(x + i, left);                    \
+            vec_store_part(out + i, __VA_ARGS__, left);            \
+        }                                                          \
+    }                                                              \
+    break
+
+#define MAP_SCALAR(FUNCTION)                                       \
+    for (size_t i = 0; i < n; i++) out[i] = FUNCTION(x[i]);        \
+    break
+
+#define MAP_ROWS(FUNCTION)                                         \
+    for (size_t row = 0; row < rows; row++) FUNCTION(out + row * units, x + row * units, units); \
+    break
+
+static void FL_KERNEL(activation_forward)(float *out, const float *x, size_t rows, size_t units,
+                                          const fl_activation *activation)
+{
+    const float *p = activation->parameters;
+    size_t n = rows * units;
+    switch (activation->kind) {
+    case FL_LINEAR:
+        if (out != x) memcpy(out, x, n * sizeof *out);
+        break;
+    case FL_RELU: MAP(act_relu(v, p));
+    case FL_ELU: MAP(act_elu(v, p));
+    case FL_SELU: MAP(act_selu(v));
+    case FL_CELU: MAP(act_celu(v, p));
+    case FL_GELU: MAP_SCALAR(act_gelu);
+    case FL_GELU_TANH: MAP(act_gelu_tanh(v));
+    case FL_SILU: MAP(act_silu(v));
+    case FL_HARD_SILU: MAP(act_hard_silu(v));
+    case FL_MISH: MAP(act_mish(v));
+    case FL_SOFTPLUS: MAP_SCALAR(act_softplus);
+    case FL_SOFTSIGN: MAP(act_softsign(v));
+    case FL_SIGMOID: MAP(vec_sigmoid(v));
+    case FL_HARD_SIGMOID: MAP(act_hard_sigmoid(v));
+    case FL_HARD_SIGMOID_KERAS2: MAP(act_hard_sigmoid_keras2(v));
+    case FL_SPARSE_SIGMOID: MAP(act_sparse_sigmoid(v));
+    case FL_LOG_SIGMOID: MAP_SCALAR(act_log_sigmoid);
+    case FL_TANH: MAP(vec_tanh(v));
+    case FL_HARD_TANH: MAP(act_hard_tanh(v));
+    case FL_TANH_SHRINK: MAP(act_tanh_shrink(v));
+    case FL_HARD_SHRINK: MAP(act_hard_shrink(v, p));
+    case FL_SOFT_SHRINK: MAP(act_soft_shrink(v, p));
+    case FL_SQUAREPLUS: MAP(act_squareplus(v, p));
+    case FL_SPARSE_PLUS: MAP(act_sparse_plus(v));
+    case FL_EXPONENTIAL: MAP(vec_exp(v));
+    case FL_SOFTMAX: MAP_ROWS(softmax_row);
+    case FL_LOG_SOFTMAX: MAP_ROWS(log_softmax_row);
+    }
+}
+
+#undef MAP
+#undef MAP_SCALAR
+#undef MAP_ROWS

@@ -1,0 +1,73 @@
+/* fastlstm.h: everything that Cython sees of csrc/.
+ *
+ * All arrays are float32, row-major and dense; the caller owns every buffer. Nothing here allocates, prints or knows
+ * Python. Kernels take outputs first, then inputs, then sizes. `rows` counts (batch) rows, `units` the last axis.
+ */
+#ifndef FASTLSTM_H
+#define FASTLSTM_H
+
+#include <stddef.h>
+
+/* The order is that of ACTIVATIONS in fastlstm/engine/ops.py; FL_PYTHON is the executor's alone. */
+typedef enum {
+    FL_LINEAR,
+    FL_RELU,
+    FL_ELU,
+    FL_SELU,
+    FL_CELU,
+    FL_GELU,
+    FL_GELU_TANH,
+    FL_SILU,
+    FL_HARD_SILU,
+    FL_MISH,
+    FL_SOFTPLUS,
+    FL_SOFTSIGN,
+    FL_SIGMOID,
+    FL_HARD_SIGMOID,
+    FL_HARD_SIGMOID_KERAS2,
+    FL_SPARSE_SIGMOID,
+    FL_LOG_SIGMOID,
+    FL_TANH,
+    FL_HARD_TANH,
+    FL_TANH_SHRINK,
+    FL_HARD_SHRINK,
+    FL_SOFT_SHRINK,
+    FL_SQUAREPLUS,
+    FL_SPARSE_PLUS,
+    FL_EXPONENTIAL,
+    FL_SOFTMAX,
+    FL_LOG_SOFTMAX,
+    FL_PYTHON
+} fl_activation_kind;
+
+typedef struct {
+    int kind;            /* fl_activation_kind */
+    float parameters[3]; /* in the order that ops.py names them */
+} fl_activation;
+
+/* The kernels of one instruction set. */
+typedef struct {
+    const char *name;
+
+    /* out (rows, units) = activation(x (rows, units)); out may be x. */
+    void (*activation_forward)(float *out, const float *x, size_t rows, size_t units, const fl_activation *activation);
+
+    /* One LSTM step after its gate products. z (rows, 4*units) holds the pre-activations i, f, c, o and is overwritten;
+     * h (rows, units) is written; c (rows, units) goes from c_prev to c in place. */
+    void (*lstm_cell_forward)(float *h, float *c, float *z, size_t rows, size_t units, const fl_activation *activation,
+                              const fl_activation *recurrent_activation);
+} fl_kernels;
+
+/* The kernels called `isa` ("avx512", "avx2", "neon", "scalar"); NULL if this CPU or this build has none of that name. */
+const fl_kernels *fl_kernels_find(const char *isa);
+
+/* The name of the i-th kernel table that this CPU runs, best first; NULL past the last. */
+const char *fl_kernels_name(int i);
+
+/* SciPy's BLAS behind one door (fastlstm/engine/_blas.pyx fills it in). */
+typedef struct {
+    /* out (rows, units) += a (rows, features) @ b (features, units) */
+    void (*gemm_accumulate)(float *out, const float *a, const float *b, int rows, int units, int features);
+} fl_blas;
+
+#endif

@@ -1,0 +1,8 @@
+/* kernels_scalar.c: the kernels for any CPU; the slow twin that the others are tested against. */
+#include "fastlstm.h"
+
+#include "vec_scalar.h"
+
+#define FL_KERNEL(name) name##_scalar
+#define FL_ISA "scalar"
+#include "kernels.h"

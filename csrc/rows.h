@@ -1,0 +1,59 @@
+/* rows.h: moving rows between the caller's order of axes, (batch, timesteps, width), and the engine's inside a chunk,
+ * (steps, batch, width), in which the rows of a step are dense. */
+#ifndef FL_ROWS_H
+#define FL_ROWS_H
+
+#include <stddef.h>
+#include <string.h>
+
+/* out (steps, batch, width) = steps start, start + 1, … of x (batch, timesteps, width), or of x (timesteps, batch, width)
+ * if time_major; counted from the last step if backwards. */
+static inline void fl_gather_steps(float *out, const float *x, size_t batch, size_t timesteps, size_t width, size_t start,
+                                   size_t steps, int time_major, int backwards)
+{
+    size_t row = time_major ? width : timesteps * width, step = time_major ? batch * width : width;
+    for (size_t t = 0; t < steps; t++) {
+        size_t source = backwards ? timesteps - 1 - start - t : start + t;
+        for (size_t b = 0; b < batch; b++)
+            memcpy(out + (t * batch + b) * width, x + b * row + source * step, width * sizeof *out);
+    }
+}
+
+/* out (batch, timesteps, width)[:, start:start + steps] = x (steps, batch, width), axes swapped */
+static inline void fl_scatter_steps(float *out, const float *x, size_t batch, size_t timesteps, size_t width,
+                                    size_t start, size_t steps)
+{
+    for (size_t b = 0; b < batch; b++)
+        for (size_t t = 0; t < steps; t++)
+            memcpy(out + (b * timesteps + start + t) * width, x + (t * batch + b) * width, width * sizeof *out);
+}
+
+/* every row of out (rows, width) = bias (width), or 0 if bias is NULL */
+static inline void fl_fill_rows(float *out, const float *bias, size_t rows, size_t width)
+{
+    if (!bias) {
+        memset(out, 0, rows * width * sizeof *out);
+        return;
+    }
+    for (size_t row = 0; row < rows; row++) memcpy(out + row * width, bias, width * sizeof *out);
+}
+
+/* After a masked step, for each row b of (batch, units): where mask[b * mask_stride], h = out = h_next; elsewhere h stays,
+ * c = c_prev, and out stays or becomes 0 if zero_output. */
+static inline void fl_select_rows(float *h, float *c, float *out, const float *h_next, const float *c_prev,
+                                  const unsigned char *mask, size_t mask_stride, size_t batch, size_t units,
+                                  int zero_output)
+{
+    size_t bytes = units * sizeof *h;
+    for (size_t b = 0; b < batch; b++, h += units, c += units, out += units, h_next += units, c_prev += units) {
+        if (mask[b * mask_stride]) {
+            memcpy(h, h_next, bytes);
+            memcpy(out, h_next, bytes);
+        } else {
+            memcpy(c, c_prev, bytes);
+            if (zero_output) memset(out, 0, bytes);
+        }
+    }
+}
+
+#endif

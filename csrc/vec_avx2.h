@@ -1,0 +1,47 @@
+/* vec_avx2.h: the vocabulary of vec.h in AVX2 and FMA, 8 floats at a time. */
+#include <immintrin.h>
+
+#define VEC_WIDTH 8
+typedef __m256 vec;
+typedef __m256 vec_mask;
+
+static inline __m256i vec_part(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+static inline vec vec_set(float a) { return _mm256_set1_ps(a); }
+static inline vec vec_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void vec_store(float *p, vec x) { _mm256_storeu_ps(p, x); }
+static inline vec vec_load_part(const float *p, size_t n) { return _mm256_maskload_ps(p, vec_part(n)); }
+static inline void vec_store_part(float *p, vec x, size_t n) { _mm256_maskstore_ps(p, vec_part(n), x); }
+static inline vec vec_add(vec a, vec b) { return _mm256_add_ps(a, b); }
+static inline vec vec_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
+static inline vec vec_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
+static inline vec vec_div(vec a, vec b) { return _mm256_div_ps(a, b); }
+static inline vec vec_sqrt(vec a) { return _mm256_sqrt_ps(a); }
+static inline vec vec_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vec vec_min(vec bound, vec x) { return _mm256_min_ps(bound, x); }
+static inline vec vec_max(vec bound, vec x) { return _mm256_max_ps(bound, x); }
+static inline vec vec_abs(vec x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x); }
+static inline vec vec_round(vec x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vec_mask vec_less(vec a, vec b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+static inline vec vec_select(vec_mask mask, vec a, vec b) { return _mm256_blendv_ps(b, a, mask); }
+
+static inline vec vec_copysign(vec x, vec sign)
+{
+    const vec bit = _mm256_set1_ps(-0.0f);
+    return _mm256_or_ps(_mm256_andnot_ps(bit, x), _mm256_and_ps(bit, sign));
+}
+
+static inline vec vec_power_of_two(__m256i n)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
+}
+
+/* Two factors, since 2^n itself may leave the range of float; the first product is exact. */
+static inline vec vec_scale(vec x, vec n)
+{
+    __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    return vec_mul(vec_mul(x, vec_power_of_two(half)), vec_power_of_two(_mm256_sub_epi32(whole, half)));
+}

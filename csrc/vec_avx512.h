@@ -1,0 +1,35 @@
+/* vec_avx512.h: the vocabulary of vec.h in AVX-512 F, 16 floats at a time. */
+#include <immintrin.h>
+
+#define VEC_WIDTH 16
+typedef __m512 vec;
+typedef __mmask16 vec_mask;
+
+static inline __mmask16 vec_part(size_t n) { return (__mmask16)((1u << n) - 1u); }
+
+static inline __m512i vec_sign_bit(void) { return _mm512_set1_epi32((int)0x80000000u); }
+
+static inline vec vec_set(float a) { return _mm512_set1_ps(a); }
+static inline vec vec_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void vec_store(float *p, vec x) { _mm512_storeu_ps(p, x); }
+static inline vec vec_load_part(const float *p, size_t n) { return _mm512_maskz_loadu_ps(vec_part(n), p); }
+static inline void vec_store_part(float *p, vec x, size_t n) { _mm512_mask_storeu_ps(p, vec_part(n), x); }
+static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
+static inline vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+static inline vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+static inline vec vec_div(vec a, vec b) { return _mm512_div_ps(a, b); }
+static inline vec vec_sqrt(vec a) { return _mm512_sqrt_ps(a); }
+static inline vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vec vec_min(vec bound, vec x) { return _mm512_min_ps(bound, x); }
+static inline vec vec_max(vec bound, vec x) { return _mm512_max_ps(bound, x); }
+static inline vec vec_abs(vec x) { return _mm512_abs_ps(x); }
+static inline vec vec_round(vec x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vec vec_scale(vec x, vec n) { return _mm512_scalef_ps(x, n); }
+static inline vec_mask vec_less(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+static inline vec vec_select(vec_mask mask, vec a, vec b) { return _mm512_mask_blend_ps(mask, b, a); }
+
+static inline vec vec_copysign(vec x, vec sign)
+{
+    __m512i signs = _mm512_and_si512(vec_sign_bit(), _mm512_castps_si512(sign));
+    return _mm512_castsi512_ps(_mm512_or_si512(signs, _mm512_castps_si512(vec_abs(x))));
+}

@@ -1,0 +1,52 @@
+/* vec_neon.h: the vocabulary of vec.h in AArch64 Advanced SIMD, 4 floats at a time. */
+#include <arm_neon.h>
+
+#define VEC_WIDTH 4
+typedef float32x4_t vec;
+typedef uint32x4_t vec_mask;
+
+static inline vec vec_set(float a) { return vdupq_n_f32(a); }
+static inline vec vec_load(const float *p) { return vld1q_f32(p); }
+static inline void vec_store(float *p, vec x) { vst1q_f32(p, x); }
+
+static inline vec vec_load_part(const float *p, size_t n)
+{
+    float part[VEC_WIDTH] = {0.0f};
+    for (size_t i = 0; i < n; i++) part[i] = p[i];
+    return vld1q_f32(part);
+}
+
+static inline void vec_store_part(float *p, vec x, size_t n)
+{
+    float part[VEC_WIDTH];
+    vst1q_f32(part, x);
+    for (size_t i = 0; i < n; i++) p[i] = part[i];
+}
+
+static inline vec vec_add(vec a, vec b) { return vaddq_f32(a, b); }
+static inline vec vec_sub(vec a, vec b) { return vsubq_f32(a, b); }
+static inline vec vec_mul(vec a, vec b) { return vmulq_f32(a, b); }
+static inline vec vec_div(vec a, vec b) { return vdivq_f32(a, b); }
+static inline vec vec_sqrt(vec a) { return vsqrtq_f32(a); }
+static inline vec vec_fma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); }
+static inline vec vec_abs(vec x) { return vabsq_f32(x); }
+static inline vec vec_round(vec x) { return vrndnq_f32(x); }
+static inline vec_mask vec_less(vec a, vec b) { return vcltq_f32(a, b); }
+static inline vec vec_select(vec_mask mask, vec a, vec b) { return vbslq_f32(mask, a, b); }
+static inline vec vec_copysign(vec x, vec sign) { return vbslq_f32(vdupq_n_u32(0x80000000u), sign, x); }
+
+/* vminq/vmaxq order the two zeros, which the others do not. */
+static inline vec vec_min(vec bound, vec x) { return vec_select(vec_less(bound, x), bound, x); }
+static inline vec vec_max(vec bound, vec x) { return vec_select(vec_less(x, bound), bound, x); }
+
+static inline vec vec_power_of_two(int32x4_t n)
+{
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23));
+}
+
+/* Two factors, since 2^n itself may leave the range of float; the first product is exact. */
+static inline vec vec_scale(vec x, vec n)
+{
+    int32x4_t whole = vcvtq_s32_f32(n), half = vshrq_n_s32(whole, 1);
+    return vec_mul(vec_mul(x, vec_power_of_two(half)), vec_power_of_two(vsubq_s32(whole, half)));
+}

@@ -1,0 +1,33 @@
+"""csrc/fastlstm.h and csrc/rows.h as Cython sees them."""
+
+cdef extern from "fastlstm.h":
+    int FL_PYTHON
+
+    ctypedef struct fl_activation:
+        int kind
+        float parameters[3]
+
+    ctypedef struct fl_kernels:
+        const char *name
+        void (*activation_forward)(float *out, const float *x, size_t rows, size_t units,
+                                   const fl_activation *activation) noexcept nogil
+        void (*lstm_cell_forward)(float *h, float *c, float *z, size_t rows, size_t units,
+                                  const fl_activation *activation,
+                                  const fl_activation *recurrent_activation) noexcept nogil
+
+    const fl_kernels *fl_kernels_find(const char *isa) noexcept nogil
+    const char *fl_kernels_name(int i) noexcept nogil
+
+    ctypedef struct fl_blas:
+        void (*gemm_accumulate)(float *out, const float *a, const float *b, int rows, int units,
+                                int features) noexcept nogil
+
+cdef extern from "rows.h":
+    void fl_gather_steps(float *out, const float *x, size_t batch, size_t timesteps, size_t width, size_t start,
+                         size_t steps, bint time_major, bint backwards) noexcept nogil
+    void fl_scatter_steps(float *out, const float *x, size_t batch, size_t timesteps, size_t width, size_t start,
+                          size_t steps) noexcept nogil
+    void fl_fill_rows(float *out, const float *bias, size_t rows, size_t width) noexcept nogil
+    void fl_select_rows(float *h, float *c, float *out, const float *h_next, const float *c_prev,
+                        const unsigned char *mask, size_t mask_stride, size_t batch, size_t units,
+                        bint zero_output) noexcept nogil

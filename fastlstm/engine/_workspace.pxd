@@ -1,0 +1,55 @@
+"""The memory of one call, and the structs that describe it."""
+
+from fastlstm.engine._kernels cimport fl_activation
+
+cdef enum OpKind:
+    LSTM
+    DENSE
+    ACTIVATION
+
+cdef struct Op:
+    OpKind kind
+    int features
+    int units
+    const float *kernel               # (features, units), LSTM (features, 4*units)
+    const float *recurrent_kernel     # (units, 4*units)
+    const float *bias                 # (units,), LSTM (4*units,); NULL: none
+    fl_activation activation
+    fl_activation recurrent_activation
+    bint return_sequences
+    bint go_backwards
+    bint zero_output_for_mask
+
+cdef struct State:                    # of one recurrent op during one call, each (batch, units)
+    float *h
+    float *c
+    float *h_next                     # the last three only with a mask
+    float *c_prev
+    float *out_prev
+
+cdef struct Value:                    # what passes between stages
+    const float *data
+    Py_ssize_t timesteps
+    int width
+    bint time_major                   # (timesteps, batch, width), else (batch, timesteps, width)
+
+cdef struct Call:
+    Py_ssize_t batch
+    Py_ssize_t chunk                  # time steps
+    const unsigned char *mask         # (batch, timesteps) or NULL
+    Py_ssize_t mask_timesteps
+    float *z                          # (chunk, batch, 4*units)
+    float *buffers[2]                 # (chunk, batch, width)
+    float *sequences[2]               # (timesteps, batch, width), between stages
+    State *states                     # one per recurrent op
+
+
+cdef class Workspace:
+    cdef void *allocated
+    cdef char *base
+    cdef readonly size_t size
+
+    cdef void lay_out(self, Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept
+
+
+cdef size_t workspace_size(Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept

@@ -1,0 +1,79 @@
+"""The memory of one call, cut from a single block whose size is known before the first step."""
+
+from libc.stdint cimport uintptr_t
+from libc.stdlib cimport free, malloc
+
+cdef enum:
+    ALIGNMENT = 64
+
+cdef struct Arena:                    # hands out parts of a block; only measures where base is NULL
+    char *base
+    size_t used
+
+
+cdef class Workspace:
+    """A block of `size` bytes, aligned to the cache line."""
+
+    def __cinit__(self, size_t size):
+        self.allocated = malloc(size + ALIGNMENT)
+        if self.allocated == NULL:
+            raise MemoryError(f"a workspace of {size} bytes")
+        self.base = <char *> ((<uintptr_t> self.allocated + ALIGNMENT - 1) & ~(<uintptr_t> ALIGNMENT - 1))
+        self.size = size
+
+    def __dealloc__(self):
+        free(self.allocated)
+
+    cdef void lay_out(self, Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept:
+        """Gives every buffer of the call its place in this block."""
+        cdef Arena arena = Arena(self.base, 0)
+        place(&arena, call, value, ops, n_ops, n_stages)
+
+
+cdef size_t workspace_size(Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept:
+    """Bytes that the call needs."""
+    cdef Arena arena = Arena(NULL, 0)
+    place(&arena, call, value, ops, n_ops, n_stages)
+    return arena.used
+
+
+cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept:
+    cdef size_t batch = call.batch, rows = call.chunk * call.batch, widest = value.width, widest_z = 0, units
+    cdef int i, n_states = 0
+    for i in range(n_ops):
+        n_states += ops[i].kind == LSTM
+    call.states = <State *> take(arena, n_states * sizeof(State))
+    n_states = 0
+    for i in range(n_ops):
+        units = ops[i].units
+        widest = max(widest, units)
+        if ops[i].kind == LSTM:
+            widest_z = max(widest_z, 4 * units)
+            place_state(arena, call, n_states, batch * units)
+            n_states += 1
+    call.z = take(arena, rows * widest_z * sizeof(float))
+    for i in range(2):
+        call.buffers[i] = take(arena, rows * widest * sizeof(float))
+        call.sequences[i] = NULL
+        if n_stages > i + 1:
+            call.sequences[i] = take(arena, value.timesteps * batch * widest * sizeof(float))
+
+
+cdef void place_state(Arena *arena, Call *call, int index, size_t size) noexcept:
+    cdef State state
+    state.h = take(arena, size * sizeof(float))
+    state.c = take(arena, size * sizeof(float))
+    state.h_next = state.c_prev = state.out_prev = NULL
+    if call.mask != NULL:
+        state.h_next = take(arena, size * sizeof(float))
+        state.c_prev = take(arena, size * sizeof(float))
+        state.out_prev = take(arena, size * sizeof(float))
+    if arena.base != NULL:
+        call.states[index] = state
+
+
+cdef float *take(Arena *arena, size_t size) noexcept:
+    """The next `size` bytes, from a multiple of ALIGNMENT on."""
+    cdef size_t start = (arena.used + ALIGNMENT - 1) & ~(<size_t> ALIGNMENT - 1)
+    arena.used = start + size
+    return <float *> (arena.base + start) if arena.base != NULL else NULL

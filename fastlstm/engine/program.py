@@ -1,0 +1,116 @@
+"""Op descriptions → Program: what is checked, copied and decided once, when the weights are set.
+
+A Program is a chain of ops cut into stages. Inside a stage every op works on the same chunk of time steps before the
+next chunk is read, so that what passes between layers stays in cache. A new stage begins where an op needs the whole
+sequence before its first step (`go_backwards`), or where the sequence has ended (a recurrent op without
+`return_sequences`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastlstm.engine._engine import Executor, kernel_names
+from fastlstm.engine.ops import ACTIVATIONS, Activation, ActivationOp, LSTMOp, Op
+
+
+class Program(Executor):
+    """An immutable, thread-safe chain of ops with its own copy of the weights.
+
+    Args:
+        ops: At least one op; each one's features equal the units of the one before.
+        isa: Name of the kernels to use, one of `kernel_names()`. Default: the environment's `FASTLSTM_ISA`, else the
+            best that this CPU runs.
+
+    Raises:
+        ValueError: The ops do not fit together, or `isa` is not to be had here.
+    """
+
+    def __init__(self, ops: Sequence[Op], isa: str | None = None):
+        ops = list(ops)
+        _check_chain(ops)
+        super().__init__([_lower(op) for op in ops], _stages(ops), isa or default_isa())
+
+
+def default_isa() -> str:
+    """The environment's `FASTLSTM_ISA`, else the best instruction set that this CPU and build have."""
+    names = kernel_names()
+    isa = os.environ.get("FASTLSTM_ISA") or names[0]
+    if isa not in names:
+        raise ValueError(f"FASTLSTM_ISA must be one of {names} on this machine. Received: {isa!r}")
+    return isa
+
+
+def _check_chain(ops: list[Op]) -> None:
+    if not ops:
+        raise ValueError("A Program needs at least one op.")
+    units, ended = None, False
+    for op in ops:
+        if isinstance(op, ActivationOp):
+            continue
+        if isinstance(op, LSTMOp):
+            if ended:
+                raise ValueError("A recurrent op needs a sequence, but one before it does not return sequences.")
+            ended = not op.return_sequences
+        features = op.kernel.shape[0]
+        if units is not None and features != units:
+            raise ValueError(f"{type(op).__name__} expects {features} features, but the op before gives {units} units.")
+        units = op.recurrent_kernel.shape[0] if isinstance(op, LSTMOp) else op.kernel.shape[1]
+        columns = 4 * units if isinstance(op, LSTMOp) else units
+        shapes = {"kernel": (features, columns), "bias": (columns,), "recurrent_kernel": (units, columns)}
+        for name, shape in shapes.items():
+            array = getattr(op, name, None)
+            if array is not None and (array.shape != shape or 0 in shape):
+                raise ValueError(f"{type(op).__name__}: {name} must have shape {shape}, received {array.shape}.")
+
+
+def _stages(ops: list[Op]) -> list[int]:
+    """Index of the first op of every stage."""
+    starts = [0]
+    for i in range(1, len(ops)):
+        before, op = ops[i - 1], ops[i]
+        ended = isinstance(before, LSTMOp) and not before.return_sequences
+        if ended or (isinstance(op, LSTMOp) and op.go_backwards):
+            starts.append(i)
+    return starts
+
+
+def _lower(op: Op) -> dict:
+    """The op as the executor takes it: weights copied, activations as numbers."""
+    lowered: dict = {"kind": type(op).__name__}
+    for name, value in vars(op).items():
+        if isinstance(value, Activation):
+            lowered[name] = _activation(value)
+        elif isinstance(value, bool):
+            lowered[name] = value
+        else:
+            lowered[name] = None if value is None else np.array(value, dtype=np.float32, order="C")
+    return lowered
+
+
+_KINDS = {name: kind for kind, name in enumerate(ACTIVATIONS)}
+
+
+def _activation(activation: Activation) -> tuple[int, tuple[float, ...], object]:
+    """`(kind, parameters, function)`, kind as in csrc/fastlstm.h."""
+    if activation.name == "python":
+        return len(ACTIVATIONS), (), activation.function
+    if activation.name not in ACTIVATIONS:
+        raise ValueError(f"The engine has no activation {activation.name!r}; it has {', '.join(ACTIVATIONS)}.")
+    if len(activation.parameters) != len(ACTIVATIONS[activation.name]):
+        raise ValueError(f"Activation {activation.name!r} takes the parameters {ACTIVATIONS[activation.name]}.")
+    return _KINDS[activation.name], activation.parameters, None
+
+
+def activate(x: np.ndarray, activation: Activation, isa: str | None = None) -> np.ndarray:
+    """`activation(x)` as a new float32 array of x's shape; those over an axis act over the last one.
+
+    Args:
+        x: float32, at least one dimension.
+        activation: Native or Python.
+        isa: As for `Program`.
+    """
+    return Program([ActivationOp(activation)], isa).run(x)[0]

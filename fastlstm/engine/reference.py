@@ -1,0 +1,128 @@
+"""The equations in float64 NumPy: the oracle of the tests, never on a user's path.
+
+Written from the definitions, step by step and with nothing shared with the engine, so that a mistake in one does not
+hide in the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + e^-x), without overflow."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+def softplus(x: np.ndarray) -> np.ndarray:
+    """log(1 + e^x), without overflow."""
+    return np.logaddexp(0, x)
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    """e^x over its sum along the last axis."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def elu(x: np.ndarray, alpha: float = 1.0) -> np.ndarray:
+    """x, or alpha (e^x - 1) below 0."""
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def relu(x: np.ndarray, negative_slope: float = 0.0, max_value: float = np.inf, threshold: float = 0.0) -> np.ndarray:
+    """Keras' general relu."""
+    return np.minimum(np.where(x > threshold, x, negative_slope * (x - threshold)), max_value)
+
+
+def hard_sigmoid(x: np.ndarray) -> np.ndarray:
+    """Keras 3: relu6(x + 3) / 6."""
+    return np.clip(x + 3, 0, 6) / 6
+
+
+_erfc = np.vectorize(math.erfc, otypes=[float])
+
+# name of fastlstm.engine.ops.ACTIVATIONS → function of (x, *parameters)
+ACTIVATIONS: dict[str, Callable[..., np.ndarray]] = {
+    "linear": lambda x: x,
+    "relu": relu,
+    "elu": elu,
+    "selu": lambda x: 1.0507009873554805 * elu(x, 1.6732632423543772),
+    "celu": lambda x, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0) / alpha),
+    "gelu": lambda x: 0.5 * x * _erfc(-x / math.sqrt(2)),
+    "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "silu": lambda x: x * sigmoid(x),
+    "hard_silu": lambda x: x * hard_sigmoid(x),
+    "mish": lambda x: x * np.tanh(softplus(x)),
+    "softplus": softplus,
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "sigmoid": sigmoid,
+    "hard_sigmoid": hard_sigmoid,
+    "hard_sigmoid_keras2": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
+    "sparse_sigmoid": lambda x: np.clip((x + 1) / 2, 0, 1),
+    "log_sigmoid": lambda x: -softplus(-x),
+    "tanh": np.tanh,
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "tanh_shrink": lambda x: x - np.tanh(x),
+    "hard_shrink": lambda x, threshold: np.where(np.abs(x) > threshold, x, 0),
+    "soft_shrink": lambda x, threshold: np.sign(x) * np.maximum(np.abs(x) - threshold, 0),
+    "squareplus": lambda x, b: (x + np.sqrt(x * x + b)) / 2,
+    "sparse_plus": lambda x: np.where(x <= -1, 0, np.where(x >= 1, x, (x + 1) ** 2 / 4)),
+    "exponential": np.exp,
+    "softmax": softmax,
+    "log_softmax": lambda x: np.log(softmax(x)),
+}
+
+
+def lstm(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    recurrent_kernel: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    activation: Function = np.tanh,
+    recurrent_activation: Function = sigmoid,
+    initial_state: tuple[np.ndarray, np.ndarray] | None = None,
+    mask: np.ndarray | None = None,
+    go_backwards: bool = False,
+    zero_output_for_mask: bool = False,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every step's output and the final states, as Keras defines them.
+
+    Args:
+        x: `(batch, timesteps, features)`.
+        kernel: `(features, 4*units)`, gate blocks i, f, c, o.
+        recurrent_kernel: `(units, 4*units)`.
+        bias: `(4*units,)` or None.
+        activation: Of the candidate and of the cell's output.
+        recurrent_activation: Of the gates.
+        initial_state: `(h, c)`, each `(batch, units)`; default zeros.
+        mask: bool `(batch, timesteps)`, False where a step is skipped.
+        go_backwards: Process from the last step to the first.
+        zero_output_for_mask: Output 0 at masked steps instead of the output before.
+
+    Returns:
+        `(out, h, c)`: `(batch, timesteps, units)` in the order of processing, and two `(batch, units)`.
+    """
+    x, kernel, recurrent_kernel = (np.asarray(a, np.float64) for a in (x, kernel, recurrent_kernel))
+    batch, timesteps, _ = x.shape
+    units = recurrent_kernel.shape[0]
+    b = np.zeros(4 * units) if bias is None else np.asarray(bias, np.float64)
+    h, c = (np.zeros((2, batch, units)) if initial_state is None else np.asarray(initial_state, np.float64)).copy()
+    valid = np.ones((batch, timesteps), bool) if mask is None else np.asarray(mask, bool)
+    out, outputs = np.zeros((batch, units)), []
+    for t in reversed(range(timesteps)) if go_backwards else range(timesteps):
+        i, f, g, o = np.split(x[:, t] @ kernel + h @ recurrent_kernel + b, 4, axis=1)
+        c_next = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
+        h_next = recurrent_activation(o) * activation(c_next)
+        keep = valid[:, t, None]
+        out = np.where(keep, h_next, 0.0 if zero_output_for_mask else out)
+        h, c = np.where(keep, h_next, h), np.where(keep, c_next, c)
+        outputs.append(out)
+    return np.stack(outputs, axis=1), h, c

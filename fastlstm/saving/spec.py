@@ -1,0 +1,46 @@
+"""What a model expects of a weight file, in plain words: the only thing that `saving` knows about layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class VariableSpec:
+    """One array of weights.
+
+    Args:
+        name: `kernel`, `bias`, `gamma` …, without a path.
+        shape: All dimensions known.
+        trainable: Whether the optimizer would change it (legacy files store the trainable ones first).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    trainable: bool = True
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One layer or model, its own variables and its children, in Keras' order.
+
+    Args:
+        name: The layer's name.
+        class_name: Its Keras class (`LSTM`, `LSTMCell`, `Sequential` …); files number their groups by it.
+        variables: Its own variables, trainable ones first.
+        children: `(attribute, child)` pairs. A child is a LayerSpec (an LSTM's `cell`) or a tuple of them
+            (a Sequential's `layers`).
+    """
+
+    name: str
+    class_name: str
+    variables: tuple[VariableSpec, ...] = ()
+    children: tuple[tuple[str, LayerSpec | tuple[LayerSpec, ...]], ...] = field(default=())
+
+    def flatten(self) -> Iterator[VariableSpec]:
+        """Every variable in the order of Keras' `weights`: own first, then the children's, depth first."""
+        yield from self.variables
+        for _, child in self.children:
+            for layer in child if isinstance(child, tuple) else (child,):
+                yield from layer.flatten()

@@ -1,0 +1,28 @@
+"""The extensions; everything else is in pyproject.toml."""
+
+from glob import glob
+
+import numpy as np
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+# No -ffast-math and no contraction: the same bits on every instruction set depend on it.
+COMPILE_ARGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"]
+MACROS = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
+DIRECTIVES = {"language_level": 3, "cdivision": True}
+
+
+def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:
+    return Extension(
+        f"fastlstm.engine.{name}",
+        [f"fastlstm/engine/{name}.pyx", *sources],
+        include_dirs=["csrc", np.get_include()],
+        depends=sorted(glob("csrc/*.h")),
+        extra_compile_args=COMPILE_ARGS,
+        define_macros=MACROS,
+    )
+
+
+extensions = [extension("_engine", tuple(sorted(glob("csrc/*.c")))), extension("_workspace"), extension("_blas")]
+
+setup(ext_modules=cythonize(extensions, compiler_directives=DIRECTIVES, build_dir="build"))
