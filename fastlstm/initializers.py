@@ -1,0 +1,432 @@
+"""Initializers: the starting values of weights, as `keras.initializers` defines them.
+
+Every one is called as `initializer(shape, dtype=None)` and returns a float32 array unless told another dtype. One that
+was seeded with an integer, or with nothing, gives the same values at every call; one seeded with a `SeedGenerator`
+gives new ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from fastlstm import random
+from fastlstm.identifiers import Registry, named, serialize_object
+from fastlstm.random import Seed, SeedGenerator
+
+# The standard deviation of the standard normal distribution cut off at two sigma.
+_TRUNCATED_STDDEV = 0.87962566103423978
+
+_MODES = ("fan_in", "fan_out", "fan_avg")
+_DISTRIBUTIONS = ("uniform", "truncated_normal", "untruncated_normal")
+
+
+class Initializer:
+    """Base class of all initializers."""
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        """Return the starting values.
+
+        Args:
+            shape: Shape of the weight.
+            dtype: Dtype of the weight; None is float32.
+        """
+        raise NotImplementedError("Initializer subclasses must implement the `__call__()` method.")
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Initializer:
+        return cls(**config)
+
+    def clone(self) -> Initializer:
+        return self.from_config(self.get_config())
+
+
+class Constant(Initializer):
+    """The same value everywhere.
+
+    Args:
+        value: A number, or an array that broadcasts to the weight's shape.
+    """
+
+    def __init__(self, value: Any = 0.0) -> None:
+        self.value = value
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        return np.full(shape, self.value, _dtype(dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        value = self.value
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, np.ndarray):
+            value = {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": value.dtype.name}}
+        return {"value": value}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Constant:
+        value = config.get("value")
+        if isinstance(value, dict):
+            array = value["config"]
+            return cls(np.array(array["value"], array["dtype"]))
+        return cls(**config)
+
+
+class Zeros(Initializer):
+    """Zeros everywhere."""
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        return np.zeros(shape, _dtype(dtype))
+
+
+class Ones(Initializer):
+    """Ones everywhere."""
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        return np.ones(shape, _dtype(dtype))
+
+
+class Identity(Initializer):
+    """The identity matrix times `gain`; only for weights of two dimensions.
+
+    Args:
+        gain: Float, factor of the matrix.
+
+    Differs from Keras: the config keeps `gain`, which Keras forgets.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        if len(shape) != 2:
+            raise ValueError(
+                "Identity matrix initializer can only be used for 2D matrices. "
+                f"Received: shape={shape} of rank {len(shape)}."
+            )
+        return (self.gain * np.eye(*shape)).astype(_dtype(dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain}
+
+
+class RandomInitializer(Initializer):
+    """Base class of the initializers that draw.
+
+    Args:
+        seed: Integer, `SeedGenerator` (or its serialized dict), or None for a seed from the global one, drawn now.
+
+    Raises:
+        ValueError: When `seed` is of another type.
+    """
+
+    def __init__(self, seed: Seed | dict[str, Any] = None) -> None:
+        if isinstance(seed, dict):
+            seed = _SEEDS.deserialize(seed)
+        if seed is not None and not isinstance(seed, (int, SeedGenerator)):
+            raise ValueError(
+                "`seed` argument should be an instance of `keras.random.SeedGenerator()` or an integer. "
+                f"Received: seed={seed}"
+            )
+        self._given_seed = seed
+        self.seed = random.make_default_seed() if seed is None else seed
+
+    def get_config(self) -> dict[str, Any]:
+        seed = self._given_seed
+        return {"seed": serialize_object(seed) if isinstance(seed, SeedGenerator) else seed}
+
+
+class RandomNormal(RandomInitializer):
+    """Normal distribution.
+
+    Args:
+        mean: Float, its mean.
+        stddev: Float, its standard deviation.
+        seed: Integer, `SeedGenerator` or None.
+    """
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Seed = None) -> None:
+        super().__init__(seed)
+        self.mean = mean
+        self.stddev = stddev
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        return random.normal(shape, self.mean, self.stddev, dtype, self.seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "mean": self.mean, "stddev": self.stddev}
+
+
+class TruncatedNormal(RandomNormal):
+    """Normal distribution without the values over two `stddev` away from `mean`.
+
+    Args:
+        mean: Float, its mean.
+        stddev: Float, its standard deviation before truncation.
+        seed: Integer, `SeedGenerator` or None.
+    """
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        return random.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
+
+
+class RandomUniform(RandomInitializer):
+    """Uniform distribution.
+
+    Args:
+        minval: Float, lower bound (inclusive).
+        maxval: Float, upper bound (exclusive).
+        seed: Integer, `SeedGenerator` or None.
+    """
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Seed = None) -> None:
+        super().__init__(seed)
+        self.minval = minval
+        self.maxval = maxval
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        return random.uniform(shape, self.minval, self.maxval, dtype, self.seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "minval": self.minval, "maxval": self.maxval}
+
+
+class VarianceScaling(RandomInitializer):
+    """Zero mean and variance `scale / n`, where n is counted from the weight's shape.
+
+    Args:
+        scale: Positive float.
+        mode: What n is: `fan_in` (inputs of a unit), `fan_out` (outputs) or `fan_avg` (their mean).
+        distribution: `truncated_normal`, `untruncated_normal` or `uniform`; `normal`, as older files write, is
+            `truncated_normal`.
+        seed: Integer, `SeedGenerator` or None.
+        input_axes: Axes of the shape that count as inputs, or None; used when both are given.
+        output_axes: Axes of the shape that count as outputs, or None.
+
+    Raises:
+        ValueError: When `scale`, `mode` or `distribution` is none of these.
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: Seed = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        if scale <= 0.0:
+            raise ValueError(f"Argument `scale` must be positive float. Received: scale={scale}")
+        if mode not in _MODES:
+            raise ValueError(f"Invalid `mode` argument: {mode}. Please use one of {_MODES}")
+        distribution = distribution.lower()
+        if distribution == "normal":
+            distribution = "truncated_normal"
+        if distribution not in _DISTRIBUTIONS:
+            raise ValueError(f"Invalid `distribution` argument: {distribution}. Please use one of {_DISTRIBUTIONS}")
+        super().__init__(seed)
+        self.scale = scale
+        self.mode = mode
+        self.distribution = distribution
+        self.input_axes = input_axes
+        self.output_axes = output_axes
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
+        n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        stddev = math.sqrt(self.scale / max(1.0, n))
+        if self.distribution == "uniform":
+            limit = math.sqrt(3.0) * stddev
+            return random.uniform(shape, -limit, limit, dtype, self.seed)
+        if self.distribution == "untruncated_normal":
+            return random.normal(shape, 0.0, stddev, dtype, self.seed)
+        return random.truncated_normal(shape, 0.0, stddev / _TRUNCATED_STDDEV, dtype, self.seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "scale": self.scale,
+            "mode": self.mode,
+            "distribution": self.distribution,
+            "input_axes": self.input_axes,
+            "output_axes": self.output_axes,
+        }
+
+
+class _NamedScaling(VarianceScaling):
+    """A `VarianceScaling` with a name of its own for its `(scale, mode, distribution)`."""
+
+    recipe: ClassVar[tuple[float, str, str]]
+
+    def __init__(
+        self,
+        seed: Seed = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(*self.recipe, seed, input_axes, output_axes)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {key: config[key] for key in ("seed", "input_axes", "output_axes")}
+
+
+class GlorotUniform(_NamedScaling):
+    """Uniform within `sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio, 2010)."""
+
+    recipe = (1.0, "fan_avg", "uniform")
+
+
+class GlorotNormal(_NamedScaling):
+    """Truncated normal of variance `2 / (fan_in + fan_out)` (Glorot and Bengio, 2010)."""
+
+    recipe = (1.0, "fan_avg", "truncated_normal")
+
+
+class LecunUniform(_NamedScaling):
+    """Uniform within `sqrt(3 / fan_in)` (Klambauer et al., 2017)."""
+
+    recipe = (1.0, "fan_in", "uniform")
+
+
+class LecunNormal(_NamedScaling):
+    """Truncated normal of variance `1 / fan_in` (Klambauer et al., 2017)."""
+
+    recipe = (1.0, "fan_in", "truncated_normal")
+
+
+class HeUniform(_NamedScaling):
+    """Uniform within `sqrt(6 / fan_in)` (He et al., 2015)."""
+
+    recipe = (2.0, "fan_in", "uniform")
+
+
+class HeNormal(_NamedScaling):
+    """Truncated normal of variance `2 / fan_in` (He et al., 2015)."""
+
+    recipe = (2.0, "fan_in", "truncated_normal")
+
+
+class Orthogonal(RandomInitializer):
+    """A random matrix whose rows (if they are fewer) or columns are orthogonal and of length `gain`.
+
+    All axes but the last count as one. Source: Saxe et al., 2014.
+
+    Args:
+        gain: Float, factor of the matrix.
+        seed: Integer, `SeedGenerator` or None.
+    """
+
+    def __init__(self, gain: float = 1.0, seed: Seed = None) -> None:
+        super().__init__(seed)
+        self.gain = gain
+
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        if len(shape) < 2:
+            raise ValueError(
+                "The tensor to initialize must be at least two-dimensional. "
+                f"Received: shape={shape} of rank {len(shape)}."
+            )
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        q, r = np.linalg.qr(random.normal((max(rows, columns), min(rows, columns)), dtype=np.float64, seed=self.seed))
+        # A factor with positive diagonal is unique: this makes q uniform over the orthogonal matrices.
+        q *= np.copysign(1.0, np.diag(r))
+        matrix = q.T if rows < columns else q
+        return (self.gain * matrix).reshape(shape).astype(_dtype(dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "gain": self.gain}
+
+
+def compute_fans(
+    shape: Sequence[int],
+    input_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+) -> tuple[int, int]:
+    """Return `(fan_in, fan_out)`, the inputs and outputs of one unit of a weight.
+
+    Args:
+        shape: Shape of the weight. The last two axes are inputs and outputs, those before them the receptive field.
+        input_axes: Axes that count as inputs instead, or None; used when both are given.
+        output_axes: Axes that count as outputs instead, or None.
+    """
+    if input_axes is not None and output_axes is not None:
+        return math.prod(shape[axis] for axis in input_axes), math.prod(shape[axis] for axis in output_axes)
+    if len(shape) < 2:
+        return math.prod(shape), math.prod(shape)
+    field = math.prod(shape[:-2])
+    return shape[-2] * field, shape[-1] * field
+
+
+def _dtype(dtype: DTypeLike) -> np.dtype:
+    return np.dtype(np.float32 if dtype is None else dtype)
+
+
+_SEEDS = Registry("seed", {"SeedGenerator": SeedGenerator})
+
+_REGISTRY = Registry(
+    "initializer",
+    {
+        **named(Constant, Zeros, Ones, Identity, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling),
+        **named(GlorotUniform, GlorotNormal, LecunUniform, LecunNormal, HeUniform, HeNormal, Orthogonal),
+        "zero": Zeros,
+        "one": Ones,
+        "normal": RandomNormal,
+        "uniform": RandomUniform,
+        "IdentityInitializer": Identity,
+        "OrthogonalInitializer": Orthogonal,
+    },
+    # tf.keras before 2.2 wrote the dtype of the weight into the config.
+    obsolete_keys=frozenset({"dtype"}),
+)
+
+
+def get(identifier: Any) -> Any:
+    """Return the initializer that the identifier names.
+
+    Args:
+        identifier: None, a name, a serialized dict, a class, a callable `(shape, dtype=None)`, or an array that is
+            the weight's value.
+
+    Raises:
+        ValueError: When it is none of these, or names nothing known.
+    """
+    return _from_array(identifier) if isinstance(identifier, np.ndarray) else _REGISTRY.get(identifier)
+
+
+def _from_array(array: np.ndarray) -> Any:
+    def initialize(shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+        if tuple(shape) != array.shape:
+            raise ValueError(
+                f"Expected `shape` to be {array.shape} for direct tensor as initializer. Received shape={shape}"
+            )
+        return array.astype(_dtype(dtype))
+
+    return initialize
+
+
+serialize = _REGISTRY.serialize
+deserialize = _REGISTRY.deserialize
+
+constant = Constant
+zeros = Zeros
+ones = Ones
+identity = IdentityInitializer = Identity
+random_normal = RandomNormal
+random_uniform = RandomUniform
+truncated_normal = TruncatedNormal
+variance_scaling = VarianceScaling
+glorot_uniform = GlorotUniform
+glorot_normal = GlorotNormal
+lecun_uniform = LecunUniform
+lecun_normal = LecunNormal
+he_uniform = HeUniform
+he_normal = HeNormal
+orthogonal = OrthogonalInitializer = Orthogonal

@@ -1,0 +1,163 @@
+"""Regularizers: penalties on weights or outputs, as `keras.regularizers` defines them.
+
+Every one is called as `regularizer(x)` and returns the penalty as a scalar of x' dtype.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastlstm.identifiers import Registry, named
+
+_MODES = ("rows", "columns")
+
+
+class Regularizer:
+    """Base class of all regularizers."""
+
+    def __call__(self, x: ArrayLike) -> Any:
+        """Return the penalty of `x`."""
+        return 0.0
+
+    def get_config(self) -> dict[str, Any]:
+        raise NotImplementedError(f"{self} does not implement get_config()")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Regularizer:
+        return cls(**config)
+
+
+class L1L2(Regularizer):
+    """`l1 * sum(|x|) + l2 * sum(x**2)`.
+
+    Args:
+        l1: Float, not negative; None is 0.
+        l2: Float, not negative; None is 0.
+
+    Raises:
+        ValueError: For another value.
+    """
+
+    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
+        self.l1 = _factor(0.0 if l1 is None else l1, "l1")
+        self.l2 = _factor(0.0 if l2 is None else l2, "l2")
+
+    def __call__(self, x: ArrayLike) -> np.floating:
+        x = _floating(x)
+        # A factor of 0 is no penalty, not 0 times it: x may hold infinities.
+        penalty = x.dtype.type(0.0)
+        if self.l1:
+            penalty += x.dtype.type(self.l1) * np.sum(np.abs(x))
+        if self.l2:
+            penalty += x.dtype.type(self.l2) * np.sum(np.square(x))
+        return penalty
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l1": self.l1, "l2": self.l2}
+
+
+class L1(Regularizer):
+    """`l1 * sum(|x|)`.
+
+    Args:
+        l1: Float, not negative; None is 0.01.
+
+    Raises:
+        ValueError: For another value.
+
+    Differs from Keras: the config keeps the factor as it was given, Keras rounds it to float32.
+    """
+
+    def __init__(self, l1: float | None = 0.01) -> None:
+        self.l1 = _factor(0.01 if l1 is None else l1, "l1")
+
+    def __call__(self, x: ArrayLike) -> np.floating:
+        x = _floating(x)
+        return x.dtype.type(self.l1) * np.sum(np.abs(x))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l1": self.l1}
+
+
+class L2(Regularizer):
+    """`l2 * sum(x**2)`.
+
+    Args:
+        l2: Float, not negative; None is 0.01.
+
+    Raises:
+        ValueError: For another value.
+    """
+
+    def __init__(self, l2: float | None = 0.01) -> None:
+        self.l2 = _factor(0.01 if l2 is None else l2, "l2")
+
+    def __call__(self, x: ArrayLike) -> np.floating:
+        x = _floating(x)
+        return x.dtype.type(self.l2) * np.sum(np.square(x))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"l2": self.l2}
+
+
+class OrthogonalRegularizer(Regularizer):
+    """`factor` times the mean over all pairs of rows (or columns) of `|cos|` of the angle between them.
+
+    Args:
+        factor: Float, not negative.
+        mode: `rows` or `columns`.
+
+    Raises:
+        ValueError: For another value, and when called on an array that is not a matrix.
+
+    Differs from Keras: the config keeps the factor as it was given; a single row has the penalty 0, not NaN.
+    """
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
+        self.factor = _factor(factor, "factor")
+        if mode not in _MODES:
+            raise ValueError(
+                f'Invalid value for argument `mode`. Expected one of {{"rows", "columns"}}. Received: mode={mode}'
+            )
+        self.mode = mode
+
+    def __call__(self, x: ArrayLike) -> np.floating:
+        x = _floating(x)
+        if x.ndim != 2:
+            raise ValueError(f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={x.shape}")
+        rows = x if self.mode == "rows" else x.T
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = rows / np.where(norms == 0, 1, norms)
+        cosines = np.abs(np.triu(rows @ rows.T, k=1))
+        pairs = max(len(rows) * (len(rows) - 1) / 2, 1)
+        return x.dtype.type(self.factor / pairs) * np.sum(cosines)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"factor": self.factor, "mode": self.mode}
+
+
+def _factor(value: Any, name: str) -> float:
+    if not isinstance(value, (float, int)) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"Invalid value for argument {name}: expected a non-negative float.Received: {name}={value}")
+    return float(value)
+
+
+def _floating(x: ArrayLike) -> np.ndarray:
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float32)
+
+
+# Keras documents the name l1_l2 and refuses it; here it is L1L2.
+_REGISTRY = Registry("regularizer", {**named(L1, L2, L1L2, OrthogonalRegularizer), "l1_l2": L1L2})
+get = _REGISTRY.get
+serialize = _REGISTRY.serialize
+deserialize = _REGISTRY.deserialize
+
+l1 = L1
+l2 = L2
+l1_l2 = L1L2
+orthogonal_regularizer = OrthogonalRegularizer
