@@ -45,9 +45,23 @@ typedef struct {
     float parameters[3]; /* in the order that ops.py names them */
 } fl_activation;
 
+/* Columns of a packed matrix come in groups of this many; see gemm_packed.h. */
+enum { FL_GROUP = 16 };
+
 /* The kernels of one instruction set. */
 typedef struct {
     const char *name;
+
+    /* out (rows, columns) = bias (columns) + x (rows, features) @ packed (features, columns); bias is padded as packed. */
+    void (*gemm_packed_forward)(float *out, const float *x, const float *packed, const float *bias, size_t rows,
+                                size_t features, size_t columns);
+
+    /* One LSTM step: h (rows, units) and c (rows, units) from z (rows, 4*units padded to groups) = bias + x @ kernel, which
+     * stays as it is, h_prev (rows, units), which h must not overlap, and c, which goes from c_prev to c in place. The
+     * activations are elementwise. */
+    void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev, const float *packed_recurrent,
+                              size_t rows, size_t units, const fl_activation *activation,
+                              const fl_activation *recurrent_activation);
 
     /* out (rows, units) = activation(x (rows, units)); out may be x. */
     void (*activation_forward)(float *out, const float *x, size_t rows, size_t units, const fl_activation *activation);

@@ -1,6 +1,6 @@
 /* vec.h: the vector vocabulary that every kernel body is written in.
  *
- * A vec_<isa>.h defines the type `vec` of VEC_WIDTH floats, `vec_mask`, and
+ * A vec_<isa>.h defines the type `vec` of VEC_WIDTH floats, VEC_REGISTERS of them, `vec_mask`, and
  *   vec_set(a)  vec_load(p)  vec_store(p, x)  vec_load_part(p, n)  vec_store_part(p, x, n)   (0 < n < VEC_WIDTH, fills 0)
  *   vec_add  vec_sub  vec_mul  vec_div  vec_sqrt     correctly rounded
  *   vec_fma(a, b, c)                                 a * b + c, rounded once

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #define VEC_WIDTH 8
+#define VEC_REGISTERS 16
 typedef __m256 vec;
 typedef __m256 vec_mask;
 

@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #define VEC_WIDTH 16
+#define VEC_REGISTERS 32
 typedef __m512 vec;
 typedef __mmask16 vec_mask;
 

@@ -2,6 +2,7 @@
 #include <arm_neon.h>
 
 #define VEC_WIDTH 4
+#define VEC_REGISTERS 32
 typedef float32x4_t vec;
 typedef uint32x4_t vec_mask;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define VEC_WIDTH 1
+#define VEC_REGISTERS 16
 typedef float vec;
 typedef int vec_mask;
 

@@ -99,14 +99,14 @@ cdef class Executor:
         op.activation, function = _activation(lowered["activation"])
         op.recurrent_activation, recurrent_function = _activation(lowered.get("recurrent_activation"))
         if op.kind != ACTIVATION:
-            op.features, op.units = lowered["kernel"].shape
+            op.packed, op.columns = lowered["packed"], lowered["columns"]
+            op.features, op.units = lowered["features"], lowered["units"]
             op.kernel = self._data(lowered["kernel"])
             op.bias = self._data(lowered["bias"])
             self.features = self.features or op.features
-            if self.blas == NULL:
+            if not op.packed and self.blas == NULL:
                 self.blas = _load_blas()
         if op.kind == LSTM:
-            op.units //= 4
             op.recurrent_kernel = self._data(lowered["recurrent_kernel"])
             op.return_sequences = lowered["return_sequences"]
             op.go_backwards = lowered["go_backwards"]
@@ -309,8 +309,7 @@ cdef class Executor:
         """out (rows, units) = activation(x (rows, features) @ kernel + bias), or only the activation."""
         cdef Op *op = &self.ops[index]
         if op.kind == DENSE:
-            fl_fill_rows(out, op.bias, rows, width)
-            self.blas.gemm_accumulate(out, x, op.kernel, <int> rows, width, op.features)
+            self._product(op, out, x, rows)
             x = out
         if op.activation.kind == FL_PYTHON:
             with gil:
@@ -319,45 +318,59 @@ cdef class Executor:
             self.kernels.activation_forward(out, x, rows, width, &op.activation)
         return 0
 
+    cdef void _product(self, const Op *op, float *out, const float *x, Py_ssize_t rows) noexcept nogil:
+        """out (rows, columns) = x (rows, features) @ kernel + bias"""
+        if op.packed:
+            self.kernels.gemm_packed_forward(out, x, op.kernel, op.bias, rows, op.features, op.columns)
+        else:
+            fl_fill_rows(out, op.bias, rows, op.columns)
+            self.blas.gemm_accumulate(out, x, op.kernel, <int> rows, op.columns, op.features)
+
     cdef int _lstm(self, Call *call, int index, State *state, float *out, const float *x, Py_ssize_t start,
                    Py_ssize_t steps) except -1 nogil:
         """Takes h and c through one chunk; out (steps, batch, units) is written if the op returns sequences."""
         cdef Op *op = &self.ops[index]
-        cdef int batch = <int> call.batch, units = op.units
-        cdef Py_ssize_t t, t_mask, size = call.batch * units
+        cdef Py_ssize_t t, t_mask, size = call.batch * op.units
         cdef float *z = call.z
-        cdef const float *h_prev = state.h
         cdef float *h
-        fl_fill_rows(z, op.bias, steps * call.batch, 4 * units)
-        # z += x @ kernel
-        self.blas.gemm_accumulate(z, x, op.kernel, <int> (steps * call.batch), 4 * units, op.features)
+        self._product(op, z, x, steps * call.batch)
         for t in range(steps):
-            # z[t] += h_prev @ recurrent_kernel
-            self.blas.gemm_accumulate(z, h_prev, op.recurrent_kernel, batch, 4 * units, units)
             if call.mask == NULL:
-                h = out + t * size if op.return_sequences else state.h
-                self._cell(index, h, state.c, z, batch)
-                h_prev = h
+                h = out + t * size if op.return_sequences else state.h_next
+                self._step(index, h, state.c, z, state.h, call.batch)
+                if op.return_sequences:
+                    state.h = h
+                else:
+                    state.h, state.h_next = h, state.h
             else:
                 memcpy(state.c_prev, state.c, size * sizeof(float))
-                self._cell(index, state.h_next, state.c, z, batch)
+                self._step(index, state.h_next, state.c, z, state.h, call.batch)
                 t_mask = call.mask_timesteps - 1 - start - t if op.go_backwards else start + t
                 fl_select_rows(state.h, state.c, state.out_prev, state.h_next, state.c_prev, call.mask + t_mask,
-                               call.mask_timesteps, batch, units, op.zero_output_for_mask)
+                               call.mask_timesteps, call.batch, op.units, op.zero_output_for_mask)
                 if op.return_sequences:
                     memcpy(out + t * size, state.out_prev, size * sizeof(float))
-            z += 4 * size
-        if h_prev != state.h:
-            memcpy(state.h, h_prev, size * sizeof(float))
+            z += call.batch * op.columns
+        if call.mask == NULL and op.return_sequences:
+            # The chunk's last h lies in `out`, which the next chunk overwrites.
+            memcpy(state.h_next, state.h, size * sizeof(float))
+            state.h = state.h_next
         return 0
 
-    cdef int _cell(self, int index, float *h, float *c, float *z, Py_ssize_t rows) except -1 nogil:
+    cdef int _step(self, int index, float *h, float *c, float *z, const float *h_prev, Py_ssize_t batch) except -1 nogil:
+        """h, c (batch, units) from z (batch, columns) = x @ kernel + bias, h_prev and c; z is used up."""
         cdef Op *op = &self.ops[index]
+        if op.packed:
+            self.kernels.lstm_step_forward(h, c, z, h_prev, op.recurrent_kernel, batch, op.units, &op.activation,
+                                           &op.recurrent_activation)
+            return 0
+        # z += h_prev @ recurrent_kernel
+        self.blas.gemm_accumulate(z, h_prev, op.recurrent_kernel, <int> batch, op.columns, op.units)
         if op.activation.kind != FL_PYTHON and op.recurrent_activation.kind != FL_PYTHON:
-            self.kernels.lstm_cell_forward(h, c, z, rows, op.units, &op.activation, &op.recurrent_activation)
+            self.kernels.lstm_cell_forward(h, c, z, batch, op.units, &op.activation, &op.recurrent_activation)
             return 0
         with gil:
-            self._python_cell(index, h, c, z, rows)
+            self._python_cell(index, h, c, z, batch)
         return 0
 
     cdef int _python_cell(self, int index, float *h, float *c, float *z, Py_ssize_t rows) except -1:

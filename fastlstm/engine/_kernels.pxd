@@ -9,6 +9,12 @@ cdef extern from "fastlstm.h":
 
     ctypedef struct fl_kernels:
         const char *name
+        void (*gemm_packed_forward)(float *out, const float *x, const float *packed, const float *bias, size_t rows,
+                                    size_t features, size_t columns) noexcept nogil
+        void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev,
+                                  const float *packed_recurrent, size_t rows, size_t units,
+                                  const fl_activation *activation,
+                                  const fl_activation *recurrent_activation) noexcept nogil
         void (*activation_forward)(float *out, const float *x, size_t rows, size_t units,
                                    const fl_activation *activation) noexcept nogil
         void (*lstm_cell_forward)(float *h, float *c, float *z, size_t rows, size_t units,

@@ -11,9 +11,11 @@ cdef struct Op:
     OpKind kind
     int features
     int units
-    const float *kernel               # (features, units), LSTM (features, 4*units)
-    const float *recurrent_kernel     # (units, 4*units)
-    const float *bias                 # (units,), LSTM (4*units,); NULL: none
+    bint packed                       # the weights are laid out for csrc/gemm_packed.h, bias there; else as in Keras
+    int columns                       # of kernel and z: units, LSTM 4*units, if packed padded to FL_GROUP
+    const float *kernel               # (features, columns)
+    const float *recurrent_kernel     # (units, columns)
+    const float *bias                 # (columns,); NULL: none, only if not packed
     fl_activation activation
     fl_activation recurrent_activation
     bint return_sequences
@@ -23,8 +25,8 @@ cdef struct Op:
 cdef struct State:                    # of one recurrent op during one call, each (batch, units)
     float *h
     float *c
-    float *h_next                     # the last three only with a mask
-    float *c_prev
+    float *h_next
+    float *c_prev                     # the last two only with a mask
     float *out_prev
 
 cdef struct Value:                    # what passes between stages
@@ -38,7 +40,7 @@ cdef struct Call:
     Py_ssize_t chunk                  # time steps
     const unsigned char *mask         # (batch, timesteps) or NULL
     Py_ssize_t mask_timesteps
-    float *z                          # (chunk, batch, 4*units)
+    float *z                          # (chunk, batch, columns)
     float *buffers[2]                 # (chunk, batch, width)
     float *sequences[2]               # (timesteps, batch, width), between stages
     State *states                     # one per recurrent op

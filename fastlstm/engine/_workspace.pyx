@@ -48,7 +48,7 @@ cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, int
         units = ops[i].units
         widest = max(widest, units)
         if ops[i].kind == LSTM:
-            widest_z = max(widest_z, 4 * units)
+            widest_z = max(widest_z, <size_t> ops[i].columns)
             place_state(arena, call, n_states, batch * units)
             n_states += 1
     call.z = take(arena, rows * widest_z * sizeof(float))
@@ -63,9 +63,9 @@ cdef void place_state(Arena *arena, Call *call, int index, size_t size) noexcept
     cdef State state
     state.h = take(arena, size * sizeof(float))
     state.c = take(arena, size * sizeof(float))
-    state.h_next = state.c_prev = state.out_prev = NULL
+    state.h_next = take(arena, size * sizeof(float))
+    state.c_prev = state.out_prev = NULL
     if call.mask != NULL:
-        state.h_next = take(arena, size * sizeof(float))
         state.c_prev = take(arena, size * sizeof(float))
         state.out_prev = take(arena, size * sizeof(float))
     if arena.base != NULL:

@@ -14,7 +14,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastlstm.engine._engine import Executor, kernel_names
-from fastlstm.engine.ops import ACTIVATIONS, Activation, ActivationOp, LSTMOp, Op
+from fastlstm.engine.ops import ACTIVATIONS, Activation, ActivationOp, DenseOp, LSTMOp, Op
+from fastlstm.engine.packing import lstm_order, pack, plain_order
+
+# `auto` takes for each op what measured faster; `blas` is SciPy's, `packed` the kernels of csrc/gemm_packed.h.
+BACKENDS = ("auto", "blas", "packed")
 
 
 class Program(Executor):
@@ -24,15 +28,17 @@ class Program(Executor):
         ops: At least one op; each one's features equal the units of the one before.
         isa: Name of the kernels to use, one of `kernel_names()`. Default: the environment's `FASTLSTM_ISA`, else the
             best that this CPU runs.
+        backend: Of the products, one of `BACKENDS`. Default: the environment's `FASTLSTM_BACKEND`, else "auto".
 
     Raises:
-        ValueError: The ops do not fit together, or `isa` is not to be had here.
+        ValueError: The ops do not fit together, or `isa` or `backend` is not to be had here.
     """
 
-    def __init__(self, ops: Sequence[Op], isa: str | None = None):
+    def __init__(self, ops: Sequence[Op], isa: str | None = None, backend: str | None = None):
         ops = list(ops)
         _check_chain(ops)
-        super().__init__([_lower(op) for op in ops], _stages(ops), isa or default_isa())
+        isa, backend = isa or default_isa(), backend or default_backend()
+        super().__init__([_lower(op, isa, backend) for op in ops], _stages(ops), isa)
 
 
 def default_isa() -> str:
@@ -42,6 +48,14 @@ def default_isa() -> str:
     if isa not in names:
         raise ValueError(f"FASTLSTM_ISA must be one of {names} on this machine. Received: {isa!r}")
     return isa
+
+
+def default_backend() -> str:
+    """The environment's `FASTLSTM_BACKEND`, else "auto"."""
+    backend = os.environ.get("FASTLSTM_BACKEND") or "auto"
+    if backend not in BACKENDS:
+        raise ValueError(f"FASTLSTM_BACKEND must be one of {BACKENDS}. Received: {backend!r}")
+    return backend
 
 
 def _check_chain(ops: list[Op]) -> None:
@@ -78,17 +92,42 @@ def _stages(ops: list[Op]) -> list[int]:
     return starts
 
 
-def _lower(op: Op) -> dict:
-    """The op as the executor takes it: weights copied, activations as numbers."""
+def _lower(op: Op, isa: str, backend: str) -> dict:
+    """The op as the executor takes it: weights copied or packed, activations as numbers."""
     lowered: dict = {"kind": type(op).__name__}
     for name, value in vars(op).items():
         if isinstance(value, Activation):
             lowered[name] = _activation(value)
         elif isinstance(value, bool):
             lowered[name] = value
-        else:
-            lowered[name] = None if value is None else np.array(value, dtype=np.float32, order="C")
-    return lowered
+    if isinstance(op, ActivationOp):
+        return lowered
+    packed = _is_packed(op, isa, backend)
+    weights = {name: value for name, value in vars(op).items() if isinstance(value, np.ndarray)}
+    columns = op.kernel.shape[1]
+    units = columns // 4 if isinstance(op, LSTMOp) else columns
+    if packed:
+        order = lstm_order(units) if isinstance(op, LSTMOp) else plain_order(units)
+        weights.setdefault("bias", np.zeros(columns, np.float32))
+        weights = {name: pack(value, order) for name, value in weights.items()}
+        columns = len(order) if isinstance(op, LSTMOp) else units
+    else:
+        weights = {name: np.array(value, dtype=np.float32, order="C") for name, value in weights.items()}
+    sizes = {"packed": packed, "features": op.kernel.shape[0], "units": units, "columns": columns}
+    return {"bias": None, **lowered, **weights, **sizes}
+
+
+def _is_packed(op: LSTMOp | DenseOp, isa: str, backend: str) -> bool:
+    """Whether the op's products run on the packed kernels.
+
+    They are ahead of BLAS wherever the CPU has fused multiply-adds (measured by `python -m bench`). Activations of a
+    whole row or of Python's do not fit into their cell update.
+    """
+    if backend == "blas" or (backend == "auto" and isa == "scalar"):
+        return False
+    if isinstance(op, DenseOp):
+        return True
+    return not {op.activation.name, op.recurrent_activation.name} & {"softmax", "log_softmax", "python"}
 
 
 _KINDS = {name: kind for kind, name in enumerate(ACTIVATIONS)}

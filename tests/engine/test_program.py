@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -55,16 +56,18 @@ def close(actual, exact, bound=2e-6):
     np.testing.assert_allclose(actual, exact, rtol=bound, atol=bound)
 
 
-@pytest.fixture(params=kernel_names())
-def isa(request):
-    return request.param
+@pytest.fixture(params=[(isa, backend) for isa in kernel_names() for backend in ("blas", "packed")], ids="-".join)
+def build(request):
+    """`Program` on one instruction set and one backend."""
+    isa, backend = request.param
+    return partial(Program, isa=isa, backend=backend)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
     ("go_backwards", "zero_output", "sequences", "with_state"), list(itertools.product([False, True], repeat=4))
 )
-def test_lstm(isa, shape, go_backwards, zero_output, sequences, with_state):
+def test_lstm(build, shape, go_backwards, zero_output, sequences, with_state):
     batch, timesteps, features, units = shape
     weights = Weights(sum(shape))
     op = weights.lstm(
@@ -75,25 +78,25 @@ def test_lstm(isa, shape, go_backwards, zero_output, sequences, with_state):
     mask = weights.rng.random((batch, timesteps)) < 0.6
     mask[-1] = False
     for m in (None, mask):
-        out, [(h, c)] = Program([op], isa).run(x, m, [state], return_states=True)
+        out, [(h, c)] = build([op]).run(x, m, [state], return_states=True)
         exact = oracle(op, x, m, state)
         for actual, desired in zip((out, h, c), exact, strict=True):
             close(actual, desired)
 
 
-def test_masked_garbage_never_leaks(isa):
+def test_masked_garbage_never_leaks(build):
     weights = Weights(3)
     op = weights.lstm(3, 17, return_sequences=True)
     x = weights(2, 9, 3, scale=1)
     mask = np.ones((2, 9), bool)
     mask[0, 4:6] = mask[1, 0] = False
-    expected = Program([op], isa).run(x, mask)[0]
+    expected = build([op]).run(x, mask)[0]
     x[~mask] = np.nan
-    np.testing.assert_array_equal(Program([op], isa).run(x, mask)[0], expected)
+    np.testing.assert_array_equal(build([op]).run(x, mask)[0], expected)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_stack_with_dense_between(isa, shape):
+def test_stack_with_dense_between(build, shape):
     batch, timesteps, features, units = shape
     weights = Weights(1)
     first = weights.lstm(features, units, return_sequences=True)
@@ -105,7 +108,7 @@ def test_stack_with_dense_between(isa, shape):
     mask = weights.rng.random((batch, timesteps)) < 0.7
     states = [None, [weights(batch, 7), weights(batch, 7)], None]
     for m in (None, mask):
-        out, final = Program([first, dense, second, third, ActivationOp(SIGMOID), top], isa).run(x, m, states, True)
+        out, final = build([first, dense, second, third, ActivationOp(SIGMOID), top]).run(x, m, states, True)
         y1, h1, c1 = oracle(first, x, m)
         z = y1 @ dense.kernel.astype(float) + dense.bias
         y2, h2, c2 = oracle(second, z / (1 + np.abs(z)), m, states[1])
@@ -118,25 +121,26 @@ def test_stack_with_dense_between(isa, shape):
 
 @pytest.mark.parametrize("recurrent", ["sigmoid", "hard_sigmoid", "hard_sigmoid_keras2", "tanh", "softmax"])
 @pytest.mark.parametrize("name", [name for name, parameters in ACTIVATIONS.items() if not parameters])
-def test_any_pair_of_activations(name, recurrent):
+@pytest.mark.parametrize("backend", ["blas", "packed"])
+def test_any_pair_of_activations(backend, name, recurrent):
     weights = Weights(5)
     op = weights.lstm(3, 17, activation=Activation(name), recurrent_activation=Activation(recurrent))
     x = weights(3, 2, 3)  # short and small: the exponential of an exponential grows fast
-    close(Program([op]).run(x)[0], oracle(op, x)[0], 5e-6)
+    close(Program([op], backend=backend).run(x)[0], oracle(op, x)[0], 5e-6)
 
 
+@pytest.mark.parametrize("isa", kernel_names())
 def test_python_activation_equals_native(isa):
-    weights = Weights(6)
+    """On BLAS: a cell with a Python activation always runs there."""
+    weights, build = Weights(6), partial(Program, isa=isa, backend="blas")
     native = weights.lstm(3, 9, activation=Activation("softsign"), return_sequences=True)
     softsign = Activation("python", function=lambda x: x / (1 + np.abs(x)))
     python = LSTMOp(**{**vars(native), "activation": softsign})
     x = weights(4, 5, 3, scale=1)
-    np.testing.assert_array_equal(Program([python], isa).run(x)[0], Program([native], isa).run(x)[0])
+    np.testing.assert_array_equal(build([python]).run(x)[0], build([native]).run(x)[0])
     dense = DenseOp(weights(9, 2), weights(2), softsign)
     native_dense = DenseOp(dense.kernel, dense.bias, Activation("softsign"))
-    np.testing.assert_array_equal(
-        Program([python, dense], isa).run(x)[0], Program([native, native_dense], isa).run(x)[0]
-    )
+    np.testing.assert_array_equal(build([python, dense]).run(x)[0], build([native, native_dense]).run(x)[0])
 
 
 def test_python_activation_that_fails_leaves_the_program_working():
@@ -158,7 +162,7 @@ def test_python_activation_that_fails_leaves_the_program_working():
         program.run(x)
 
 
-def test_accuracy_after_100_steps_of_128_128(isa):
+def test_accuracy_after_100_steps_of_128_128(build):
     weights = Weights(9)
 
     def glorot(rows, columns):
@@ -171,40 +175,79 @@ def test_accuracy_after_100_steps_of_128_128(isa):
         orthogonal = np.linalg.qr(weights.rng.standard_normal((512, 128)))[0].T.astype(np.float32)
         ops.append(LSTMOp(glorot(features, 512), orthogonal, weights(512, scale=0.1), TANH, SIGMOID, True))
         exact = oracle(ops[-1], exact)[0]
-    assert np.abs(Program(ops, isa).run(x)[0] - exact).max() <= 1.5e-7
+    assert np.abs(build(ops).run(x)[0] - exact).max() <= 1.5e-7
 
 
-def test_same_bits_on_every_isa():
-    weights = Weights(2)
-    x = weights(3, 40, 5, scale=2)
-    ops = [weights.lstm(5, 33, return_sequences=True), weights.lstm(33, 15), DenseOp(weights(15, 4), weights(4))]
-    outs = [Program(ops, isa).run(x)[0] for isa in kernel_names()]
+SAME_BITS = [(1, 1, 1), (5, 7, 15), (16, 16, 17), (33, 50, 31), (8, 64, 3)]
+
+
+def stack(features, units, last):
+    weights = Weights(units)
+    ops = [weights.lstm(features, units, return_sequences=True), weights.lstm(units, last, return_sequences=True)]
+    return [*ops, DenseOp(weights(last, 5), weights(5), TANH)], weights
+
+
+@pytest.mark.parametrize("sizes", SAME_BITS)
+@pytest.mark.parametrize("isa", kernel_names())
+def test_packed_bits_do_not_depend_on_the_batch(isa, sizes):
+    ops, weights = stack(*sizes)
+    program = Program(ops, isa, "packed")
+    x = weights(13, 20, sizes[0], scale=1)
+    whole = program.run(x)[0]
+    for batch in (1, 2, 3, 6, 7):
+        for first in range(0, 13 - batch, batch):
+            np.testing.assert_array_equal(program.run(x[first : first + batch].copy())[0], whole[first : first + batch])
+
+
+@pytest.mark.parametrize("sizes", SAME_BITS)
+@pytest.mark.parametrize("batch", [1, 4])
+def test_packed_bits_do_not_depend_on_the_cut_in_time(sizes, batch):
+    ops, weights = stack(*sizes)
+    program = Program(ops, backend="packed")
+    x = weights(batch, 150, sizes[0], scale=1)
+    whole, final = program.run(x, return_states=True)
+    for length in (1, 7, 64, 100):
+        states, pieces = None, []
+        for start in range(0, 150, length):
+            out, states = program.run(x[:, start : start + length].copy(), None, states, True)
+            pieces.append(out)
+        np.testing.assert_array_equal(np.concatenate(pieces, axis=1), whole)
+        np.testing.assert_array_equal(
+            np.concatenate([*states[0], *states[1]], axis=1), np.hstack([*final[0], *final[1]])
+        )
+
+
+@pytest.mark.parametrize("sizes", SAME_BITS)
+def test_packed_bits_do_not_depend_on_the_instruction_set(sizes):
+    ops, weights = stack(*sizes)
+    x = weights(7, 40, sizes[0], scale=2)
+    outs = [Program(ops, isa, "packed").run(x)[0] for isa in kernel_names()]
     for out in outs[1:]:
         np.testing.assert_array_equal(out, outs[0])
 
 
-def test_nan_stays_in_its_row_and_after_its_step(isa):
+def test_nan_stays_in_its_row_and_after_its_step(build):
     weights = Weights(4)
     op = weights.lstm(3, 17, return_sequences=True)
     x = weights(3, 8, 3, scale=1)
-    clean = Program([op], isa).run(x)[0]
+    clean = build([op]).run(x)[0]
     x[1, 5, 0] = np.nan
-    out = Program([op], isa).run(x)[0]
+    out = build([op]).run(x)[0]
     assert np.isnan(out[1, 5:]).all()
     np.testing.assert_array_equal(out[1, :5], clean[1, :5])
     np.testing.assert_array_equal(out[[0, 2]], clean[[0, 2]])
 
 
-def test_saturated_gates_are_exact(isa):
+def test_saturated_gates_are_exact(build):
     """Gates at +-1000: i = o = 1 and f = 0 give h = tanh(tanh(g)), c = tanh(g), exactly."""
     units, gate = 17, np.ones(17, np.float32)
     bias = np.concatenate([1000 * gate, -1000 * gate, 0.5 * gate, 1000 * gate])
     op = LSTMOp(np.zeros((2, 68), np.float32), np.zeros((17, 68), np.float32), bias, TANH, SIGMOID)
     big = np.full((1, units), 1e30, np.float32)
-    h, [[_, c]] = Program([op], isa).run(np.ones((1, 1, 2), np.float32), None, [[big, big]], True)
-    g = Program([ActivationOp(TANH)], isa).run(0.5 * gate)[0]
+    h, [[_, c]] = build([op]).run(np.ones((1, 1, 2), np.float32), None, [[big, big]], True)
+    g = build([ActivationOp(TANH)]).run(0.5 * gate)[0]
     np.testing.assert_array_equal(c[0], g)
-    np.testing.assert_array_equal(h[0], Program([ActivationOp(TANH)], isa).run(g)[0])
+    np.testing.assert_array_equal(h[0], build([ActivationOp(TANH)]).run(g)[0])
 
 
 def test_calls_do_not_disturb_each_other():

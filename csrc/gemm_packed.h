@@ -1,0 +1,104 @@
+/* gemm_packed.h: products with weights that were laid out once, for the ISA whose vocabulary stands.
+ *
+ * The layout of packed_* (made by fastlstm/engine/packing.py, the same for every ISA). The columns of a matrix (features,
+ * columns) are put in the order that suits the kernel, padded with zeros to a multiple of FL_GROUP = 16, and cut into
+ * panels of 4 groups, the last of 1 to 4. A panel holds, for k = 0, 1, … features - 1, its values of row k one after the
+ * other, so that a product reads memory straight on. Example, the gates of an LSTM with 50 units:
+ *
+ *   panel 0   units  0…15   row k: i0…i15 f0…f15 c0…c15 o0…o15                        64 values
+ *   panel 1   units 16…31   the same
+ *   panel 2   units 32…47   the same
+ *   panel 3   units 48, 49  row k: i48 i49 f48 f49 c48 c49 o48 o49 0 0 0 0 0 0 0 0    16 values
+ *
+ * One panel's sums are all that its units need for their cell update, and 50 units read 208 values a row, not 256.
+ *
+ * Every sum is one chain of fused multiply-adds over k in ascending order, whatever the tile: the same bits for any number
+ * of rows, any chunk of time and any ISA.
+ */
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+
+#define GROUP_VECS (FL_GROUP / VEC_WIDTH)
+/* Rows of a tile: 4 sums a row and 4 weights have to fit the registers. */
+#if VEC_REGISTERS >= 32
+#define TILE_ROWS 6
+#else
+#define TILE_ROWS 3
+#endif
+
+/* out (rows, groups * FL_GROUP) = initial + x (rows, features) @ panel. `rows` and `groups` are constants wherever this is
+ * inlined, so that the sums stay in registers. One row alone takes two vecs of a group at once where a group has them: 4
+ * chains of sums would wait for each other. */
+INLINE void tile(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
+                 size_t x_stride, const float *panel, size_t features, const int rows, const int groups)
+{
+    const int at_once = rows == 1 && GROUP_VECS > 1 ? 2 : 1, per_row = groups * at_once;
+    for (int v = 0; v < GROUP_VECS; v += at_once) {
+        vec sums[24], weights[8];
+        UNROLL for (int m = 0; m < rows; m++)
+            UNROLL for (int j = 0; j < per_row; j++)
+                sums[m * per_row + j] =
+                    vec_load(initial + m * initial_stride + j / at_once * FL_GROUP + (v + j % at_once) * VEC_WIDTH);
+        const float *row = panel + v * VEC_WIDTH;
+        for (size_t k = 0; k < features; k++, row += groups * FL_GROUP) {
+            UNROLL for (int j = 0; j < per_row; j++)
+                weights[j] = vec_load(row + j / at_once * FL_GROUP + j % at_once * VEC_WIDTH);
+            UNROLL for (int m = 0; m < rows; m++) {
+                vec a = vec_set(x[m * x_stride + k]);
+                UNROLL for (int j = 0; j < per_row; j++)
+                    sums[m * per_row + j] = vec_fma(a, weights[j], sums[m * per_row + j]);
+            }
+        }
+        UNROLL for (int m = 0; m < rows; m++)
+            UNROLL for (int j = 0; j < per_row; j++)
+                vec_store(out + m * out_stride + j / at_once * FL_GROUP + (v + j % at_once) * VEC_WIDTH,
+                          sums[m * per_row + j]);
+    }
+}
+
+typedef void tile_function(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
+                           size_t x_stride, const float *panel, size_t features);
+
+#define TILE(rows, groups)                                                                                      \
+    static void tile_##rows##_##groups(float *out, size_t out_stride, const float *initial, size_t initial_stride, \
+                                       const float *x, size_t x_stride, const float *panel, size_t features)    \
+    {                                                                                                           \
+        tile(out, out_stride, initial, initial_stride, x, x_stride, panel, features, rows, groups);             \
+    }
+#if TILE_ROWS == 6
+#define TILES(groups) TILE(1, groups) TILE(2, groups) TILE(3, groups) TILE(4, groups) TILE(5, groups) TILE(6, groups)
+#define TILES_OF(groups) {tile_1_##groups, tile_2_##groups, tile_3_##groups, tile_4_##groups, tile_5_##groups, tile_6_##groups}
+#else
+#define TILES(groups) TILE(1, groups) TILE(2, groups) TILE(3, groups)
+#define TILES_OF(groups) {tile_1_##groups, tile_2_##groups, tile_3_##groups}
+#endif
+TILES(1) TILES(2) TILES(3) TILES(4)
+
+/* [groups - 1][rows - 1] */
+static tile_function *const tiles[4][TILE_ROWS] = {TILES_OF(1), TILES_OF(2), TILES_OF(3), TILES_OF(4)};
+
+static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+static void FL_KERNEL(gemm_packed_forward)(float *out, const float *x, const float *packed, const float *bias,
+                                           size_t rows, size_t features, size_t columns)
+{
+    size_t n_groups = (columns + FL_GROUP - 1) / FL_GROUP;
+    for (size_t group = 0; group < n_groups; group += 4) {
+        size_t groups = smaller(4, n_groups - group), first = group * FL_GROUP;
+        size_t width = smaller(groups * FL_GROUP, columns - first);
+        for (size_t row = 0; row < rows; row += TILE_ROWS) {
+            size_t n = smaller(TILE_ROWS, rows - row);
+            tile_function *sums = tiles[groups - 1][n - 1];
+            if (width == groups * FL_GROUP) {
+                sums(out + row * columns + first, columns, bias + first, 0, x + row * features, features,
+                     packed + first * features, features);
+                continue;
+            }
+            float padded[TILE_ROWS * 4 * FL_GROUP];
+            sums(padded, 4 * FL_GROUP, bias + first, 0, x + row * features, features, packed + first * features, features);
+            for (size_t m = 0; m < n; m++)
+                memcpy(out + (row + m) * columns + first, padded + m * 4 * FL_GROUP, width * sizeof *out);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+"""Who may import whom. The rule reads the sources, so it needs them beside the tests (a checkout or an sdist)."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "fastlstm"
+CSRC = ROOT / "csrc"
+
+# Leaf modules: each mirrors a Keras module, or is shared by those that do.
+LEAVES = {"activations", "backend", "constraints", "identifiers", "initializers", "random", "regularizers", "utils"}
+# room → rooms that it may import from, besides itself
+MAY_IMPORT = {
+    "_version": set(),
+    "engine": {"_version"},
+    "saving": set(),
+    **dict.fromkeys(LEAVES, LEAVES | {"engine"}),
+    "layers": LEAVES | {"engine"},
+    "models": LEAVES | {"engine", "layers", "saving"},
+    "demo": {"models"},
+    "cli": {"_version", "demo", "models"},
+    "__main__": {"cli"},
+    "__init__": {"_version", "engine", "layers", "models", *LEAVES},
+}
+# library → the only places that may name it
+ONLY_IN = {
+    "h5py": r"fastlstm/saving/",
+    "scipy.linalg": r"fastlstm/engine/_blas\.pyx$",
+    "rich": r"fastlstm/(cli|models/summary|models/progress)\.py$",
+    "matplotlib": r"fastlstm/cli\.py$",
+}
+
+
+def sources() -> list[Path]:
+    return sorted(path for ending in ("py", "pyx", "pxd") for path in PACKAGE.rglob(f"*.{ending}"))
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of every module that the file imports, at the top or inside a function."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return set(re.findall(r"^\s*(?:from|import|cimport) +([\w.]+)", text, re.MULTILINE))
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else path.stem
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_rooms(path):
+    here = room(path)
+    for name in imported(path):
+        if name.split(".")[0] == "fastlstm":
+            target = (name.split(".") + ["__init__"])[1]
+            assert target == here or target in MAY_IMPORT[here], f"{here} may not import {name}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_libraries_stay_behind_their_doors(path):
+    for name in imported(path):
+        for library, places in ONLY_IN.items():
+            if name == library or name.startswith(library + "."):
+                assert re.search(places, path.relative_to(ROOT).as_posix()), f"{name} is not to be named here"
+
+
+@pytest.mark.parametrize("path", sorted(CSRC.iterdir()), ids=lambda path: path.name)
+def test_c_sources(path):
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert not re.search(r"Python\.h|\b\w*printf\s*\(|\bputs\s*\(", text)
+    assert not re.search(r"\b(malloc|calloc|realloc)\s*\(", text)
+    if not path.name.startswith("vec_"):
+        assert not re.search(r"immintrin|arm_neon|\b_mm\d*_|\bv\w+q_f32\b", text)
+
+
+def test_there_is_something_to_read():
+    assert len(sources()) > 20 and len(list(CSRC.iterdir())) > 10
