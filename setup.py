@@ -23,6 +23,11 @@ def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:
     )
 
 
-extensions = [extension("_engine", tuple(sorted(glob("csrc/*.c")))), extension("_workspace"), extension("_blas")]
+extensions = [
+    extension("_engine", tuple(sorted(glob("csrc/*.c")))),
+    extension("_forward"),
+    extension("_workspace"),
+    extension("_blas"),
+]
 
 setup(ext_modules=cythonize(extensions, compiler_directives=DIRECTIVES, build_dir="build"))

@@ -199,6 +199,7 @@ static void FL_KERNEL(activation_forward)(float *out, const float *x, size_t row
     case FL_EXPONENTIAL: MAP(vec_exp(v));
     case FL_SOFTMAX: MAP_ROWS(softmax_row);
     case FL_LOG_SOFTMAX: MAP_ROWS(log_softmax_row);
+    case FL_CALLBACK: activation->callback(activation->context, out, x, rows, units); break;
     }
 }
 

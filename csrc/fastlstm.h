@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-/* The order is that of ACTIVATIONS in fastlstm/engine/ops.py; FL_PYTHON is the executor's alone. */
+/* The order is that of ACTIVATIONS in fastlstm/engine/ops.py; FL_CALLBACK comes after them. */
 typedef enum {
     FL_LINEAR,
     FL_RELU,
@@ -37,12 +37,16 @@ typedef enum {
     FL_EXPONENTIAL,
     FL_SOFTMAX,
     FL_LOG_SOFTMAX,
-    FL_PYTHON
+    FL_CALLBACK
 } fl_activation_kind;
 
 typedef struct {
     int kind;            /* fl_activation_kind */
     float parameters[3]; /* in the order that ops.py names them */
+
+    /* FL_CALLBACK alone: out (rows, units) = f(x (rows, units)); out may be x. */
+    void (*callback)(void *context, float *out, const float *x, size_t rows, size_t units);
+    void *context;
 } fl_activation;
 
 /* Columns of a packed matrix come in groups of this many; see gemm_packed.h. */
@@ -52,13 +56,14 @@ enum { FL_GROUP = 16 };
 typedef struct {
     const char *name;
 
-    /* out (rows, columns) = bias (columns) + x (rows, features) @ packed (features, columns); bias is padded as packed. */
-    void (*gemm_packed_forward)(float *out, const float *x, const float *packed, const float *bias, size_t rows,
-                                size_t features, size_t columns);
+    /* out (rows, columns) = initial + x (rows, features) @ packed (features, columns). Row m of initial starts at
+     * m * initial_stride: 0 for a bias, `columns` to add to rows. out may be initial. */
+    void (*gemm_packed_forward)(float *out, const float *initial, size_t initial_stride, const float *x,
+                                const float *packed, size_t rows, size_t features, size_t columns);
 
     /* One LSTM step: h (rows, units) and c (rows, units) from z (rows, 4*units padded to groups) = bias + x @ kernel, which
      * stays as it is, h_prev (rows, units), which h must not overlap, and c, which goes from c_prev to c in place. The
-     * activations are elementwise. */
+     * activations are elementwise and native. */
     void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev, const float *packed_recurrent,
                               size_t rows, size_t units, const fl_activation *activation,
                               const fl_activation *recurrent_activation);
@@ -70,6 +75,20 @@ typedef struct {
      * h (rows, units) is written; c (rows, units) goes from c_prev to c in place. */
     void (*lstm_cell_forward)(float *h, float *c, float *z, size_t rows, size_t units, const fl_activation *activation,
                               const fl_activation *recurrent_activation);
+
+    /* One GRU step with reset_after: h (rows, units) from x (rows, 3*units) = x @ kernel + bias, products (rows, 3*units) =
+     * h_prev @ recurrent_kernel + recurrent_bias, which is overwritten, and h_prev. */
+    void (*gru_cell_forward)(float *h, const float *x, float *products, const float *h_prev, size_t rows, size_t units,
+                             const fl_activation *activation, const fl_activation *recurrent_activation);
+
+    /* The same without reset_after, in two parts. First reset (rows, units) = r h_prev and gates (rows, 2*units) = z, r;
+     * gates holds h_prev @ recurrent_kernel_zr before. */
+    void (*gru_reset_forward)(float *reset, float *gates, const float *x, const float *h_prev, size_t rows, size_t units,
+                              const fl_activation *recurrent_activation);
+
+    /* Then h; candidate (rows, units) holds reset @ recurrent_kernel_h and is overwritten. */
+    void (*gru_candidate_forward)(float *h, const float *gates, float *candidate, const float *x, const float *h_prev,
+                                  size_t rows, size_t units, const fl_activation *activation);
 } fl_kernels;
 
 /* The kernels called `isa` ("avx512", "avx2", "neon", "scalar"); NULL if this CPU or this build has none of that name. */

@@ -80,25 +80,34 @@ static tile_function *const tiles[4][TILE_ROWS] = {TILES_OF(1), TILES_OF(2), TIL
 
 static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-static void FL_KERNEL(gemm_packed_forward)(float *out, const float *x, const float *packed, const float *bias,
-                                           size_t rows, size_t features, size_t columns)
+/* The first `columns` of the last panel, whose tile is wider than what is left of `out`. */
+static void last_panel(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
+                       size_t x_stride, const float *panel, size_t features, size_t columns, tile_function *sums,
+                       size_t rows)
 {
-    size_t n_groups = (columns + FL_GROUP - 1) / FL_GROUP;
-    for (size_t group = 0; group < n_groups; group += 4) {
-        size_t groups = smaller(4, n_groups - group), first = group * FL_GROUP;
-        size_t width = smaller(groups * FL_GROUP, columns - first);
+    float first[TILE_ROWS * 4 * FL_GROUP] = {0.0f}, padded[TILE_ROWS * 4 * FL_GROUP];
+    for (size_t m = 0; m < rows; m++)
+        memcpy(first + m * 4 * FL_GROUP, initial + m * initial_stride, columns * sizeof *first);
+    sums(padded, 4 * FL_GROUP, first, 4 * FL_GROUP, x, x_stride, panel, features);
+    for (size_t m = 0; m < rows; m++)
+        memcpy(out + m * out_stride, padded + m * 4 * FL_GROUP, columns * sizeof *out);
+}
+
+static void FL_KERNEL(gemm_packed_forward)(float *out, const float *initial, size_t initial_stride, const float *x,
+                                           const float *packed, size_t rows, size_t features, size_t columns)
+{
+    for (size_t first = 0; first < columns; first += 4 * FL_GROUP) {
+        size_t width = smaller(4 * FL_GROUP, columns - first), groups = (width + FL_GROUP - 1) / FL_GROUP;
+        const float *panel = packed + first * features;
         for (size_t row = 0; row < rows; row += TILE_ROWS) {
             size_t n = smaller(TILE_ROWS, rows - row);
             tile_function *sums = tiles[groups - 1][n - 1];
-            if (width == groups * FL_GROUP) {
-                sums(out + row * columns + first, columns, bias + first, 0, x + row * features, features,
-                     packed + first * features, features);
-                continue;
-            }
-            float padded[TILE_ROWS * 4 * FL_GROUP];
-            sums(padded, 4 * FL_GROUP, bias + first, 0, x + row * features, features, packed + first * features, features);
-            for (size_t m = 0; m < n; m++)
-                memcpy(out + (row + m) * columns + first, padded + m * 4 * FL_GROUP, width * sizeof *out);
+            float *to = out + row * columns + first;
+            const float *from = initial + row * initial_stride + first, *rows_of_x = x + row * features;
+            if (width == groups * FL_GROUP)
+                sums(to, columns, from, initial_stride, rows_of_x, features, panel, features);
+            else
+                last_panel(to, columns, from, initial_stride, rows_of_x, features, panel, features, width, sums, n);
         }
     }
 }

@@ -4,6 +4,7 @@
 /* each uses those before it */
 #include "activation.h"
 #include "lstm_cell.h"
+#include "gru_cell.h"
 #include "gemm_packed.h"
 #include "lstm_step.h"
 
@@ -13,4 +14,7 @@ const fl_kernels FL_KERNEL(fl_kernels) = {
     .lstm_step_forward = FL_KERNEL(lstm_step_forward),
     .activation_forward = FL_KERNEL(activation_forward),
     .lstm_cell_forward = FL_KERNEL(lstm_cell_forward),
+    .gru_cell_forward = FL_KERNEL(gru_cell_forward),
+    .gru_reset_forward = FL_KERNEL(gru_reset_forward),
+    .gru_candidate_forward = FL_KERNEL(gru_candidate_forward),
 };

@@ -28,31 +28,27 @@ static inline void fl_scatter_steps(float *out, const float *x, size_t batch, si
             memcpy(out + (b * timesteps + start + t) * width, x + (t * batch + b) * width, width * sizeof *out);
 }
 
-/* every row of out (rows, width) = bias (width), or 0 if bias is NULL */
+/* every row of out (rows, width) = bias (width) */
 static inline void fl_fill_rows(float *out, const float *bias, size_t rows, size_t width)
 {
-    if (!bias) {
-        memset(out, 0, rows * width * sizeof *out);
-        return;
-    }
     for (size_t row = 0; row < rows; row++) memcpy(out + row * width, bias, width * sizeof *out);
 }
 
 /* After a masked step, for each row b of (batch, units): where mask[b * mask_stride], h = out = h_next; elsewhere h stays,
- * c = c_prev, and out stays or becomes 0 if zero_output. */
+ * c = c_prev, and out stays or becomes 0 if zero_output. c is NULL where there is no second state. */
 static inline void fl_select_rows(float *h, float *c, float *out, const float *h_next, const float *c_prev,
                                   const unsigned char *mask, size_t mask_stride, size_t batch, size_t units,
                                   int zero_output)
 {
     size_t bytes = units * sizeof *h;
-    for (size_t b = 0; b < batch; b++, h += units, c += units, out += units, h_next += units, c_prev += units) {
+    for (size_t b = 0, place = 0; b < batch; b++, place += units) {
         if (mask[b * mask_stride]) {
-            memcpy(h, h_next, bytes);
-            memcpy(out, h_next, bytes);
-        } else {
-            memcpy(c, c_prev, bytes);
-            if (zero_output) memset(out, 0, bytes);
+            memcpy(h + place, h_next + place, bytes);
+            memcpy(out + place, h_next + place, bytes);
+            continue;
         }
+        if (c) memcpy(c + place, c_prev + place, bytes);
+        if (zero_output) memset(out + place, 0, bytes);
     }
 }
 

@@ -1,16 +1,16 @@
 """csrc/fastlstm.h and csrc/rows.h as Cython sees them."""
 
 cdef extern from "fastlstm.h":
-    int FL_PYTHON
-
     ctypedef struct fl_activation:
         int kind
         float parameters[3]
+        void (*callback)(void *context, float *out, const float *x, size_t rows, size_t units) noexcept nogil
+        void *context
 
     ctypedef struct fl_kernels:
         const char *name
-        void (*gemm_packed_forward)(float *out, const float *x, const float *packed, const float *bias, size_t rows,
-                                    size_t features, size_t columns) noexcept nogil
+        void (*gemm_packed_forward)(float *out, const float *initial, size_t initial_stride, const float *x,
+                                    const float *packed, size_t rows, size_t features, size_t columns) noexcept nogil
         void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev,
                                   const float *packed_recurrent, size_t rows, size_t units,
                                   const fl_activation *activation,
@@ -20,6 +20,14 @@ cdef extern from "fastlstm.h":
         void (*lstm_cell_forward)(float *h, float *c, float *z, size_t rows, size_t units,
                                   const fl_activation *activation,
                                   const fl_activation *recurrent_activation) noexcept nogil
+        void (*gru_cell_forward)(float *h, const float *x, float *products, const float *h_prev, size_t rows,
+                                 size_t units, const fl_activation *activation,
+                                 const fl_activation *recurrent_activation) noexcept nogil
+        void (*gru_reset_forward)(float *reset, float *gates, const float *x, const float *h_prev, size_t rows,
+                                  size_t units, const fl_activation *recurrent_activation) noexcept nogil
+        void (*gru_candidate_forward)(float *h, const float *gates, float *candidate, const float *x,
+                                      const float *h_prev, size_t rows, size_t units,
+                                      const fl_activation *activation) noexcept nogil
 
     const fl_kernels *fl_kernels_find(const char *isa) noexcept nogil
     const char *fl_kernels_name(int i) noexcept nogil

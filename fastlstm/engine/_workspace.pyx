@@ -3,6 +3,8 @@
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 
+from fastlstm.engine._structs cimport GRU, LSTM, Call, Op, State, Value
+
 cdef enum:
     ALIGNMENT = 64
 
@@ -38,20 +40,23 @@ cdef size_t workspace_size(Call *call, const Value *value, const Op *ops, int n_
 
 
 cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept:
-    cdef size_t batch = call.batch, rows = call.chunk * call.batch, widest = value.width, widest_z = 0, units
+    cdef size_t batch = call.batch, rows = call.chunk * call.batch
+    cdef size_t widest = value.width, widest_z = 0, widest_products = 0
     cdef int i, n_states = 0
     for i in range(n_ops):
-        n_states += ops[i].kind == LSTM
+        n_states += ops[i].kind >= LSTM
     call.states = <State *> take(arena, n_states * sizeof(State))
     n_states = 0
     for i in range(n_ops):
-        units = ops[i].units
-        widest = max(widest, units)
-        if ops[i].kind == LSTM:
-            widest_z = max(widest_z, <size_t> ops[i].columns)
-            place_state(arena, call, n_states, batch * units)
+        widest = max(widest, <size_t> ops[i].units)
+        if ops[i].kind >= LSTM:
+            widest_z = max(widest_z, <size_t> ops[i].z_width)
+            if ops[i].kind == GRU:
+                widest_products = max(widest_products, 4 * <size_t> ops[i].units)
+            place_state(arena, call, &ops[i], n_states)
             n_states += 1
     call.z = take(arena, rows * widest_z * sizeof(float))
+    call.products = take(arena, batch * widest_products * sizeof(float))
     for i in range(2):
         call.buffers[i] = take(arena, rows * widest * sizeof(float))
         call.sequences[i] = NULL
@@ -59,15 +64,16 @@ cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, int
             call.sequences[i] = take(arena, value.timesteps * batch * widest * sizeof(float))
 
 
-cdef void place_state(Arena *arena, Call *call, int index, size_t size) noexcept:
+cdef void place_state(Arena *arena, Call *call, const Op *op, int index) noexcept:
     cdef State state
-    state.h = take(arena, size * sizeof(float))
-    state.c = take(arena, size * sizeof(float))
-    state.h_next = take(arena, size * sizeof(float))
+    cdef size_t size = call.batch * op.units * sizeof(float)
+    state.h = take(arena, size)
+    state.h_next = take(arena, size)
+    state.c = take(arena, size) if op.kind == LSTM else NULL
     state.c_prev = state.out_prev = NULL
     if call.mask != NULL:
-        state.c_prev = take(arena, size * sizeof(float))
-        state.out_prev = take(arena, size * sizeof(float))
+        state.c_prev = take(arena, size) if op.kind == LSTM else NULL
+        state.out_prev = take(arena, size)
     if arena.base != NULL:
         call.states[index] = state
 

@@ -56,6 +56,52 @@ class LSTMOp:
 
 
 @dataclass(frozen=True, eq=False)
+class GRUOp:
+    """As LSTMOp, with gate blocks z, r, h and one state.
+
+    Args:
+        kernel: `(features, 3*units)`.
+        recurrent_kernel: `(units, 3*units)`.
+        bias: `(2, 3*units)` with `reset_after` (of the input and of the state), else `(3*units,)`; or None.
+        activation: Of the candidate.
+        recurrent_activation: Of the gates z, r.
+        reset_after: Whether r scales the candidate's product with the state, rather than the state before it.
+        return_sequences, go_backwards, zero_output_for_mask: As for LSTMOp.
+    """
+
+    kernel: np.ndarray
+    recurrent_kernel: np.ndarray
+    bias: np.ndarray | None
+    activation: Activation
+    recurrent_activation: Activation
+    reset_after: bool = True
+    return_sequences: bool = False
+    go_backwards: bool = False
+    zero_output_for_mask: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class SimpleRNNOp:
+    """As LSTMOp, with `h = activation(x @ kernel + bias + h_prev @ recurrent_kernel)` and one state.
+
+    Args:
+        kernel: `(features, units)`.
+        recurrent_kernel: `(units, units)`.
+        bias: `(units,)` or None.
+        activation: Of the output.
+        return_sequences, go_backwards, zero_output_for_mask: As for LSTMOp.
+    """
+
+    kernel: np.ndarray
+    recurrent_kernel: np.ndarray
+    bias: np.ndarray | None
+    activation: Activation
+    return_sequences: bool = False
+    go_backwards: bool = False
+    zero_output_for_mask: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class DenseOp:
     """`activation(x @ kernel + bias)` on the last axis: kernel `(features, units)`, bias `(units,)` or None."""
 
@@ -71,7 +117,8 @@ class ActivationOp:
     activation: Activation
 
 
-Op = LSTMOp | DenseOp | ActivationOp
+RecurrentOp = LSTMOp | GRUOp | SimpleRNNOp
+Op = RecurrentOp | DenseOp | ActivationOp
 
 # Every native activation with the names of its parameters. The order of the rows is the order of `fl_activation` in
 # csrc/fastlstm.h.

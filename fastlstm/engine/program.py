@@ -14,7 +14,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastlstm.engine._engine import Executor, kernel_names
-from fastlstm.engine.ops import ACTIVATIONS, Activation, ActivationOp, DenseOp, LSTMOp, Op
+from fastlstm.engine.ops import (
+    ACTIVATIONS,
+    Activation,
+    ActivationOp,
+    DenseOp,
+    GRUOp,
+    LSTMOp,
+    Op,
+    RecurrentOp,
+    SimpleRNNOp,
+)
 from fastlstm.engine.packing import lstm_order, pack, plain_order
 
 # `auto` takes for each op what measured faster; `blas` is SciPy's, `packed` the kernels of csrc/gemm_packed.h.
@@ -65,20 +75,36 @@ def _check_chain(ops: list[Op]) -> None:
     for op in ops:
         if isinstance(op, ActivationOp):
             continue
-        if isinstance(op, LSTMOp):
+        if isinstance(op, RecurrentOp):
             if ended:
                 raise ValueError("A recurrent op needs a sequence, but one before it does not return sequences.")
             ended = not op.return_sequences
-        features = op.kernel.shape[0]
-        if units is not None and features != units:
-            raise ValueError(f"{type(op).__name__} expects {features} features, but the op before gives {units} units.")
-        units = op.recurrent_kernel.shape[0] if isinstance(op, LSTMOp) else op.kernel.shape[1]
-        columns = 4 * units if isinstance(op, LSTMOp) else units
-        shapes = {"kernel": (features, columns), "bias": (columns,), "recurrent_kernel": (units, columns)}
-        for name, shape in shapes.items():
-            array = getattr(op, name, None)
-            if array is not None and (array.shape != shape or 0 in shape):
-                raise ValueError(f"{type(op).__name__}: {name} must have shape {shape}, received {array.shape}.")
+        _check_shapes(op)
+        if units is not None and op.kernel.shape[0] != units:
+            raise ValueError(
+                f"{type(op).__name__} expects {op.kernel.shape[0]} features, but the op before gives {units} units."
+            )
+        units = _units(op)
+
+
+def _check_shapes(op: RecurrentOp | DenseOp) -> None:
+    columns = _BLOCKS[type(op)] * _units(op)
+    two_biases = isinstance(op, GRUOp) and op.reset_after
+    expected = {"kernel": (op.kernel.shape[0], columns), "bias": (2, columns) if two_biases else (columns,)}
+    if isinstance(op, RecurrentOp):
+        expected["recurrent_kernel"] = (_units(op), columns)
+    for name, shape in expected.items():
+        array = getattr(op, name)
+        if array is not None and (array.shape != shape or 0 in shape):
+            raise ValueError(f"{type(op).__name__}: {name} must have shape {shape}, received {array.shape}.")
+
+
+# Blocks of `units` columns in a kernel.
+_BLOCKS = {LSTMOp: 4, GRUOp: 3, SimpleRNNOp: 1, DenseOp: 1}
+
+
+def _units(op: RecurrentOp | DenseOp) -> int:
+    return op.recurrent_kernel.shape[0] if isinstance(op, RecurrentOp) else op.kernel.shape[1]
 
 
 def _stages(ops: list[Op]) -> list[int]:
@@ -86,8 +112,8 @@ def _stages(ops: list[Op]) -> list[int]:
     starts = [0]
     for i in range(1, len(ops)):
         before, op = ops[i - 1], ops[i]
-        ended = isinstance(before, LSTMOp) and not before.return_sequences
-        if ended or (isinstance(op, LSTMOp) and op.go_backwards):
+        ended = isinstance(before, RecurrentOp) and not before.return_sequences
+        if ended or (isinstance(op, RecurrentOp) and op.go_backwards):
             starts.append(i)
     return starts
 
@@ -102,32 +128,54 @@ def _lower(op: Op, isa: str, backend: str) -> dict:
             lowered[name] = value
     if isinstance(op, ActivationOp):
         return lowered
-    packed = _is_packed(op, isa, backend)
-    weights = {name: value for name, value in vars(op).items() if isinstance(value, np.ndarray)}
-    columns = op.kernel.shape[1]
-    units = columns // 4 if isinstance(op, LSTMOp) else columns
-    if packed:
-        order = lstm_order(units) if isinstance(op, LSTMOp) else plain_order(units)
-        weights.setdefault("bias", np.zeros(columns, np.float32))
-        weights = {name: pack(value, order) for name, value in weights.items()}
-        columns = len(order) if isinstance(op, LSTMOp) else units
-    else:
-        weights = {name: np.array(value, dtype=np.float32, order="C") for name, value in weights.items()}
-    sizes = {"packed": packed, "features": op.kernel.shape[0], "units": units, "columns": columns}
-    return {"bias": None, **lowered, **weights, **sizes}
+    # The packed kernels are ahead of BLAS wherever the CPU has fused multiply-adds (`python -m bench`).
+    packed = backend == "packed" or (backend == "auto" and isa != "scalar")
+    units, columns = _units(op), op.kernel.shape[1]
+    lowered |= {"features": op.kernel.shape[0], "units": units, "z_width": columns}
+    bias = np.zeros(columns, np.float32) if op.bias is None else np.array(op.bias, np.float32)
+    if isinstance(op, LSTMOp) and packed and _is_elementwise(op):
+        return lowered | _lower_fused(op, bias, lstm_order(units))
+    if isinstance(op, LSTMOp):
+        lowered["fused"] = False
+    if isinstance(op, GRUOp):
+        lowered |= _lower_gru(op, bias, packed)
+        bias = lowered["bias"]
+    elif isinstance(op, RecurrentOp):
+        lowered["recurrent_kernel"] = _matrix(op.recurrent_kernel, packed)
+    return lowered | {"kernel": _matrix(op.kernel, packed), "bias": bias}
 
 
-def _is_packed(op: LSTMOp | DenseOp, isa: str, backend: str) -> bool:
-    """Whether the op's products run on the packed kernels.
+def _matrix(matrix: np.ndarray, packed: bool) -> tuple[np.ndarray, int, int, bool]:
+    rows, columns = matrix.shape
+    data = pack(matrix, plain_order(columns)) if packed else np.array(matrix, np.float32, order="C")
+    return data, rows, columns, packed
 
-    They are ahead of BLAS wherever the CPU has fused multiply-adds (measured by `python -m bench`). Activations of a
-    whole row or of Python's do not fit into their cell update.
-    """
-    if backend == "blas" or (backend == "auto" and isa == "scalar"):
-        return False
-    if isinstance(op, DenseOp):
-        return True
+
+def _is_elementwise(op: LSTMOp) -> bool:
+    """Whether the cell update may run on a few units at a time."""
     return not {op.activation.name, op.recurrent_activation.name} & {"softmax", "log_softmax", "python"}
+
+
+def _lower_fused(op: LSTMOp, bias: np.ndarray, order: np.ndarray) -> dict:
+    """The weights for `lstm_step_forward`, whose columns are interleaved by gate."""
+    kernels = {
+        name: (pack(matrix, order), matrix.shape[0], len(order), True)
+        for name, matrix in (("kernel", op.kernel), ("recurrent_kernel", op.recurrent_kernel))
+    }
+    return {"fused": True, "z_width": len(order), "bias": pack(bias, order), **kernels}
+
+
+def _lower_gru(op: GRUOp, bias: np.ndarray, packed: bool) -> dict:
+    if op.reset_after:
+        bias, recurrent_bias = np.array(np.broadcast_to(bias, (2, bias.shape[-1])))
+        if op.bias is None:
+            recurrent_bias = np.zeros_like(bias)
+        kernels = {"recurrent_kernel": _matrix(op.recurrent_kernel, packed)}
+    else:
+        recurrent_bias = np.zeros_like(bias)
+        gates, candidate = np.split(op.recurrent_kernel, [2 * _units(op)], axis=1)
+        kernels = {"recurrent_kernel": _matrix(gates, packed), "candidate_kernel": _matrix(candidate, packed)}
+    return {"bias": bias, "recurrent_bias": recurrent_bias, **kernels}
 
 
 _KINDS = {name: kind for kind, name in enumerate(ACTIVATIONS)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -126,3 +127,71 @@ def lstm(
         h, c = np.where(keep, h_next, h), np.where(keep, c_next, c)
         outputs.append(out)
     return np.stack(outputs, axis=1), h, c
+
+
+def gru(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    recurrent_kernel: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    reset_after: bool = True,
+    activation: Function = np.tanh,
+    recurrent_activation: Function = sigmoid,
+    **over_time: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `lstm`, with gate blocks z, r, h and one state; bias `(2, 3*units)` with `reset_after`, else `(3*units,)`."""
+    units = recurrent_kernel.shape[0]
+    kernel, recurrent_kernel = np.asarray(kernel, np.float64), np.asarray(recurrent_kernel, np.float64)
+    both = np.zeros((2, 3 * units))
+    if bias is not None:
+        both[: 2 if reset_after else 1] = bias
+
+    def cell(x_t: np.ndarray, h: np.ndarray) -> np.ndarray:
+        x_z, x_r, x_h = np.split(x_t @ kernel + both[0], 3, axis=1)
+        h_z, h_r, h_h = np.split(h @ recurrent_kernel + both[1], 3, axis=1)
+        z, r = recurrent_activation(x_z + h_z), recurrent_activation(x_r + h_r)
+        candidate = r * h_h if reset_after else (r * h) @ recurrent_kernel[:, 2 * units :]
+        return z * h + (1 - z) * activation(x_h + candidate)
+
+    return _over_time(cell, x, units, **over_time)
+
+
+def simple_rnn(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    recurrent_kernel: np.ndarray,
+    bias: np.ndarray | None = None,
+    *,
+    activation: Function = np.tanh,
+    **over_time: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `lstm`, with `h = activation(x @ kernel + h @ recurrent_kernel + bias)` and one state."""
+    kernel, recurrent_kernel = np.asarray(kernel, np.float64), np.asarray(recurrent_kernel, np.float64)
+    b = 0 if bias is None else np.asarray(bias, np.float64)
+    return _over_time(
+        lambda x_t, h: activation(x_t @ kernel + h @ recurrent_kernel + b), x, len(recurrent_kernel), **over_time
+    )
+
+
+def _over_time(
+    cell: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    x: np.ndarray,
+    units: int,
+    *,
+    initial_state: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+    go_backwards: bool = False,
+    zero_output_for_mask: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    x = np.asarray(x, np.float64)
+    batch, timesteps, _ = x.shape
+    h = np.zeros((batch, units)) if initial_state is None else np.array(initial_state, np.float64)
+    out, outputs = np.zeros((batch, units)), []
+    for t in reversed(range(timesteps)) if go_backwards else range(timesteps):
+        h_next = cell(x[:, t], h)
+        keep = np.ones((batch, 1), bool) if mask is None else np.asarray(mask, bool)[:, t, None]
+        out = np.where(keep, h_next, 0.0 if zero_output_for_mask else out)
+        h = np.where(keep, h_next, h)
+        outputs.append(out)
+    return np.stack(outputs, axis=1), h

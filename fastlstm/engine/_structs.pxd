@@ -1,0 +1,62 @@
+"""The executor's structs: what an op is, and what a call holds."""
+
+from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels
+
+cdef enum OpKind:
+    ACTIVATION
+    DENSE
+    LSTM
+    GRU
+    SIMPLE_RNN                        # from LSTM on: recurrent
+
+cdef struct Engine:                   # what runs the ops
+    const fl_kernels *kernels
+    const fl_blas *blas               # NULL if every matrix is packed
+
+cdef struct Matrix:                   # (features, columns)
+    const float *data
+    int features
+    int columns
+    bint packed                       # laid out as csrc/gemm_packed.h says, else row-major for BLAS
+
+cdef struct Op:
+    OpKind kind
+    int features
+    int units
+    int z_width                       # of a row of x @ kernel: units, LSTM 4*units (fused: padded), GRU 3*units
+    Matrix kernel
+    Matrix recurrent_kernel           # GRU without reset_after: of z and r alone
+    Matrix candidate_kernel           # only there
+    const float *bias                 # (z_width,)
+    const float *recurrent_bias       # GRU
+    fl_activation activation
+    fl_activation recurrent_activation
+    bint fused                        # LSTM on lstm_step_forward
+    bint reset_after                  # GRU
+    bint return_sequences
+    bint go_backwards
+    bint zero_output_for_mask
+
+cdef struct State:                    # of one recurrent op during one call, each (batch, units)
+    float *h
+    float *h_next
+    float *c                          # NULL but for LSTM
+    float *c_prev                     # only with a mask, as out_prev
+    float *out_prev
+
+cdef struct Value:                    # what passes between stages
+    const float *data
+    Py_ssize_t timesteps
+    int width
+    bint time_major                   # (timesteps, batch, width), else (batch, timesteps, width)
+
+cdef struct Call:
+    Py_ssize_t batch
+    Py_ssize_t chunk                  # time steps
+    const unsigned char *mask         # (batch, timesteps) or NULL
+    Py_ssize_t mask_timesteps
+    float *z                          # (chunk, batch, z_width)
+    float *products                   # (batch, 4*units), of one GRU step
+    float *buffers[2]                 # (chunk, batch, width)
+    float *sequences[2]               # (timesteps, batch, width), between stages
+    State *states                     # one per recurrent op
