@@ -24,8 +24,10 @@ def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:
 
 
 extensions = [
-    extension("_engine", tuple(sorted(glob("csrc/*.c")))),
+    extension("_engine", tuple(sorted({*glob("csrc/*.c")} - {"csrc/pool.c"}))),
+    extension("_pool", ("csrc/pool.c",)),
     extension("_forward"),
+    extension("_stage"),
     extension("_workspace"),
     extension("_blas"),
 ]

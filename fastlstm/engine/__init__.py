@@ -1,7 +1,11 @@
 """The engine: op descriptions in, float32 arrays out. It knows no layers and no files."""
 
+from fastlstm.engine import threads
 from fastlstm.engine._engine import kernel_names
 from fastlstm.engine.configuration import show_config
 from fastlstm.engine.program import Program, activate
+from fastlstm.engine.threads import get_num_threads, set_num_threads
 
-__all__ = ["Program", "activate", "kernel_names", "show_config"]
+threads.set_default()
+
+__all__ = ["Program", "activate", "get_num_threads", "kernel_names", "set_num_threads", "show_config"]

@@ -14,16 +14,9 @@ from libc.limits cimport INT_MAX
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from fastlstm.engine._forward cimport dense_forward, recurrent_forward
-from fastlstm.engine._kernels cimport (
-    fl_activation,
-    fl_blas,
-    fl_gather_steps,
-    fl_kernels,
-    fl_kernels_find,
-    fl_kernels_name,
-    fl_scatter_steps,
-)
+from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels, fl_kernels_find, fl_kernels_name
+from fastlstm.engine._pool cimport acquire, release, run
+from fastlstm.engine._stage cimport stage_forward
 from fastlstm.engine._structs cimport ACTIVATION, DENSE, GRU, LSTM, SIMPLE_RNN, Call, Engine, Matrix, Op, State, Value
 from fastlstm.engine._workspace cimport Workspace, workspace_size
 
@@ -35,7 +28,12 @@ cdef enum:
     # Rows (timesteps x batch) of a chunk: enough for the input projection to run at full speed, few enough for z to
     # stay in the L2 cache.
     CHUNK_ROWS = 64
+    # With the ops on several threads: the shorter, the sooner the next one starts.
+    PIPELINE_CHUNK_ROWS = 12
     LARGEST_KEPT_WORKSPACE = 16 << 20  # bytes
+    MAX_THREADS = 64
+    # Multiplications below which a call stays on one thread.
+    PARALLEL_WORK = 1 << 21
 
 cdef dict OP_KINDS = {
     "ActivationOp": ACTIVATION,
@@ -46,12 +44,47 @@ cdef dict OP_KINDS = {
 }
 
 
+cdef int threads = 1
+
+
+def get_num_threads():
+    """Threads that a call may run on, its own included."""
+    return threads
+
+
+def set_num_threads(int number):
+    """Sets the threads that a call may run on; see fastlstm.engine.threads."""
+    global threads
+    threads = max(1, min(number, MAX_THREADS))
+
+
 def kernel_names():
     """The instruction sets whose kernels this build has and this CPU runs, best first."""
     names = []
     while fl_kernels_name(len(names)) != NULL:
         names.append(fl_kernels_name(len(names)).decode())
     return names
+
+
+cdef struct Rows:                     # some rows of a call's batch, from input to output
+    const Engine *engine
+    const Op *ops
+    const int *stage_starts
+    int n_stages
+    Call call
+    Value value
+    float *out
+
+
+cdef void rows_forward(void *context, int index) noexcept nogil:
+    """All stages, one after the other, over the index-th rows."""
+    cdef Rows *rows = <Rows *> context + index
+    cdef int i, state = 0
+    cdef float *destination
+    for i in range(rows.n_stages):
+        destination = rows.out if i == rows.n_stages - 1 else rows.call.sequences[i % 2]
+        stage_forward(rows.engine, rows.ops, rows.stage_starts[i], rows.stage_starts[i + 1], &state, &rows.call,
+                      &rows.value, destination, i == rows.n_stages - 1)
 
 
 cdef class Executor:
@@ -70,6 +103,8 @@ cdef class Executor:
     cdef int n_ops, n_stages
     cdef int features                 # of the first op that has any; 0: any
     cdef tuple recurrent              # (units, number of states) of every recurrent op
+    cdef double work                  # multiplications of a row and step
+    cdef bint has_callbacks           # to Python: then a call stays on its thread, where an exception belongs
     cdef list kept, workspaces
 
     def __init__(self, list lowered, list stages, isa):
@@ -108,6 +143,7 @@ cdef class Executor:
             self.features = self.features or op.features
             self._set_matrix(&op.kernel, lowered["kernel"])
             op.bias = self._data(lowered["bias"])
+            self.work += <double> op.z_width * (op.features + (op.units if op.kind >= LSTM else 0))
         if op.kind >= LSTM:
             self._set_matrix(&op.recurrent_kernel, lowered["recurrent_kernel"])
             op.return_sequences = lowered["return_sequences"]
@@ -141,6 +177,7 @@ cdef class Executor:
             activation.parameters[i] = parameter
         if function is not None:
             self.kept.append(function)
+            self.has_callbacks = True
             activation.callback = _call_function
             activation.context = <void *> function
 
@@ -163,39 +200,68 @@ cdef class Executor:
         Raises:
             ValueError: A shape or dtype does not fit.
         """
-        cdef Call call
-        cdef Value value
         cdef bint sequence = len(self.recurrent) > 0
         self._check(x, mask, initial_states)
-        value.width = <int> x.shape[x.ndim - 1]
-        value.timesteps = x.shape[1] if sequence else 1
-        call.batch = x.shape[0] if sequence else x.size // value.width
-        if call.batch > INT_MAX:
-            raise ValueError(f"x has {call.batch} rows, more than the {INT_MAX} that one call takes.")
-        value.data = <const float *> cnp.PyArray_DATA(x)
-        value.time_major = call.batch == 1 or value.timesteps == 1
-        call.mask = NULL
-        if mask is not None:
-            call.mask = <const unsigned char *> cnp.PyArray_DATA(mask)
-        call.mask_timesteps = value.timesteps
-        call.chunk = min(value.timesteps, max(1, CHUNK_ROWS // max(1, call.batch)))
-
+        cdef Py_ssize_t timesteps = x.shape[1] if sequence else 1
+        cdef Py_ssize_t batch = x.shape[0] if sequence else x.size // x.shape[x.ndim - 1]
+        if batch > INT_MAX:
+            raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
         cdef cnp.ndarray out = np.empty(self._out_shape(x), dtype=np.float32)
         states = None
         if return_states:
-            states = [[np.zeros((call.batch, units), np.float32) for _ in range(n)] for units, n in self.recurrent]
-        if call.batch == 0:
+            states = [[np.zeros((batch, units), np.float32) for _ in range(n)] for units, n in self.recurrent]
+        if batch == 0:
             return out, states
-        cdef Workspace workspace = self._take_workspace(&call, &value)
-        self._set_states(&call, initial_states)
-        with nogil:
-            self._run(&call, value, <float *> cnp.PyArray_DATA(out))
-        _raise_pending()
-        if return_states:
-            self._get_states(&call, states)
-        if workspace.size <= LARGEST_KEPT_WORKSPACE:
-            self.workspaces.append(workspace)
+        cdef int by_rows = 1, by_ops = 1, parts = 1
+        if threads > 1 and not self.has_callbacks and self.work * batch * timesteps >= PARALLEL_WORK:
+            by_rows, by_ops = self.split(batch, timesteps, threads)
+            parts = acquire(max(by_rows, by_ops))
+        try:
+            self._run(x, out, mask, initial_states, states, batch, timesteps, min(by_rows, parts), min(by_ops, parts))
+        finally:
+            if parts > 1:
+                release()
         return out, states
+
+    cdef _run(self, cnp.ndarray x, cnp.ndarray out, mask, initial_states, states, Py_ssize_t batch,
+              Py_ssize_t timesteps, int by_rows, int by_ops):
+        """Runs the chain on acquired threads: the batch cut into `by_rows` parts, or the ops into `by_ops`."""
+        cdef Rows rows[MAX_THREADS]
+        cdef int i
+        cdef Py_ssize_t first
+        cdef list workspaces = []
+        for i in range(by_rows):
+            first = batch * i // by_rows
+            self._set_rows(&rows[i], x, out, mask, first, batch * (i + 1) // by_rows - first, batch, timesteps, by_ops)
+            workspaces.append(self._take_workspace(&rows[i].call, &rows[i].value))
+            self._set_states(&rows[i].call, initial_states, first)
+        with nogil:
+            if by_rows > 1:
+                run(rows_forward, rows, by_rows)
+            else:
+                rows_forward(rows, 0)
+        _raise_pending()
+        for i in range(by_rows):
+            if states is not None:
+                self._get_states(&rows[i].call, states, batch * i // by_rows)
+            if (<Workspace> workspaces[i]).size <= LARGEST_KEPT_WORKSPACE:
+                self.workspaces.append(workspaces[i])
+
+    cdef void _set_rows(self, Rows *rows, cnp.ndarray x, cnp.ndarray out, mask, Py_ssize_t first, Py_ssize_t batch,
+                        Py_ssize_t whole_batch, Py_ssize_t timesteps, int by_ops):
+        cdef int width = <int> x.shape[x.ndim - 1]
+        cdef Py_ssize_t chunk_rows = CHUNK_ROWS if by_ops == 1 else PIPELINE_CHUNK_ROWS
+        rows.engine, rows.ops = &self.engine, self.ops
+        rows.stage_starts, rows.n_stages = self.stage_starts, self.n_stages
+        rows.value.data = <const float *> cnp.PyArray_DATA(x) + first * timesteps * width
+        rows.value.width, rows.value.timesteps = width, timesteps
+        rows.value.time_major = batch == 1 or timesteps == 1
+        rows.out = <float *> cnp.PyArray_DATA(out) + first * (out.size // whole_batch)
+        rows.call.batch, rows.call.parts = batch, by_ops
+        rows.call.chunk = min(timesteps, max(1, chunk_rows // batch))
+        rows.call.mask_timesteps, rows.call.mask = timesteps, NULL
+        if mask is not None:
+            rows.call.mask = <const unsigned char *> cnp.PyArray_DATA(mask) + first * timesteps
 
     cdef _check(self, cnp.ndarray x, mask, initial_states):
         cdef bint sequence = len(self.recurrent) > 0
@@ -245,79 +311,26 @@ cdef class Executor:
         workspace.lay_out(call, value, self.ops, self.n_ops, self.n_stages)
         return workspace
 
-    cdef _set_states(self, Call *call, initial_states):
-        cdef size_t i, bytes
+    cdef _set_states(self, Call *call, initial_states, Py_ssize_t first):
+        cdef size_t i, size, units
         cdef State *state
         for i, (units, n) in enumerate(self.recurrent):
-            bytes = call.batch * <size_t> units * sizeof(float)
+            size = call.batch * units
             state = &call.states[i]
             given = None if initial_states is None else initial_states[i]
-            _set_state(state.h, given[0] if given else None, bytes)
+            _set_state(state.h, given[0] if given else None, first * units, size)
             if state.c != NULL:
-                _set_state(state.c, given[1] if given else None, bytes)
+                _set_state(state.c, given[1] if given else None, first * units, size)
             if call.mask != NULL:
-                _set_state(state.out_prev, None, bytes)
+                _set_state(state.out_prev, None, 0, size)
 
-    cdef _get_states(self, Call *call, list states):
-        cdef size_t i
-        for i, arrays in enumerate(states):
-            memcpy(cnp.PyArray_DATA(arrays[0]), call.states[i].h, arrays[0].nbytes)
-            if call.states[i].c != NULL:
-                memcpy(cnp.PyArray_DATA(arrays[1]), call.states[i].c, arrays[1].nbytes)
-
-    # ---- the time loop
-
-    cdef void _run(self, Call *call, Value value, float *out) noexcept nogil:
-        cdef int stage, recurrent = 0
-        cdef float *destination
-        for stage in range(self.n_stages):
-            destination = out if stage == self.n_stages - 1 else call.sequences[stage % 2]
-            self._run_stage(call, stage, &recurrent, &value, destination)
-
-    cdef void _run_stage(self, Call *call, int stage, int *recurrent, Value *value, float *destination) noexcept nogil:
-        """Runs one stage over the whole of `value`, then makes `value` its output.
-
-        The output is time-major between stages, batch-major (as the caller wants it) after the last.
-        """
-        cdef int first = self.stage_starts[stage], end = self.stage_starts[stage + 1], i, width = 0, state = 0
-        cdef Op *last = &self.ops[end - 1]
-        cdef Op *op
-        cdef bint backwards = self.ops[first].kind >= LSTM and self.ops[first].go_backwards
-        cdef bint ends = last.kind >= LSTM and not last.return_sequences
-        cdef bint in_place = stage < self.n_stages - 1 or call.batch == 1 or value.timesteps == 1
-        cdef Py_ssize_t chunk, start, steps, timesteps = value.timesteps
-        cdef const float *x
-        cdef float *out
-        for chunk in range((timesteps + call.chunk - 1) // call.chunk):
-            start = chunk * call.chunk
-            steps = min(call.chunk, timesteps - start)
-            x = value.data + start * call.batch * value.width
-            if backwards or not value.time_major:
-                fl_gather_steps(call.buffers[0], value.data, call.batch, timesteps, value.width, start, steps,
-                                value.time_major, backwards)
-                x = call.buffers[0]
-            width, state = value.width, recurrent[0]
-            for i in range(first, end):
-                op = &self.ops[i]
-                width = width if op.kind == ACTIVATION else op.units
-                out = call.buffers[1] if x != call.buffers[1] else call.buffers[0]
-                if i == end - 1 and in_place and not ends:
-                    out = destination + start * call.batch * width
-                if op.kind >= LSTM:
-                    recurrent_forward(&self.engine, op, call, &call.states[state], out, x, start, steps)
-                    state += 1
-                else:
-                    dense_forward(&self.engine, op, out, x, steps * call.batch, width)
-                x = out
-            if not in_place and not ends:
-                fl_scatter_steps(destination, x, call.batch, timesteps, width, start, steps)
-        recurrent[0] = state
-        value.data, value.width, value.time_major = destination, width, True
-        if ends:
-            x = call.states[state - 1].h if call.mask == NULL else call.states[state - 1].out_prev
-            memcpy(destination, x, call.batch * width * sizeof(float))
-            value.timesteps = 1
-            call.mask = NULL
+    cdef _get_states(self, Call *call, list states, Py_ssize_t first):
+        cdef size_t i, size, units
+        for i, (units, n) in enumerate(self.recurrent):
+            size = call.batch * units * sizeof(float)
+            memcpy(<float *> cnp.PyArray_DATA(states[i][0]) + first * units, call.states[i].h, size)
+            if n > 1:
+                memcpy(<float *> cnp.PyArray_DATA(states[i][1]) + first * units, call.states[i].c, size)
 
 
 cdef const fl_kernels *_kernels(bytes isa) except NULL:
@@ -340,11 +353,11 @@ cdef _check_array(str name, array, shape):
         raise ValueError(f"{name}: expected shape {shape}, received {array.shape}")
 
 
-cdef _set_state(float *state, given, size_t bytes):
+cdef _set_state(float *state, given, size_t first, size_t size):
     if given is None:
-        memset(state, 0, bytes)
+        memset(state, 0, size * sizeof(float))
     else:
-        memcpy(state, cnp.PyArray_DATA(given), bytes)
+        memcpy(state, <const float *> cnp.PyArray_DATA(given) + first, size * sizeof(float))
 
 
 # ---- Python activations

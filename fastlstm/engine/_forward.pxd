@@ -1,9 +1,9 @@
 """One op over one chunk of time steps."""
 
-from fastlstm.engine._structs cimport Call, Engine, Op, State
+from fastlstm.engine._structs cimport Call, Engine, Op, Scratch, State
 
 cdef void dense_forward(const Engine *engine, const Op *op, float *out, const float *x, Py_ssize_t rows,
                         int width) noexcept nogil
 
-cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, State *state, float *out, const float *x,
-                            Py_ssize_t start, Py_ssize_t steps) noexcept nogil
+cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                            const float *x, Py_ssize_t start, Py_ssize_t steps) noexcept nogil

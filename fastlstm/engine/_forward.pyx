@@ -10,7 +10,7 @@ x and out are (steps, batch, features) and (steps, batch, units); all buffers be
 from libc.string cimport memcpy
 
 from fastlstm.engine._kernels cimport fl_fill_rows, fl_select_rows
-from fastlstm.engine._structs cimport DENSE, GRU, LSTM, Call, Engine, Matrix, Op, State
+from fastlstm.engine._structs cimport DENSE, GRU, LSTM, Call, Engine, Matrix, Op, Scratch, State
 
 
 cdef void product(const Engine *engine, float *out, const float *bias, const float *x, const Matrix *matrix,
@@ -42,23 +42,23 @@ cdef void dense_forward(const Engine *engine, const Op *op, float *out, const fl
     engine.kernels.activation_forward(out, x, rows, width, &op.activation)
 
 
-cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, State *state, float *out, const float *x,
-                            Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                            const float *x, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """Takes the state through steps start .. start + steps; out is written if the op returns sequences."""
     cdef Py_ssize_t t, t_mask, size = call.batch * op.units
-    cdef float *z = call.z
+    cdef float *z = scratch.z
     product(engine, z, op.bias, x, &op.kernel, steps * call.batch)
     for t in range(steps):
         if call.mask != NULL:
             t_mask = call.mask_timesteps - 1 - start - t if op.go_backwards else start + t
-            masked_step(engine, op, call, state, z, t_mask)
+            masked_step(engine, op, call, state, scratch, z, t_mask)
             if op.return_sequences:
                 memcpy(out + t * size, state.out_prev, size * sizeof(float))
         elif op.return_sequences:
-            step(engine, op, call, state, out + t * size, z)
+            step(engine, op, call.batch, state, scratch.products, out + t * size, z)
             state.h = out + t * size
         else:
-            step(engine, op, call, state, state.h_next, z)
+            step(engine, op, call.batch, state, scratch.products, state.h_next, z)
             state.h, state.h_next = state.h_next, state.h
         z += call.batch * op.z_width
     if call.mask == NULL and op.return_sequences:
@@ -67,48 +67,49 @@ cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, Stat
         state.h = state.h_next
 
 
-cdef void masked_step(const Engine *engine, const Op *op, Call *call, State *state, float *z,
+cdef void masked_step(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *z,
                       Py_ssize_t t_mask) noexcept nogil:
     """A step that counts only for the rows whose mask is set; out_prev becomes its output."""
     if op.kind == LSTM:
         memcpy(state.c_prev, state.c, call.batch * op.units * sizeof(float))
-    step(engine, op, call, state, state.h_next, z)
+    step(engine, op, call.batch, state, scratch.products, state.h_next, z)
     fl_select_rows(state.h, state.c, state.out_prev, state.h_next, state.c_prev, call.mask + t_mask,
                    call.mask_timesteps, call.batch, op.units, op.zero_output_for_mask)
 
 
-cdef void step(const Engine *engine, const Op *op, Call *call, State *state, float *h, float *z) noexcept nogil:
+cdef void step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products, float *h,
+               float *z) noexcept nogil:
     """h (batch, units), not state.h, and for LSTM state.c from z, which is used up, and the state."""
     if op.fused:
-        engine.kernels.lstm_step_forward(h, state.c, z, state.h, op.recurrent_kernel.data, call.batch, op.units,
+        engine.kernels.lstm_step_forward(h, state.c, z, state.h, op.recurrent_kernel.data, batch, op.units,
                                          &op.activation, &op.recurrent_activation)
     elif op.kind == LSTM:
         # z += h_prev @ recurrent_kernel
-        accumulate(engine, z, state.h, &op.recurrent_kernel, call.batch)
-        engine.kernels.lstm_cell_forward(h, state.c, z, call.batch, op.units, &op.activation,
+        accumulate(engine, z, state.h, &op.recurrent_kernel, batch)
+        engine.kernels.lstm_cell_forward(h, state.c, z, batch, op.units, &op.activation,
                                          &op.recurrent_activation)
     elif op.kind == GRU and op.reset_after:
         # products = h_prev @ recurrent_kernel + recurrent_bias
-        product(engine, call.products, op.recurrent_bias, state.h, &op.recurrent_kernel, call.batch)
-        engine.kernels.gru_cell_forward(h, z, call.products, state.h, call.batch, op.units, &op.activation,
+        product(engine, products, op.recurrent_bias, state.h, &op.recurrent_kernel, batch)
+        engine.kernels.gru_cell_forward(h, z, products, state.h, batch, op.units, &op.activation,
                                         &op.recurrent_activation)
     elif op.kind == GRU:
-        gru_step_reset_before(engine, op, call, state, h, z)
+        gru_step_reset_before(engine, op, batch, state, products, h, z)
     else:
         # h = activation(z + h_prev @ recurrent_kernel)
-        accumulate(engine, z, state.h, &op.recurrent_kernel, call.batch)
-        engine.kernels.activation_forward(h, z, call.batch, op.units, &op.activation)
+        accumulate(engine, z, state.h, &op.recurrent_kernel, batch)
+        engine.kernels.activation_forward(h, z, batch, op.units, &op.activation)
 
 
-cdef void gru_step_reset_before(const Engine *engine, const Op *op, Call *call, State *state, float *h,
-                                const float *z) noexcept nogil:
-    cdef Py_ssize_t size = call.batch * op.units
-    cdef float *gates = call.products
+cdef void gru_step_reset_before(const Engine *engine, const Op *op, Py_ssize_t batch, State *state,
+                                float *products, float *h, const float *z) noexcept nogil:
+    cdef Py_ssize_t size = batch * op.units
+    cdef float *gates = products
     cdef float *reset = gates + 2 * size
     cdef float *candidate = reset + size
     # gates = h_prev @ recurrent_kernel_zr
-    product(engine, gates, op.recurrent_bias, state.h, &op.recurrent_kernel, call.batch)
-    engine.kernels.gru_reset_forward(reset, gates, z, state.h, call.batch, op.units, &op.recurrent_activation)
+    product(engine, gates, op.recurrent_bias, state.h, &op.recurrent_kernel, batch)
+    engine.kernels.gru_reset_forward(reset, gates, z, state.h, batch, op.units, &op.recurrent_activation)
     # candidate = (r * h_prev) @ recurrent_kernel_h
-    product(engine, candidate, op.recurrent_bias, reset, &op.candidate_kernel, call.batch)
-    engine.kernels.gru_candidate_forward(h, gates, candidate, z, state.h, call.batch, op.units, &op.activation)
+    product(engine, candidate, op.recurrent_bias, reset, &op.candidate_kernel, batch)
+    engine.kernels.gru_candidate_forward(h, gates, candidate, z, state.h, batch, op.units, &op.activation)

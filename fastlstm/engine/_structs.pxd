@@ -50,13 +50,21 @@ cdef struct Value:                    # what passes between stages
     int width
     bint time_major                   # (timesteps, batch, width), else (batch, timesteps, width)
 
+cdef enum:
+    HANDED_OVER = 4                   # chunks that a part may be ahead of the next one
+
+cdef struct Scratch:                  # of one part
+    float *z                          # (chunk, batch, z_width)
+    float *products                   # (batch, 4*units), of one GRU step
+    float *buffers[2]                 # (chunk, batch, width)
+    float *handed_over                # (HANDED_OVER, chunk, batch, width): chunks for the next part
+
 cdef struct Call:
     Py_ssize_t batch
     Py_ssize_t chunk                  # time steps
     const unsigned char *mask         # (batch, timesteps) or NULL
     Py_ssize_t mask_timesteps
-    float *z                          # (chunk, batch, z_width)
-    float *products                   # (batch, 4*units), of one GRU step
-    float *buffers[2]                 # (chunk, batch, width)
-    float *sequences[2]               # (timesteps, batch, width), between stages
+    int parts                         # threads that share the call, each with some of the ops
     State *states                     # one per recurrent op
+    Scratch *scratch                  # one per part
+    float *sequences[2]               # (timesteps, batch, width), between stages

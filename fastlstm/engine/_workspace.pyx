@@ -3,7 +3,7 @@
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 
-from fastlstm.engine._structs cimport GRU, LSTM, Call, Op, State, Value
+from fastlstm.engine._structs cimport GRU, HANDED_OVER, LSTM, Call, Op, Scratch, State, Value
 
 cdef enum:
     ALIGNMENT = 64
@@ -46,6 +46,7 @@ cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, int
     for i in range(n_ops):
         n_states += ops[i].kind >= LSTM
     call.states = <State *> take(arena, n_states * sizeof(State))
+    call.scratch = <Scratch *> take(arena, call.parts * sizeof(Scratch))
     n_states = 0
     for i in range(n_ops):
         widest = max(widest, <size_t> ops[i].units)
@@ -55,13 +56,25 @@ cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, int
                 widest_products = max(widest_products, 4 * <size_t> ops[i].units)
             place_state(arena, call, &ops[i], n_states)
             n_states += 1
-    call.z = take(arena, rows * widest_z * sizeof(float))
-    call.products = take(arena, batch * widest_products * sizeof(float))
+    for i in range(call.parts):
+        place_scratch(arena, call, i, rows * widest_z, batch * widest_products, rows * widest)
     for i in range(2):
-        call.buffers[i] = take(arena, rows * widest * sizeof(float))
         call.sequences[i] = NULL
         if n_stages > i + 1:
             call.sequences[i] = take(arena, value.timesteps * batch * widest * sizeof(float))
+
+
+cdef void place_scratch(Arena *arena, Call *call, int part, size_t z, size_t products, size_t chunk) noexcept:
+    cdef Scratch scratch
+    scratch.z = take(arena, z * sizeof(float))
+    scratch.products = take(arena, products * sizeof(float))
+    scratch.buffers[0] = take(arena, chunk * sizeof(float))
+    scratch.buffers[1] = take(arena, chunk * sizeof(float))
+    scratch.handed_over = NULL
+    if part < call.parts - 1:
+        scratch.handed_over = take(arena, HANDED_OVER * chunk * sizeof(float))
+    if arena.base != NULL:
+        call.scratch[part] = scratch
 
 
 cdef void place_state(Arena *arena, Call *call, const Op *op, int index) noexcept:

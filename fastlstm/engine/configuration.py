@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
 from fastlstm._version import __version__
 from fastlstm.engine._engine import kernel_names
-from fastlstm.engine.program import default_isa
+from fastlstm.engine.program import default_backend, default_isa
+from fastlstm.engine.threads import get_num_threads, usable_cpus
 
 
 def configuration() -> dict[str, str]:
@@ -19,15 +18,11 @@ def configuration() -> dict[str, str]:
     return {
         "fastlstm": __version__,
         "kernels": f"{default_isa()} (this CPU runs: {', '.join(kernel_names())})",
+        "backend": default_backend(),
         "blas": f"{blas['name']} {blas['version']}, through SciPy {scipy.__version__}",
         "numpy": np.__version__,
-        "threads": f"the caller's; products of BLAS on up to {usable_cpus()} (CPUs that this process may use)",
+        "threads": f"{get_num_threads()} (this process may use {usable_cpus()} CPUs)",
     }
-
-
-def usable_cpus() -> int:
-    """CPUs that this process may use: its affinity mask where the system has one."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def show_config() -> None:

@@ -48,7 +48,28 @@ class Program(Executor):
         ops = list(ops)
         _check_chain(ops)
         isa, backend = isa or default_isa(), backend or default_backend()
+        self._n_recurrent = sum(isinstance(op, RecurrentOp) for op in ops)
         super().__init__([_lower(op, isa, backend) for op in ops], _stages(ops), isa)
+
+    def split(self, batch: int, timesteps: int, threads: int) -> tuple[int, int]:
+        """How a call large enough for several threads uses them (`python -m bench --threads 2`).
+
+        A batch is cut by rows, each part with all layers; a few rows are not, since every part would read all weights:
+        there the layers are shared out, where there are several, and pass chunks of time steps on.
+
+        Args:
+            batch: Rows.
+            timesteps: Steps.
+            threads: At least 2.
+
+        Returns:
+            `(parts of the batch, parts of the chain)`; one of them is 1.
+        """
+        if batch >= 8 or (batch > 1 and self._n_recurrent < 2):
+            return min(threads, batch), 1
+        if timesteps > 1:
+            return 1, min(threads, max(1, self._n_recurrent))
+        return 1, 1
 
 
 def default_isa() -> str:

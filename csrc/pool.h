@@ -1,0 +1,29 @@
+/* pool.h: worker threads that a call may borrow.
+ *
+ * There is one pool in the process. Its threads start when they are first asked for and live on; between calls they spin for
+ * some microseconds and then sleep. A call that finds the pool in use runs on its own thread instead of waiting. After a
+ * fork the child starts with an empty pool.
+ */
+#ifndef FL_POOL_H
+#define FL_POOL_H
+
+#include <stdatomic.h>
+
+/* task(context, i): the i-th part of a call's work; part 0 runs on the calling thread. Parts may wait for one another, so
+ * they all run at once or not at all. */
+typedef void fl_task(void *context, int part);
+
+/* Borrows workers for at most `parts` parts, the caller's own included; returns how many parts may run: 1 if the pool is in
+ * use or has no threads to give. After anything above 1 comes fl_pool_release. */
+int fl_pool_acquire(int parts);
+void fl_pool_release(void);
+
+/* Runs task(context, 0 … parts - 1) on the borrowed workers, at most as many as were acquired, and waits for all. */
+void fl_pool_run(fl_task *task, void *context, int parts);
+
+/* For parts that wait for each other: fl_wait_for returns when another has advanced *progress to `target` or beyond, and
+ * sees all that it wrote before. */
+void fl_wait_for(const atomic_long *progress, long target);
+void fl_advance(atomic_long *progress, long value);
+
+#endif

@@ -1,0 +1,32 @@
+"""The worker threads of csrc/pool.c: an extension of its own, so that there is one pool in the process."""
+
+cdef extern from "pool.h":
+    int fl_pool_acquire(int parts) noexcept nogil
+    void fl_pool_release() noexcept nogil
+    void fl_pool_run(fl_task *task, void *context, int parts) noexcept nogil
+    void fl_wait_for(const atomic_long *progress, long target) noexcept nogil
+    void fl_advance(atomic_long *progress, long value) noexcept nogil
+
+
+cdef int acquire(int parts) noexcept nogil:
+    """Borrows threads for `parts` parts; returns how many parts may run, 1 if there are none to be had."""
+    return fl_pool_acquire(parts)
+
+
+cdef void release() noexcept nogil:
+    """Gives the threads back, after an `acquire` above 1."""
+    fl_pool_release()
+
+
+cdef void run(fl_task *task, void *context, int parts) noexcept nogil:
+    """task(context, part) for every part at once, part 0 on this thread."""
+    fl_pool_run(task, context, parts)
+
+
+cdef void wait_for(const atomic_long *progress, long target) noexcept nogil:
+    """Returns when another part has advanced `progress` to `target`."""
+    fl_wait_for(progress, target)
+
+
+cdef void advance(atomic_long *progress, long value) noexcept nogil:
+    fl_advance(progress, value)

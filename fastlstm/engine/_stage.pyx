@@ -1,0 +1,157 @@
+"""One stage of a chain over the whole of its input, chunk by chunk, on one thread or on several.
+
+A chunk passes through all ops of the stage before the next one is read, so that what passes between layers stays in
+cache. With several threads each has some of the layers, and they form a pipeline: layer 1 works on chunk k + 1 while
+layer 2 works on chunk k; each thread keeps its own layers' weights in its own cache, and the hand-over is one flag a
+chunk. The sums are the same, so the bits are.
+"""
+
+from libc.string cimport memcpy
+
+from fastlstm.engine._forward cimport dense_forward, recurrent_forward
+from fastlstm.engine._kernels cimport fl_gather_steps, fl_scatter_steps
+from fastlstm.engine._pool cimport advance, atomic_long, run, wait_for
+from fastlstm.engine._structs cimport ACTIVATION, HANDED_OVER, LSTM, Call, Engine, Op, Scratch, Value
+
+cdef enum:
+    MAX_PARTS = 64
+    LINE = 8                          # atomic_longs in a cache line
+
+cdef struct Stage:
+    const Engine *engine
+    const Op *ops
+    Call *call
+    const Value *value
+    float *destination
+    int end                           # past the last op
+    int state                         # of the first recurrent op
+    bint backwards                    # the input is read from its last step
+    bint ends                         # the output is one step, left in the last state
+    bint in_place                     # the output lies as the chunks do
+    int parts
+    int starts[MAX_PARTS + 1]         # first op of every part
+    atomic_long done[MAX_PARTS * LINE]
+
+
+cdef void stage_forward(const Engine *engine, const Op *ops, int first, int end, int *state, Call *call, Value *value,
+                        float *destination, bint batch_major_out) noexcept nogil:
+    """Runs ops first .. end over `value`, then makes `value` their output and moves `state` past theirs.
+
+    Args:
+        state: Index of the first recurrent op's state.
+        destination: `(batch, timesteps, width)` if batch_major_out, else `(timesteps, batch, width)`; without
+            timesteps if the last op gives one step.
+    """
+    cdef Stage stage
+    cdef const Op *last = &ops[end - 1]
+    cdef int i, width = value.width, n_recurrent = 0
+    cdef const float *output
+    for i in range(first, end):
+        width = width if ops[i].kind == ACTIVATION else ops[i].units
+        n_recurrent += ops[i].kind >= LSTM
+    stage.engine, stage.ops, stage.call, stage.value = engine, ops, call, value
+    stage.destination, stage.end, stage.state = destination, end, state[0]
+    stage.backwards = ops[first].kind >= LSTM and ops[first].go_backwards
+    stage.ends = last.kind >= LSTM and not last.return_sequences
+    stage.in_place = not batch_major_out or call.batch == 1 or value.timesteps == 1
+    share_out(&stage, first, min(call.parts, n_recurrent))
+    if stage.parts > 1:
+        run(part_forward, &stage, stage.parts)
+    else:
+        part_forward(&stage, 0)
+    state[0] += n_recurrent
+    value.data, value.width, value.time_major = destination, width, True
+    if stage.ends:
+        output = call.states[state[0] - 1].h if call.mask == NULL else call.states[state[0] - 1].out_prev
+        memcpy(destination, output, call.batch * width * sizeof(float))
+        value.timesteps = 1
+        call.mask = NULL
+
+
+cdef void share_out(Stage *stage, int first, int parts) noexcept nogil:
+    """Gives every part ops in a row, about the same number of weights each; at most `parts` of them."""
+    cdef int i
+    cdef double total = 0, sum = 0
+    for i in range(first, stage.end):
+        total += weights(&stage.ops[i])
+    stage.parts, stage.starts[0] = 1, first
+    for i in range(first, stage.end):
+        # The op goes to the next part if more than half of it lies beyond this one's share.
+        if stage.parts < parts and i > stage.starts[stage.parts - 1] and (
+            (sum + weights(&stage.ops[i]) / 2) * parts > total * stage.parts
+        ):
+            stage.starts[stage.parts] = i
+            stage.parts += 1
+        sum += weights(&stage.ops[i])
+    stage.starts[stage.parts] = stage.end
+    for i in range(stage.parts):
+        advance(&stage.done[i * LINE], 0)
+
+
+cdef double weights(const Op *op) noexcept nogil:
+    return <double> op.z_width * (op.features + (op.units if op.kind >= LSTM else 0))
+
+
+cdef void part_forward(void *context, int part) noexcept nogil:
+    """All chunks through one part's ops."""
+    cdef Stage *stage = <Stage *> context
+    cdef Call *call = stage.call
+    cdef Scratch *scratch = &call.scratch[part]
+    cdef Py_ssize_t chunk, start, steps
+    cdef int i, state = stage.state, width = stage.value.width
+    cdef const float *x
+    for i in range(stage.starts[0], stage.starts[part]):
+        state += stage.ops[i].kind >= LSTM
+        width = width if stage.ops[i].kind == ACTIVATION else stage.ops[i].units
+    for chunk in range((stage.value.timesteps + call.chunk - 1) // call.chunk):
+        start = chunk * call.chunk
+        steps = min(call.chunk, stage.value.timesteps - start)
+        if part > 0:
+            wait_for(&stage.done[(part - 1) * LINE], chunk + 1)
+            x = slot(&call.scratch[part - 1], call, chunk, width)
+        else:
+            x = input_steps(stage, scratch.buffers[0], start, steps)
+        if part < stage.parts - 1 and chunk >= HANDED_OVER:
+            wait_for(&stage.done[(part + 1) * LINE], chunk - HANDED_OVER + 1)
+        ops_forward(stage, part, scratch, x, width, state, chunk, start, steps)
+        advance(&stage.done[part * LINE], chunk + 1)
+
+
+cdef const float *input_steps(const Stage *stage, float *buffer, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+    """Steps start .. start + steps of the stage's input, in the order of processing, as (steps, batch, width)."""
+    cdef const Value *value = stage.value
+    if value.time_major and not stage.backwards:
+        return value.data + start * stage.call.batch * value.width
+    fl_gather_steps(buffer, value.data, stage.call.batch, value.timesteps, value.width, start, steps,
+                    value.time_major, stage.backwards)
+    return buffer
+
+
+cdef float *slot(const Scratch *scratch, const Call *call, Py_ssize_t chunk, int width) noexcept nogil:
+    """Where a part leaves a chunk for the next one."""
+    return scratch.handed_over + (chunk % HANDED_OVER) * call.chunk * call.batch * width
+
+
+cdef void ops_forward(Stage *stage, int part, Scratch *scratch, const float *x, int width, int state,
+                      Py_ssize_t chunk, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+    """One chunk through one part's ops, to the next part or to the destination."""
+    cdef Call *call = stage.call
+    cdef int i, end = stage.starts[part + 1]
+    cdef const Op *op
+    cdef float *out
+    for i in range(stage.starts[part], end):
+        op = &stage.ops[i]
+        width = width if op.kind == ACTIVATION else op.units
+        out = scratch.buffers[1] if x != scratch.buffers[1] else scratch.buffers[0]
+        if i == end - 1 and part < stage.parts - 1:
+            out = slot(scratch, call, chunk, width)
+        elif i == stage.end - 1 and stage.in_place and not stage.ends:
+            out = stage.destination + start * call.batch * width
+        if op.kind >= LSTM:
+            recurrent_forward(stage.engine, op, call, &call.states[state], scratch, out, x, start, steps)
+            state += 1
+        else:
+            dense_forward(stage.engine, op, out, x, steps * call.batch, width)
+        x = out
+    if end == stage.end and not stage.in_place and not stage.ends:
+        fl_scatter_steps(stage.destination, x, call.batch, stage.value.timesteps, width, start, steps)

@@ -1,0 +1,141 @@
+"""Several threads inside a call, several calls at once, and a fork: always the bits of one thread."""
+
+import multiprocessing
+import os
+import threading
+
+import numpy as np
+import pytest
+
+from fastlstm.engine import Program, get_num_threads, set_num_threads, threads
+from fastlstm.engine.ops import Activation, DenseOp, LSTMOp
+
+TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
+
+
+def weights(*shape, seed=0):
+    return (np.random.default_rng([seed, *shape]).standard_normal(shape) * 0.2).astype(np.float32)
+
+
+def lstm(features, units, **flags):
+    return LSTMOp(
+        weights(features, 4 * units), weights(units, 4 * units, seed=1), weights(4 * units), TANH, SIGMOID, **flags
+    )
+
+
+@pytest.fixture(autouse=True)
+def restore():
+    before = get_num_threads()
+    yield
+    set_num_threads(before)
+
+
+STACKS = {
+    "four layers": [*(lstm(50, 50, return_sequences=True) for _ in range(3)), lstm(50, 50)],
+    "every step": [
+        lstm(50, 70, return_sequences=True),
+        DenseOp(weights(70, 9), None, TANH),
+        lstm(9, 33, return_sequences=True),
+    ],
+    "backwards in the middle": [
+        lstm(50, 40, return_sequences=True),
+        lstm(40, 30, return_sequences=True),
+        lstm(30, 50, return_sequences=True, go_backwards=True),
+        lstm(50, 20, return_sequences=True),
+    ],
+    "one layer": [lstm(50, 64)],
+}
+
+
+def run(program, number, x, mask, states):
+    set_num_threads(number)
+    out, final = program.run(x, mask, states, return_states=True)
+    return [out, *(array for state in final for array in state)]
+
+
+@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize("batch", [1, 3, 8, 19])
+def test_bits_do_not_depend_on_the_threads(name, batch):
+    ops = STACKS[name]
+    program = Program(ops, backend="packed")
+    x = weights(batch, 205, 50)
+    mask = np.random.default_rng(3).random((batch, 205)) < 0.8
+    units = [op.recurrent_kernel.shape[0] for op in ops if isinstance(op, LSTMOp)]
+    states = [[weights(batch, n, seed=2), weights(batch, n, seed=3)] for n in units]
+    for m in (None, mask):
+        expected = run(program, 1, x, m, states)
+        for number in (2, 3, 5):
+            for actual, exact in zip(run(program, number, x, m, states), expected, strict=True):
+                np.testing.assert_array_equal(actual, exact)
+
+
+def test_calls_from_many_threads_share_the_pool():
+    set_num_threads(2)
+    program = Program(STACKS["four layers"])
+    inputs = [weights(batch, 120, 50) for batch in (1, 2, 9, 16)]
+    expected = [program.run(x)[0] for x in inputs]
+    wrong = []
+
+    def work(offset):
+        for i in range(30):
+            k = (i + offset) % len(inputs)
+            if not np.array_equal(program.run(inputs[k])[0], expected[k]):
+                wrong.append(k)
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(5)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def child(queue, program, x):
+    queue.put((program.run(x)[0], get_num_threads()))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_after_a_fork_the_child_starts_threads_of_its_own():
+    set_num_threads(2)
+    program, x = Program(STACKS["four layers"]), weights(1, 200, 50)
+    expected = program.run(x)[0]
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue, program, x))
+    process.start()
+    out, number = queue.get(timeout=60)
+    process.join(60)
+    assert process.exitcode == 0 and number == 2
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_python_activations_stay_on_the_calling_thread():
+    set_num_threads(4)
+    seen = set()
+
+    def softsign(x):
+        seen.add(threading.get_ident())
+        return x / (1 + np.abs(x))
+
+    op = LSTMOp(weights(50, 256), weights(64, 256), None, Activation("python", function=softsign), SIGMOID)
+    Program([op]).run(weights(16, 30, 50))
+    assert seen == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.5, True, "2", None])
+def test_bad_numbers_are_refused(number):
+    with pytest.raises(ValueError, match="must be a positive integer"):
+        set_num_threads(number)
+
+
+def test_default_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("FASTLSTM_NUM_THREADS", "3")
+    threads.set_default()
+    assert get_num_threads() == 3
+    monkeypatch.setenv("FASTLSTM_NUM_THREADS", "many")
+    with pytest.raises(ValueError, match="FASTLSTM_NUM_THREADS must be a positive integer"):
+        threads.set_default()
+    monkeypatch.delenv("FASTLSTM_NUM_THREADS")
+    threads.set_default()
+    assert 1 <= get_num_threads() <= (os.cpu_count() or 1)
