@@ -1,0 +1,302 @@
+"""Every dialect of a saved model's config → today's, driven by the tables of `dialects.py`.
+
+The result is plain data:
+
+    {"class_name": "Sequential", "config": {"name", "trainable", "dtype", "layers": [LAYER, …]}}
+    {"class_name": "Functional", "config": {"name", "trainable", "layers", "input_layers", "output_layers"}}
+    LAYER = {"class_name", "config", "registered_name"?, "build_config"?, "name"?, "inbound_nodes"?}
+
+`registered_name` is there for classes that are not Keras' own. Classes that `dialects.KNOWN` does not list, Lambda
+among them, keep their config as it was: who may be built is decided by the layers, not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .dialects import (
+    CLASSES,
+    COMMON_KEYS,
+    DROPPED,
+    DROPPED_IN,
+    IMPLIED,
+    KEYS,
+    KNOWN,
+    MERGE_MODES,
+    OBJECT_CLASSES,
+    OBJECT_KEYS,
+    OLD_DEFAULTS,
+    OLD_HARD_SIGMOID,
+    UNUSED,
+)
+from .errors import SavedModelError
+from .graph import node, output_entry
+from .json_data import plain
+from .shapes import first_input_shape
+from .version import parse_version
+
+_MODELS = {"Sequential", "Functional"}
+_KERAS_MODULES = ("keras.", "tf_keras.", "tensorflow.keras.", "tensorflow.python.keras.", "builtins.")
+_MAX_LAYERS = 10_000
+
+Config = dict[str, Any]
+
+
+def normalise(model: Config, keras_version: str | None) -> Config:
+    """Bring a serialized model to today's dialect.
+
+    Args:
+        model: The parsed JSON of `config.json` or of the attribute `model_config`.
+        keras_version: The version that wrote it; None counts as old.
+
+    Returns:
+        The model as this module's docstring shows it.
+
+    Raises:
+        ValueError: A setting that changes results and that has no counterpart today; names the layer and the key.
+    """
+    return _Dialect(keras_version).layer(plain(model), "the model")
+
+
+def stored_classes(model: Config) -> dict[str, str]:
+    """Layer name → class as written, for the layers whose class has another name today.
+
+    Args:
+        model: The model as written.
+    """
+    return {
+        entry["config"]["name"]: entry["class_name"]
+        for entry in _entries(model)
+        if entry["class_name"] in CLASSES and isinstance(entry["config"].get("name"), str)
+    }
+
+
+def _entries(data: Any) -> Iterator[Config]:
+    """Every `{"class_name": str, "config": dict}` at any depth."""
+    if isinstance(data, dict):
+        if isinstance(data.get("class_name"), str) and isinstance(data.get("config"), dict):
+            yield data
+        for value in data.values():
+            yield from _entries(value)
+    elif isinstance(data, list):
+        for item in data:
+            yield from _entries(item)
+
+
+class _Dialect:
+    """The dialect of one version of Keras.
+
+    Args:
+        keras_version: For example `"2.2.4-tf"`; None counts as old.
+    """
+
+    def __init__(self, keras_version: str | None) -> None:
+        version = parse_version(keras_version)
+        if version and keras_version and keras_version.endswith("-tf"):
+            version = max(version, (2, 3))  # TensorFlow 2.0 and 2.1 call themselves 2.2.4-tf
+        self._version = version
+        self._old_hard_sigmoid = version is None or version < (3, 0)
+
+    def layer(self, entry: Any, where: str) -> Config:
+        """One layer, cell or model with everything below it."""
+        if not isinstance(entry, dict) or not isinstance(entry.get("class_name"), str):
+            raise SavedModelError(f"The config of {where} should be an object with a class_name.")
+        written, config = entry["class_name"], entry.get("config")
+        class_name = CLASSES.get(written, written)
+        if class_name == "Sequential" and isinstance(config, list):  # Keras 1 to 2.2.2
+            config = {"name": entry.get("name") or "sequential", "layers": config}
+        if not isinstance(config, dict):
+            raise SavedModelError(f"The config of {where} ({written}) should be an object.")
+        name = config.get("name") or entry.get("name")
+        where = f"layer '{name}'" if name else where
+        registered = _foreign_name(entry)
+        if class_name == "InputLayer":
+            config = _input_layer(config, where)
+        elif class_name == "Sequential" and not registered:
+            config = self._sequential(config, entry, where)
+        elif class_name == "Functional" and not registered:
+            config = self._functional(config, where)
+        elif not registered:
+            class_name, config = self._settings(written, class_name, config, where)
+        result = {"class_name": class_name, "config": config}
+        if registered:
+            result["registered_name"] = registered
+        if entry.get("build_config"):
+            result["build_config"] = entry["build_config"]
+        return result
+
+    # --- models
+
+    def _sequential(self, config: Config, entry: Config, where: str) -> Config:
+        written = _layer_list(config, where)
+        layers = [self.layer(layer, f"layer {number} of {where}") for number, layer in enumerate(written)]
+        if layers and layers[0]["class_name"] != "InputLayer":
+            shape = first_input_shape(written[0], layers[0], [config, entry.get("build_config") or {}])
+            if shape is not None:
+                name = f"{layers[0]['config'].get('name', 'sequential')}_input"
+                first = {"batch_shape": shape, "dtype": "float32", "name": name}
+                layers.insert(0, {"class_name": "InputLayer", "config": first})
+        return _model_settings(config) | {"layers": layers}
+
+    def _functional(self, config: Config, where: str) -> Config:
+        written = _layer_list(config, where)
+        names = {layer.get("name") for layer in written if isinstance(layer, dict)}
+        layers = []
+        for number, layer in enumerate(written):
+            normal = self.layer(layer, f"layer {number} of {where}")
+            nodes = layer.get("inbound_nodes") or []
+            normal["name"] = layer.get("name") or normal["config"].get("name")
+            normal["inbound_nodes"] = [node(item, normal["class_name"], names) for item in nodes]
+            layers.append(normal)
+        return _model_settings(config) | {
+            "layers": layers,
+            "input_layers": output_entry(config.get("input_layers"), self._old_hard_sigmoid),
+            "output_layers": output_entry(config.get("output_layers"), self._old_hard_sigmoid),
+        }
+
+    # --- layers
+
+    def _settings(self, written: str, class_name: str, config: Config, where: str) -> tuple[str, Config]:
+        if written == "Merge":
+            class_name, config = _merge(config, where)
+        if class_name not in KNOWN:
+            return class_name, config
+        config = _renamed(config, KEYS.get(written, KEYS.get(class_name, {}))) | IMPLIED.get(written, {})
+        for before, classes, key, value in OLD_DEFAULTS:
+            absent = class_name in classes and key not in config
+            if absent and (self._version < before if self._version else key == "reset_after"):
+                config[key] = value
+        if class_name == "LSTM" and "forget_bias_init" in config:
+            config["unit_forget_bias"] = config.pop("forget_bias_init") in ("one", "ones")
+        if class_name == "BatchNormalization" and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
+            config["axis"] = config["axis"][0]
+        kept = {}
+        for key, value in config.items():
+            if _keeps(class_name, key, value, where):
+                kept[key] = self._value(key, value, where)
+        return class_name, kept
+
+    def _value(self, key: str, value: Any, where: str) -> Any:
+        if key in ("activation", "recurrent_activation"):
+            return self._activation(value, where)
+        if key in ("layer", "backward_layer", "cell") and value is not None:
+            if isinstance(value, list):
+                value = {"class_name": "StackedRNNCells", "config": {"cells": value}}
+            return self.layer(value, f"{key} of {where}")
+        if key == "cells":
+            return [self.layer(cell, f"cell {number} of {where}") for number, cell in enumerate(value)]
+        if key.endswith(("_initializer", "_regularizer", "_constraint")):
+            return _plain_object(value)
+        if key == "dtype":
+            return _policy(value, where)
+        if key == "seed" and isinstance(value, dict):  # a serialized SeedGenerator
+            return value.get("config", {}).get("seed")
+        return value
+
+    def _activation(self, value: Any, where: str) -> Any:
+        if isinstance(value, dict):
+            if value.get("class_name") == "function" or isinstance(value.get("config"), str):
+                value = value.get("config")
+            else:
+                return self.layer(value, f"the activation of {where}")
+        return OLD_HARD_SIGMOID if value == "hard_sigmoid" and self._old_hard_sigmoid else value
+
+
+def _layer_list(config: Config, where: str) -> list[Any]:
+    layers = config.get("layers")
+    if not isinstance(layers, list) or len(layers) > _MAX_LAYERS:
+        raise SavedModelError(f"The config of {where} should hold a list of at most {_MAX_LAYERS} layers.")
+    return layers
+
+
+def _model_settings(config: Config) -> Config:
+    kept = {key: config[key] for key in ("name", "trainable") if config.get(key) is not None}
+    return kept | ({"dtype": _policy(config["dtype"], "the model")} if config.get("dtype") is not None else {})
+
+
+def _input_layer(config: Config, where: str) -> Config:
+    for key in ("sparse", "ragged"):
+        if config.get(key):
+            raise SavedModelError(f"{where} (InputLayer) has {key}={config[key]!r}; only dense inputs are supported.")
+    shape = config.get("batch_shape") or config.get("batch_input_shape")
+    dtype = config.get("dtype") or config.get("input_dtype") or "float32"
+    kept = {"batch_shape": shape, "dtype": _policy(dtype, where), "name": config.get("name")}
+    return {key: value for key, value in kept.items() if value is not None}
+
+
+def _foreign_name(entry: Config) -> str | None:
+    """How a class that is not Keras' own calls itself, or None for Keras' own."""
+    class_name, module, registered = entry["class_name"], entry.get("module"), entry.get("registered_name")
+    if registered and registered != class_name:
+        return str(registered)
+    if module and not f"{module}.".startswith(_KERAS_MODULES):
+        return f"{module}>{class_name}"
+    return None
+
+
+def _merge(config: Config, where: str) -> tuple[str, Config]:
+    """Keras 1's Merge layer is a class per mode today."""
+    mode = config.get("mode")
+    if mode not in MERGE_MODES or config.get("layers"):
+        raise SavedModelError(f"{where} (Merge of Keras 1) has the mode {mode!r} or layers of its own; not supported.")
+    kept = {key: config[key] for key in ("name", "trainable") if key in config}
+    if mode == "concat":
+        kept["axis"] = config.get("concat_axis", -1)
+    elif mode in ("dot", "cos"):
+        kept |= {"axes": config.get("dot_axes", -1), "normalize": mode == "cos"}
+    return MERGE_MODES[mode], kept
+
+
+def _renamed(config: Config, names: dict[str, str]) -> Config:
+    return {names.get(key, key): value for key, value in config.items() if names.get(key, key) == key or key in config}
+
+
+def _keeps(class_name: str, key: str, value: Any, where: str) -> bool:
+    """Whether a key survives.
+
+    Raises:
+        ValueError: It is unknown and not null, so that it may change results.
+    """
+    if key in KNOWN[class_name] or key in COMMON_KEYS:
+        return not (key in ("dtype", "backward_layer") and value is None)
+    if value is None or key in DROPPED or key in DROPPED_IN.get(class_name, ()) or value in UNUSED.get(key, ()):
+        return False
+    raise SavedModelError(
+        f"{where} ({class_name}) was saved with {key}={value!r}, which is not supported and may change its results."
+    )
+
+
+def _plain_object(value: Any) -> Any:
+    """An initializer, regularizer or constraint: a string, or `{"class_name", "config"}`."""
+    if not isinstance(value, dict):
+        return value
+    if "class_name" in value:
+        name, config = value["class_name"], value.get("config") or {}
+    else:  # Keras 1 wrote one flat object
+        name, config = value.get("name"), {key: item for key, item in value.items() if key != "name"}
+    if not isinstance(config, dict):
+        return config  # a plain function, by its name
+    config = {OBJECT_KEYS.get(name, {}).get(key, key): item for key, item in config.items()}
+    config = {key: item for key, item in config.items() if key != "dtype" and (item is not None or key == "seed")}
+    if isinstance(config.get("seed"), dict):
+        config["seed"] = config["seed"].get("config", {}).get("seed")
+    plain_object = {"class_name": OBJECT_CLASSES.get(name, name), "config": config}
+    foreign = _foreign_name(value | {"class_name": name})
+    return plain_object | ({"registered_name": foreign} if foreign else {})
+
+
+def _policy(value: Any, where: str) -> str:
+    """A dtype policy in any form → its name."""
+    if isinstance(value, dict):
+        config = value.get("config") or {}
+        if value.get("class_name") == "DTypePolicyMap":
+            if config.get("policy_map"):
+                raise SavedModelError(f"{where} has a dtype policy per layer (DTypePolicyMap), which is not supported.")
+            return _policy(config.get("default_policy") or "float32", where)
+        if value.get("class_name") == "QuantizedDTypePolicy" and "name" not in config:
+            return f"{config.get('mode')}_from_{config.get('source_name')}"
+        value = config.get("name")
+    if not isinstance(value, str):
+        raise SavedModelError(f"{where} has no readable dtype policy.")
+    return value

@@ -1,0 +1,139 @@
+"""Stored arrays of older layouts → arrays as today's layers hold them.
+
+Keras 1 stored one array per gate, CuDNNLSTM/CuDNNGRU stored transposed blocks and two biases, Keras 1 convolutions had
+one axis more, and kernels written on the Theano backend run backwards. Shapes alone tell which is which, so that every
+shape is checked before any value is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .hdf5 import StoredArray
+from .spec import LayerSpec, VariableSpec
+
+# Where each of today's gate blocks is in the Keras 1 file: LSTM files hold i, c, f, o; GRU files z, r, h.
+_KERAS1_GATES = {"LSTM": (0, 2, 1, 3), "LSTMCell": (0, 2, 1, 3), "GRU": (0, 1, 2), "GRUCell": (0, 1, 2)}
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make one variable of the model from arrays of the file.
+
+    Args:
+        sources: The stored arrays.
+        shapes: The shape that each of them must have.
+        build: Makes the variable from the values of `sources`.
+    """
+
+    sources: tuple[StoredArray, ...]
+    shapes: tuple[Shape, ...]
+    build: Callable[..., np.ndarray] = lambda values: values
+
+    def mismatch(self) -> tuple[Shape, Shape] | None:
+        """The first `(expected, found)` pair of shapes that differ, or None."""
+        for source, shape in zip(self.sources, self.shapes, strict=True):
+            if source.shape != shape:
+                return shape, source.shape
+        return None
+
+    def read(self) -> np.ndarray:
+        """Read and convert; float32 and C-contiguous."""
+        return np.ascontiguousarray(self.build(*(source.read() for source in self.sources)), np.float32)
+
+
+def stored_count(layer: LayerSpec, stored: list[StoredArray]) -> int:
+    """How many of the arrays that come next in a file belong to this layer's own variables.
+
+    Args:
+        layer: A layer with variables of its own.
+        stored: The arrays not yet taken by earlier layers.
+    """
+    gates = _KERAS1_GATES.get(layer.class_name, ())
+    return len(layer.variables) * (len(gates) if _one_array_per_gate(layer, stored) else 1)
+
+
+def recipes(layer: LayerSpec, stored: list[StoredArray], *, theano: bool = False) -> list[Recipe]:
+    """One recipe per own variable of a layer.
+
+    Args:
+        layer: A layer with variables of its own.
+        stored: `stored_count` arrays, in the order of the file.
+        theano: Whether the file was written on the Theano backend.
+    """
+    shapes = [variable.shape for variable in layer.variables]
+    if _one_array_per_gate(layer, stored):
+        return _join_gates(_KERAS1_GATES[layer.class_name], shapes, stored)
+    if _is_cudnn(layer, stored):
+        return _from_cudnn(len(_KERAS1_GATES[layer.class_name]), shapes, stored)
+    plain = [Recipe((source,), (shape,)) for source, shape in zip(stored, shapes, strict=True)]
+    if layer.class_name == "Conv1D":
+        plain[0] = _convolution_kernel(stored[0], shapes[0], theano)
+    return plain
+
+
+def _one_array_per_gate(layer: LayerSpec, stored: list[StoredArray]) -> bool:
+    gates = len(_KERAS1_GATES.get(layer.class_name, ()))
+    if not gates or not stored:
+        return False
+    rows, columns = layer.variables[0].shape
+    return stored[0].shape == (rows, columns // gates)
+
+
+def _join_gates(order: tuple[int, ...], shapes: list[Shape], stored: list[StoredArray]) -> list[Recipe]:
+    kinds = len(shapes)
+    return [
+        Recipe(
+            tuple(stored[kinds * gate + kind] for gate in order),
+            ((*shape[:-1], shape[-1] // len(order)),) * len(order),
+            lambda *blocks: np.concatenate(blocks, axis=-1),
+        )
+        for kind, shape in enumerate(shapes)
+    ]
+
+
+def _is_cudnn(layer: LayerSpec, stored: list[StoredArray]) -> bool:
+    gates = len(_KERAS1_GATES.get(layer.class_name, ()))
+    if not gates or len(layer.variables) != 3 or len(stored) != 3:
+        return False
+    return stored[2].shape == (2 * layer.variables[0].shape[-1],)
+
+
+def _from_cudnn(gates: int, shapes: list[Shape], stored: list[StoredArray]) -> list[Recipe]:
+    def kernel(values: np.ndarray) -> np.ndarray:
+        # Each gate's block was flattened from (units, features).
+        blocks = np.split(values, gates, axis=1)
+        return np.concatenate([block.reshape(block.shape[::-1]).T for block in blocks], axis=1)
+
+    def recurrent_kernel(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([block.T for block in np.split(values, gates, axis=1)], axis=1)
+
+    def bias(values: np.ndarray) -> np.ndarray:
+        # The input and the recurrent bias; an LSTM and an old GRU only ever see their sum.
+        return values.reshape(2, -1) if len(shapes[2]) == 2 else values.reshape(2, -1).sum(axis=0)
+
+    builders = (kernel, recurrent_kernel, bias)
+    expected = (shapes[0], shapes[1], (2 * shapes[0][-1],))
+    return [Recipe((source,), (shape,), build) for source, shape, build in zip(stored, expected, builders, strict=True)]
+
+
+def _convolution_kernel(source: StoredArray, shape: Shape, theano: bool) -> Recipe:
+    steps, features, filters = shape
+    if source.shape == (steps, 1, features, filters):
+        return Recipe((source,), (source.shape,), lambda values: values[:, 0])
+    if source.shape == (filters, features, steps, 1):
+        return Recipe((source,), (source.shape,), lambda values: values.transpose(2, 3, 1, 0)[:, 0])
+    if theano:  # Theano convolves, everything else correlates
+        return Recipe((source,), (shape,), lambda values: values[::-1])
+    return Recipe((source,), (shape,))
+
+
+def describe(variable: VariableSpec, mismatch: tuple[Shape, Shape]) -> str:
+    """One half-sentence for a shape that differs."""
+    expected, found = mismatch
+    return f"the shapes of `{variable.name}` must match: expected {expected}, found {found}"

@@ -1,0 +1,215 @@
+"""The tables of `config.py`: one row per difference between an old dialect and today's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# --- classes --------------------------------------------------------------------------------------
+CLASSES = {
+    "AtrousConvolution1D": "Conv1D",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "Convolution1D": "Conv1D",
+    "CuDNNGRU": "GRU",
+    "CuDNNLSTM": "LSTM",
+    "Model": "Functional",
+    "ThresholdedReLU": "ReLU",
+    "TimeDistributedDense": "Dense",
+    "UnifiedGRU": "GRU",
+    "UnifiedLSTM": "LSTM",
+}
+MERGE_MODES = {
+    "ave": "Average",
+    "concat": "Concatenate",
+    "cos": "Dot",
+    "dot": "Dot",
+    "max": "Maximum",
+    "mul": "Multiply",
+    "sum": "Add",
+}
+
+# --- keys: old name → today's, by class as written ------------------------------------------------
+_KERNEL = {
+    "init": "kernel_initializer",
+    "W_regularizer": "kernel_regularizer",
+    "b_regularizer": "bias_regularizer",
+    "W_constraint": "kernel_constraint",
+    "b_constraint": "bias_constraint",
+    "bias": "use_bias",
+}
+_RECURRENT = _KERNEL | {
+    "output_dim": "units",
+    "inner_init": "recurrent_initializer",
+    "inner_activation": "recurrent_activation",
+    "U_regularizer": "recurrent_regularizer",
+    "dropout_W": "dropout",
+    "dropout_U": "recurrent_dropout",
+}
+_DENSE = _KERNEL | {"output_dim": "units"}
+_CONVOLUTION = _KERNEL | {
+    "nb_filter": "filters",
+    "filter_length": "kernel_size",
+    "subsample_length": "strides",
+    "border_mode": "padding",
+    "atrous_rate": "dilation_rate",
+}
+_POOLING = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding"}
+KEYS: dict[str, dict[str, str]] = {
+    "AtrousConvolution1D": _CONVOLUTION,
+    "AveragePooling1D": _POOLING,
+    "BatchNormalization": {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
+    "Convolution1D": _CONVOLUTION,
+    "Dense": _DENSE,
+    "Dropout": {"p": "rate"},
+    "Embedding": {
+        "init": "embeddings_initializer",
+        "W_regularizer": "embeddings_regularizer",
+        "W_constraint": "embeddings_constraint",
+    },
+    "GaussianDropout": {"p": "rate"},
+    "GaussianNoise": {"sigma": "stddev"},
+    "GRU": _RECURRENT,
+    "LeakyReLU": {"alpha": "negative_slope"},
+    "LSTM": _RECURRENT,
+    "MaxPooling1D": _POOLING,
+    "PReLU": {"init": "alpha_initializer"},
+    "SimpleRNN": _RECURRENT,
+    "SpatialDropout1D": {"p": "rate"},
+    "ThresholdedReLU": {"theta": "threshold"},
+    "TimeDistributedDense": _DENSE,
+    "UpSampling1D": {"length": "size"},
+}
+
+# --- values that a class implies without saying ---------------------------------------------------
+IMPLIED: dict[str, dict[str, Any]] = {
+    "CuDNNGRU": {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": True},
+    "CuDNNLSTM": {"activation": "tanh", "recurrent_activation": "sigmoid"},
+}
+# Defaults that were different, made explicit where the key is absent: (before version, classes, key, value).
+# `2.2.4-tf` is TensorFlow 2.0, whose defaults were already those of Keras 2.3.
+OLD_DEFAULTS = (
+    ((2, 3), {"LSTM", "GRU", "LSTMCell", "GRUCell"}, "recurrent_activation", "hard_sigmoid"),
+    ((3, 0), {"GRU", "GRUCell"}, "reset_after", False),
+)
+OLD_HARD_SIGMOID = "hard_sigmoid_keras2"
+
+# --- keys without a counterpart today -------------------------------------------------------------
+# Without effect on what the layer computes at inference, or already turned into an InputLayer.
+DROPPED = {
+    "adjustment",
+    "batch_input_shape",
+    "consume_less",
+    "fused",
+    "input_dim",
+    "input_dtype",
+    "input_length",
+    "input_shape",
+    "renorm_clipping",
+    "renorm_momentum",
+    "virtual_batch_size",
+}
+# Accepted only with the value that means "not used".
+UNUSED: dict[str, tuple[Any, ...]] = {
+    "causal": (False,),
+    "dim_ordering": ("tf", "default"),
+    "mode": (0,),
+    "optional": (False,),
+    "ragged": (False,),
+    "renorm": (False,),
+    "reverse_state_order": (False,),
+    "rms_scaling": (False,),
+    "sparse": (False,),
+    "time_major": (False,),
+}
+# Training only, in one class.
+DROPPED_IN = {
+    "Embedding": {"dropout", "weights"},
+    "SimpleRNN": {"implementation"},
+    "SimpleRNNCell": {"implementation"},
+    "SpatialDropout1D": {"noise_shape"},
+}
+
+# --- keys of today --------------------------------------------------------------------------------
+COMMON_KEYS = {"name", "trainable", "dtype", "activity_regularizer"}
+_DENSE_KEYS = (
+    "activation use_bias kernel_initializer bias_initializer kernel_regularizer bias_regularizer "
+    "kernel_constraint bias_constraint "
+)
+_CELL = _DENSE_KEYS + (
+    "units recurrent_initializer recurrent_regularizer recurrent_constraint dropout recurrent_dropout seed "
+)
+_GATES = _CELL + "recurrent_activation implementation "
+_RNN = "return_sequences return_state go_backwards stateful unroll zero_output_for_mask "
+_NORMALIZATION = (
+    "axis epsilon center scale beta_initializer gamma_initializer beta_regularizer gamma_regularizer "
+    "beta_constraint gamma_constraint "
+)
+KNOWN: dict[str, set[str]] = {
+    name: set(keys.split())
+    for name, keys in {
+        "Activation": "activation",
+        "ActivityRegularization": "l1 l2",
+        "Add": "",
+        "AdditiveAttention": "use_scale dropout seed",
+        "AlphaDropout": "rate noise_shape seed",
+        "Attention": "use_scale score_mode dropout seed",
+        "Average": "",
+        "AveragePooling1D": "pool_size strides padding data_format",
+        "BatchNormalization": _NORMALIZATION
+        + "momentum moving_mean_initializer moving_variance_initializer synchronized",
+        "Bidirectional": "layer backward_layer merge_mode",
+        "Concatenate": "axis",
+        "Conv1D": _DENSE_KEYS + "filters kernel_size strides padding data_format dilation_rate groups",
+        "Cropping1D": "cropping",
+        "Dense": _DENSE_KEYS + "units",
+        "Dot": "axes normalize",
+        "Dropout": "rate noise_shape seed",
+        "ELU": "alpha",
+        "Embedding": "input_dim output_dim mask_zero "
+        "embeddings_initializer embeddings_regularizer embeddings_constraint",
+        "Flatten": "data_format",
+        "GaussianDropout": "rate seed",
+        "GaussianNoise": "stddev seed",
+        "GlobalAveragePooling1D": "data_format keepdims",
+        "GlobalMaxPooling1D": "data_format keepdims",
+        "GRU": _GATES + _RNN + "reset_after use_cudnn",
+        "GRUCell": _GATES + "reset_after",
+        "Identity": "",
+        "LayerNormalization": _NORMALIZATION,
+        "LeakyReLU": "negative_slope",
+        "LSTM": _GATES + _RNN + "unit_forget_bias use_cudnn",
+        "LSTMCell": _GATES + "unit_forget_bias",
+        "Masking": "mask_value",
+        "Maximum": "",
+        "MaxPooling1D": "pool_size strides padding data_format",
+        "Minimum": "",
+        "Multiply": "",
+        "Normalization": "axis mean variance invert",
+        "Permute": "dims",
+        "PReLU": "alpha_initializer alpha_regularizer alpha_constraint shared_axes",
+        "ReLU": "max_value negative_slope threshold",
+        "RepeatVector": "n",
+        "Rescaling": "scale offset",
+        "Reshape": "target_shape",
+        "RNN": _RNN + "cell",
+        "SimpleRNN": _CELL + _RNN,
+        "SimpleRNNCell": _CELL,
+        "Softmax": "axis",
+        "SpatialDropout1D": "rate seed",
+        "StackedRNNCells": "cells",
+        "Subtract": "",
+        "TimeDistributed": "layer",
+        "UnitNormalization": "axis",
+        "UpSampling1D": "size",
+        "ZeroPadding1D": "padding data_format",
+    }.items()
+}
+
+# --- initializers, regularizers, constraints ------------------------------------------------------
+OBJECT_CLASSES = {
+    "ActivityRegularizer": "L1L2",
+    "L1L2Regularizer": "L1L2",
+    "OrthogonalInitializer": "Orthogonal",
+    "WeightRegularizer": "L1L2",
+}
+OBJECT_KEYS = {"MaxNorm": {"m": "max_value"}}

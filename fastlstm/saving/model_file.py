@@ -1,0 +1,96 @@
+"""One face for all formats: the config in today's dialect, the version that wrote the file, and the arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from .config import normalise
+from .errors import SavedModelError, reading
+from .spec import LayerSpec
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the opener of one format found.
+
+    Args:
+        read: `(spec, by_name=, skip_mismatch=) -> arrays`.
+        keras_version: The version that wrote the file, if it says so.
+        model: The serialized model as written, or None in a weights-only file.
+        compile_config: The arguments of `compile` as written, under today's names.
+    """
+
+    read: Callable[..., list[np.ndarray | None]]
+    keras_version: str | None = None
+    model: dict[str, Any] | None = None
+    compile_config: dict[str, Any] | None = None
+
+
+class ModelFile:
+    """An open model or weights file, closed by `with`.
+
+    Args:
+        path: The file, for errors.
+        contents: What is in it.
+        stack: Closes whatever its reader holds open.
+    """
+
+    def __init__(self, path: str | PathLike[str], contents: Contents, stack: ExitStack) -> None:
+        self._path, self._contents, self._stack = path, contents, stack
+
+    def __enter__(self) -> ModelFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def keras_version(self) -> str | None:
+        """The version of Keras that wrote the file, if it says so."""
+        return self._contents.keras_version
+
+    @property
+    def compile_config(self) -> dict[str, Any] | None:
+        """The saved arguments of `compile`, untouched, or None."""
+        return self._contents.compile_config
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The model in today's dialect, as `normalise` describes it.
+
+        Raises:
+            ValueError: A weights-only file, or a config that cannot be honoured.
+        """
+        if self._contents.model is None:
+            raise SavedModelError(f"No model config found in the file at {self._path}.")
+        with reading(self._path):
+            return normalise(self._contents.model, self.keras_version)
+
+    def read_weights(
+        self, spec: LayerSpec, *, by_name: bool = False, skip_mismatch: bool = False
+    ) -> list[np.ndarray | None]:
+        """Read the arrays of a model; every shape is checked before any value is read.
+
+        Args:
+            spec: What the model expects.
+            by_name: Pair layers by name (legacy `.h5` files only); layers that the file lacks stay None.
+            skip_mismatch: Leave None, and warn, where something does not fit, instead of raising.
+
+        Returns:
+            float32, C-contiguous arrays aligned with `list(spec.flatten())`.
+
+        Raises:
+            ValueError: No weights, weights that do not fit, a damaged file, or storage that is not accepted.
+        """
+        with reading(self._path):
+            return self._contents.read(spec, by_name=by_name, skip_mismatch=skip_mismatch)

@@ -1,0 +1,228 @@
+"""The weight store of `.keras` and `.weights.h5`: one `vars` group per object, groups numbered by class.
+
+A group's number says how many earlier layers of the same class there are, never the layer's name. Keras 2.12 and 2.13
+left gaps in the numbers and called the container `_layer_checkpoint_dependencies`, so layers and groups are paired by
+order.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .conversion import describe, recipes, stored_count
+from .errors import SavedModelError
+from .hdf5 import Group, StoredArray
+from .layout import numbered, snake_case
+from .replace import replaced_file
+from .spec import LayerSpec
+
+if TYPE_CHECKING:
+    import h5py
+
+_CONTAINERS = {"layers": ("layers", "_layer_checkpoint_dependencies")}
+_CUDNN = {"LSTM": "CuDNNLSTM", "GRU": "CuDNNGRU"}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A layer of the model beside the arrays that the file has for it (None: no group at all)."""
+
+    layer: LayerSpec
+    path: str
+    arrays: list[StoredArray]
+
+
+def read_store(
+    root: Group, spec: LayerSpec, stored_classes: Mapping[str, str], *, skip_mismatch: bool
+) -> list[np.ndarray | None]:
+    """Read the arrays of a model from a weight store.
+
+    Args:
+        root: The root group.
+        spec: What the model expects.
+        stored_classes: Layer name → the class it had when it was written, where today's class is another one.
+        skip_mismatch: Leave None, and warn, where a layer does not fit, instead of raising.
+
+    Returns:
+        float32 arrays aligned with `list(spec.flatten())`.
+
+    Raises:
+        ValueError: No weights at all, a layer's count or shapes differ, or storage that is not accepted.
+    """
+    found = [item for item in _pair(spec, root, spec.name, stored_classes) if item.layer.variables]
+    if found and not any(item.arrays for item in found) and not _has_arrays(root):
+        raise SavedModelError(
+            f"The file contains no weights, but '{spec.name}' expects {sum(1 for _ in spec.flatten())}. "
+            "It was probably saved before the model was built."
+        )
+    plans, failures = [], []
+    for item in found:
+        plan, failure = _plan(item)
+        plans.extend(plan)
+        if failure:
+            failures.append((item.layer, failure))
+    if failures:
+        layer, failure = failures[0]
+        message = (
+            f"A total of {len(failures)} objects could not be loaded. "
+            f"Example error message for object <{layer.class_name} name={layer.name}>: {failure}"
+        )
+        if not skip_mismatch:
+            raise SavedModelError(message)
+        warnings.warn(message, stacklevel=2)
+    return [recipe and recipe.read() for recipe in plans]
+
+
+def _plan(item: _Found) -> tuple[list, str | None]:
+    """The recipes of one layer's own variables, and what is wrong with them."""
+    layer, count = item.layer, stored_count(item.layer, item.arrays)
+    nothing = [None] * len(layer.variables)
+    if len(item.arrays) != count:
+        names = [variable.name for variable in layer.variables]
+        return nothing, (
+            f"Layer '{layer.name}' expected {count} variables, but received {len(item.arrays)} variables during "
+            f"loading. Expected: {names} (at '{item.path}')"
+        )
+    plan = recipes(layer, item.arrays)
+    for variable, recipe in zip(layer.variables, plan, strict=True):
+        if mismatch := recipe.mismatch():
+            return nothing, f"Layer '{layer.name}': {describe(variable, mismatch)} (at '{item.path}')"
+    return plan, None
+
+
+def _pair(layer: LayerSpec, group: Group | None, path: str, stored_classes: Mapping[str, str]) -> Iterator[_Found]:
+    arrays = _variables(group)
+    yield _Found(layer, path, arrays)
+    for attribute, child in layer.children:
+        below = f"{path}/{attribute}"
+        if isinstance(child, tuple):
+            container = _first_group(group, _CONTAINERS.get(attribute, (attribute,)))
+            for member, member_group in _pair_container(child, container, stored_classes):
+                yield from _pair(member, member_group, f"{below}/{member.name}", stored_classes)
+            continue
+        child_group = _first_group(group, (attribute,))
+        if child_group is None and attribute == "cell" and arrays:
+            child_group = group  # the CuDNN layers have no cell: their arrays are the layer's own
+        yield from _pair(child, child_group, below, stored_classes)
+
+
+def _first_group(group: Group | None, names: Sequence[str]) -> Group | None:
+    return next((found for name in names if group and (found := group.group(name))), None)
+
+
+def _variables(group: Group | None) -> list[StoredArray]:
+    store = group and group.group("vars")
+    if not store:
+        return []
+    keys = sorted((name for name in store.names() if name.isdecimal()), key=int)
+    return [array for key in keys if (array := store.array(key))]
+
+
+def _pair_container(
+    layers: tuple[LayerSpec, ...], container: Group | None, stored_classes: Mapping[str, str]
+) -> Iterator[tuple[LayerSpec, Group | None]]:
+    """Pair a container's layers with its groups: class by class, in order, whatever the gaps in the numbers."""
+    classes = [stored_classes.get(layer.name, layer.class_name) for layer in layers]
+    names = set(container.names()) if container else set()
+    pairs: dict[int, str] = {}
+    for class_name in dict.fromkeys(classes):
+        mine = [index for index, other in enumerate(classes) if other == class_name]
+        groups = _numbered_groups(class_name, names) or _numbered_groups(_CUDNN.get(class_name, class_name), names)
+        if len(groups) < len(mine):  # groups without variables are sometimes left out
+            heavy = [index for index in mine if any(layers[index].flatten())]
+            exact = dict(zip(mine, numbered([snake_case(class_name)] * len(mine)), strict=True))
+            pairs |= dict(zip(heavy, groups, strict=True)) if len(heavy) == len(groups) else exact
+        else:
+            pairs |= dict(zip(mine, groups, strict=False))
+    for index, layer in enumerate(layers):
+        yield layer, container.group(pairs[index]) if container and index in pairs else None
+
+
+def _numbered_groups(class_name: str, names: set[str]) -> list[str]:
+    """`lstm`, `lstm_2`, `lstm_10` in this order; `lstm_cell` is another class."""
+    pattern = re.compile(rf"{re.escape(snake_case(class_name))}(?:_(\d+))?")
+    numbers = {name: int(match[1] or 0) for name in names if (match := pattern.fullmatch(name))}
+    return sorted(numbers, key=numbers.__getitem__)
+
+
+def _has_arrays(root: Group, depth: int = 40) -> bool:
+    for name in root.names():
+        if root.array(name) is not None:
+            return True
+        below = root.group(name)
+        if below and depth and name not in ("optimizer", "metrics") and _has_arrays(below, depth - 1):
+            return True
+    return False
+
+
+def write_store(root: h5py.Group, spec: LayerSpec, arrays: Sequence[np.ndarray]) -> None:
+    """Write the arrays of a model as Keras 3 lays them out, empty `vars` groups included.
+
+    Args:
+        root: An empty, writable group.
+        spec: The model.
+        arrays: float32 arrays aligned with `list(spec.flatten())`.
+    """
+    remaining = iter(arrays)
+    for path, layer in object_groups(spec):
+        store = root.create_group(f"{path}vars")
+        store.attrs["name"] = layer.name
+        for index, variable in enumerate(layer.variables):
+            store.create_dataset(str(index), data=checked(next(remaining), layer, variable.name, variable.shape))
+
+
+def object_groups(layer: LayerSpec, path: str = "") -> Iterator[tuple[str, LayerSpec]]:
+    """`(path ending in a slash, layer)` for every object of a model, in the order of `spec.flatten()`."""
+    yield path, layer
+    for attribute, child in layer.children:
+        if not isinstance(child, tuple):
+            yield from object_groups(child, f"{path}{attribute}/")
+            continue
+        names = numbered([snake_case(member.class_name) for member in child])
+        for name, member in zip(names, child, strict=True):
+            yield from object_groups(member, f"{path}{attribute}/{name}/")
+
+
+def checked(array: np.ndarray, layer: LayerSpec, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The array as it is written, after a check of its shape."""
+    if np.shape(array) != shape:
+        raise ValueError(f"Layer '{layer.name}': `{name}` has shape {np.shape(array)}, expected {shape}.")
+    return np.asarray(array, np.float32)
+
+
+def write_weights(
+    path: str | PathLike[str],
+    spec: LayerSpec,
+    arrays: Sequence[np.ndarray],
+    *,
+    max_shard_size: float | None = None,
+) -> None:
+    """Write a `.weights.h5` file, or a `.weights.json` index and its shards.
+
+    Args:
+        path: The file to write, replaced atomically.
+        spec: The model.
+        arrays: float32 arrays aligned with `list(spec.flatten())`.
+        max_shard_size: Size of one shard in GB (1024³ bytes); None writes a single file.
+
+    Raises:
+        ValueError: The wrong extension, an array of another shape, or one larger than a shard.
+    """
+    if max_shard_size is not None:
+        from .sharded import write_shards
+
+        write_shards(path, spec, arrays, max_shard_size)
+        return
+    if not str(path).endswith(".weights.h5"):
+        raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={path}")
+    import h5py
+
+    with replaced_file(path) as stream, h5py.File(stream, "w") as file:
+        write_store(file, spec, arrays)
