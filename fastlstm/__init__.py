@@ -1,0 +1,46 @@
+"""Trained Keras LSTM networks on a CPU: Keras' files, Keras' interface, no TensorFlow."""
+
+from fastlstm import (
+    activations,
+    backend,
+    constraints,
+    initializers,
+    layers,
+    models,
+    random,
+    regularizers,
+    utils,
+)
+from fastlstm._version import __version__
+from fastlstm.engine import show_config
+from fastlstm.layers import Input, Layer
+from fastlstm.models import (
+    Model,
+    Sequential,
+    clone_model,
+    load_model,
+    model_from_json,
+    save_model,
+)
+
+__all__ = [
+    "Input",
+    "Layer",
+    "Model",
+    "Sequential",
+    "__version__",
+    "activations",
+    "backend",
+    "clone_model",
+    "constraints",
+    "initializers",
+    "layers",
+    "load_model",
+    "model_from_json",
+    "models",
+    "random",
+    "regularizers",
+    "save_model",
+    "show_config",
+    "utils",
+]

@@ -1,0 +1,94 @@
+"""Chains: consecutive layers that the engine runs in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastlstm.engine import Program
+from fastlstm.layers.variable import CHANGES
+
+if TYPE_CHECKING:
+    from fastlstm.layers.layer import Layer
+
+
+class _Built(NamedTuple):
+    """A Program with what it was made from; read and replaced as one, so that a thread never sees half of it."""
+
+    changes: int
+    versions: tuple[int, ...]
+    program: Program | None
+    carries_states: bool
+
+
+class Chain:
+    """Layers in a row whose `lower()` gives ops, as one Program that follows their weights and attributes.
+
+    Args:
+        layers: Built layers, each of which takes what the one before gives.
+
+    Many threads may call `run` at once, unless a layer is stateful.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = tuple(layers)
+        self.recurrent = tuple(layer for layer in self.layers if layer.recurrent)
+        self._built: _Built | None = None
+
+    def run(self, x: np.ndarray, mask: np.ndarray | None = None, initial_state: Any = None) -> Any:
+        """Run the layers; stateful ones start from their states and keep the new ones.
+
+        Args:
+            x: float32, C-contiguous, of a shape that the first layer accepts.
+            mask: Booleans `(batch, timesteps)`, or None. Without recurrent layers it changes nothing.
+            initial_state: For a chain of one recurrent layer: its states at the start, or None.
+
+        Returns:
+            A new array; a tuple `(output, *states)` if the last layer returns its states.
+
+        Raises:
+            ValueError: When states do not fit, or there is no time step to read.
+        """
+        built = self._built
+        if built is None or built.changes != CHANGES.latest:
+            built = self._refresh()
+        if built.program is None:
+            return x.copy()
+        if not self.recurrent:
+            return built.program.run(x)[0]
+        if not built.carries_states and initial_state is None:
+            return built.program.run(x, mask)[0]
+        return self._run_with_states(built.program, x, mask, initial_state)
+
+    def _run_with_states(self, program: Program, x: np.ndarray, mask: np.ndarray | None, initial_state: Any) -> Any:
+        initial = [layer.starting_states(x.shape[0], initial_state) for layer in self.recurrent]
+        output, states = program.run(x, mask, initial, True)
+        for layer, new_states in zip(self.recurrent, states, strict=True):
+            if layer.stateful:
+                layer.keep_states(new_states)
+        last = self.layers[-1]
+        return (output, *states[-1]) if last.recurrent and last.return_state else output
+
+    def _refresh(self) -> _Built:
+        """Bring the Program up to date: changes elsewhere in the process cost a comparison, not a new one."""
+        with CHANGES.lock:
+            versions = tuple(_versions(self.layers))
+            built = self._built
+            if built is not None and built.versions == versions:
+                program = built.program
+            else:
+                ops = [op for layer in self.layers for op in layer.lower()]
+                program = Program(ops) if ops else None
+            carries_states = any(layer.stateful or layer.return_state for layer in self.recurrent)
+            self._built = built = _Built(CHANGES.latest, versions, program, carries_states)
+            return built
+
+
+def _versions(layers: Sequence[Layer]) -> Iterator[int]:
+    for layer in layers:
+        yield layer.version
+        for variable in layer.own_variables:
+            yield variable.version
+        yield from _versions(layer.children)

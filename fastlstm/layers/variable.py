@@ -1,0 +1,173 @@
+"""Variables: named arrays that are filled on first use and say when they change."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+Fill = Callable[[tuple[int, ...]], Any]
+
+
+class _Changes:
+    """The changes of weights and layers in this process, counted.
+
+    Whoever derives something from weights (a Program, say) keeps the number that it saw. While `latest` stands still,
+    nothing has changed anywhere, so that one comparison per call is enough.
+
+    The lock is held by whoever changes weights and by whoever collects them, so that nobody collects a mixture. It is
+    taken only when something changes.
+    """
+
+    def __init__(self) -> None:
+        self.latest = 0
+        self.renew_lock()
+
+    def renew_lock(self) -> None:
+        """Start with a lock that nobody holds, as after a fork: the thread that held it may not be there."""
+        self.lock = threading.RLock()
+
+    def count(self, *changed: Any) -> None:
+        """Count one change, after it was made.
+
+        Args:
+            *changed: The objects that changed; their `version` becomes its number.
+        """
+        with self.lock:
+            self.latest += 1
+            for item in changed:
+                item.version = self.latest
+
+
+CHANGES = _Changes()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=CHANGES.renew_lock)
+
+
+class Variable:
+    """An array of weights.
+
+    The array is made by its initializer when it is first read, so that a model that is about to be loaded from a file
+    never draws the values that the file replaces.
+
+    Args:
+        fill: `fill(shape)` returns the first value.
+        shape: All dimensions known.
+        name: Without `/`, e.g. `kernel`.
+        path: Name with those of the layers around it, e.g. `lstm/lstm_cell/kernel`.
+        trainable: Whether training changes it.
+        regularizer: Callable on the value, or None.
+        constraint: Callable on the value, or None.
+
+    Raises:
+        ValueError: When a dimension is not known.
+    """
+
+    dtype = "float32"
+
+    def __init__(
+        self,
+        fill: Fill,
+        shape: Sequence[int | None],
+        name: str = "variable",
+        path: str | None = None,
+        trainable: bool = True,
+        regularizer: Callable[[np.ndarray], Any] | None = None,
+        constraint: Callable[[np.ndarray], Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.path = path or name
+        self.shape = tuple(shape)
+        if None in self.shape:
+            raise ValueError(
+                "Shapes used to initialize variables must be fully-defined (no `None` dimensions). "
+                f"Received: shape={self.shape} for variable path='{self.path}'"
+            )
+        self.trainable = trainable
+        self.regularizer = regularizer
+        self.constraint = constraint
+        self.version = 0
+        self._fill: Fill | None = fill
+        self._value: np.ndarray | None = None
+
+    @property
+    def value(self) -> np.ndarray:
+        """The array itself, read-only; `assign` changes it."""
+        value = self._value
+        return self._initialized() if value is None else value
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    def numpy(self) -> np.ndarray:
+        """Return a copy of the array."""
+        return self.value.copy()
+
+    def assign(self, value: Any) -> np.ndarray:
+        """Replace the array by a float32 copy of `value`.
+
+        Args:
+            value: Array of the variable's shape.
+
+        Returns:
+            The new array, read-only.
+
+        Raises:
+            ValueError: When the shape is another one.
+        """
+        array = np.array(value, dtype=np.float32, order="C")
+        if array.shape != self.shape:
+            raise ValueError(
+                "The shape of the target variable and the shape of the target value in `variable.assign(value)` must "
+                f"match. variable.shape={self.shape}, Received: value.shape={array.shape}. Target variable: {self!r}"
+            )
+        with CHANGES.lock:
+            self.adopt(array)
+            CHANGES.count(self)
+        return array
+
+    def adopt(self, array: np.ndarray) -> None:
+        """Take over a float32 array of the right shape, uncopied, without counting it as a change of weights."""
+        array.flags.writeable = False
+        self._value = array
+        self._fill = None
+
+    def _initialized(self) -> np.ndarray:
+        with CHANGES.lock:
+            if self._value is None:
+                array = np.array(self._fill(self.shape), dtype=np.float32, order="C")
+                if array.shape != self.shape:
+                    raise ValueError(
+                        f"The initializer of variable '{self.path}' must return shape {self.shape}. "
+                        f"It returned {array.shape}."
+                    )
+                self.adopt(array)
+            return self._value
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if dtype is not None and np.dtype(dtype) != np.float32:
+            if copy is False:
+                raise ValueError(f"A float32 variable cannot be given out as {np.dtype(dtype)} without a copy.")
+            return self.value.astype(dtype)
+        return self.value if copy is False else self.value.copy()
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_value": self.value, "_fill": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._value = np.array(self._value)
+        self._value.flags.writeable = False

@@ -1,0 +1,174 @@
+"""What models are given: cast once, brought to the model's rank, cut into batches."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from types import GeneratorType
+from typing import Any
+
+import numpy as np
+
+from fastlstm.layers.arrays import as_float32, is_array, one_input
+from fastlstm.layers.keras_tensor import KerasTensor
+
+DEFAULT_BATCH_SIZE = 32
+
+
+def model_input(inputs: Any, tensor: KerasTensor | None, model_name: str) -> np.ndarray:
+    """Return what a model of one input was called with, as float32.
+
+    Args:
+        inputs: An array; a list or tuple of it; or a dict of it by the input's name.
+        tensor: The model's symbolic input, None while it has none.
+        model_name: For the errors.
+
+    Raises:
+        NotImplementedError: For a KerasTensor.
+        ValueError: When there is no array, more than one, or one of a dtype that is no number.
+    """
+    if isinstance(inputs, KerasTensor):
+        raise NotImplementedError(
+            f"Model '{model_name}' was called on a KerasTensor: functional models are not supported yet."
+        )
+    if isinstance(inputs, Mapping):
+        inputs = _named_input(inputs, tensor)
+    if inputs is None and tensor is not None:
+        raise ValueError(
+            f"The input '{tensor.name}' is not optional, but None was passed. Please provide a valid tensor."
+        )
+    return as_float32(one_input(inputs, model_name))
+
+
+def fit_rank(x: np.ndarray, tensor: KerasTensor) -> np.ndarray:
+    """Add or drop a last axis of size 1 where the model expects it so, and refuse any other rank.
+
+    Args:
+        x: Input with the batch.
+        tensor: The model's symbolic input.
+
+    Raises:
+        ValueError: When the rank does not fit.
+    """
+    expected = tensor.shape
+    if x.ndim == len(expected):
+        return x
+    if x.ndim == len(expected) + 1 and x.shape[-1] == 1:
+        return x[..., 0]
+    if x.ndim == len(expected) - 1 and expected[-1] == 1:
+        return x[..., np.newaxis]
+    raise ValueError(
+        f"Invalid input shape for input Tensor(shape={x.shape}, dtype=float32) with name '{tensor.name}' and path ''. "
+        f"Expected shape {expected}, but input has incompatible shape {x.shape}"
+    )
+
+
+def is_generator(x: Any) -> bool:
+    """Return whether `x` gives batches, rather than being the data."""
+    return isinstance(x, GeneratorType)
+
+
+def checked_data(x: Any) -> Any:
+    """Return the data of `predict` if it is of a type that is accepted.
+
+    Raises:
+        ValueError: With Keras' text, when it is not.
+    """
+    values = x.values() if isinstance(x, Mapping) else x if isinstance(x, (list, tuple)) else (x,)
+    if not values or not all(is_array(value) for value in values):
+        raise ValueError(f"Unrecognized data type: x={x} (of type {type(x)})")
+    return x
+
+
+def checked_batch_size(batch_size: Any) -> int:
+    """Return the rows of one batch: `batch_size`, or 32 for None and 0.
+
+    Raises:
+        ValueError: When it is no integer of at least 0.
+    """
+    if batch_size is None:
+        return DEFAULT_BATCH_SIZE
+    if not hasattr(batch_size, "__index__") or batch_size < 0:
+        raise ValueError(f"`batch_size` should be an integer of at least 0, or None. Received: batch_size={batch_size}")
+    return int(batch_size) or DEFAULT_BATCH_SIZE
+
+
+def checked_steps(steps: Any) -> int | None:
+    """Return the number of batches, None for all.
+
+    Raises:
+        ValueError: When it is no positive integer.
+    """
+    if steps is None:
+        return None
+    if not hasattr(steps, "__index__") or steps <= 0:
+        raise ValueError(f"`steps` should be a positive integer, or None. Received: steps={steps}")
+    return int(steps)
+
+
+def slices(x: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Cut rows into batches, the last of which may be smaller; no rows are one empty batch."""
+    for start in range(0, max(len(x), 1), batch_size):
+        yield x[start : start + batch_size]
+
+
+def generated(batches: Iterator[Any]) -> Iterator[Any]:
+    """Take the inputs out of a generator's tuples.
+
+    Raises:
+        ValueError: With Keras' text, when it gives something else.
+    """
+    for batch in batches:
+        if not isinstance(batch, tuple) or not 1 <= len(batch) <= 3:
+            raise ValueError(
+                "When passing a Python generator to a Keras model, the generator must return a tuple, either (input,) "
+                f"or (inputs, targets) or (inputs, targets, sample_weights). Received: {batch}"
+            )
+        yield batch[0]
+
+
+def limited(batches: Iterator[Any], steps: int | None) -> Iterator[Any]:
+    """Stop after `steps` batches, with Keras' warning when there are fewer."""
+    if steps is None:
+        yield from batches
+        return
+    taken = 0
+    # Asked only for what is wanted: a generator is left at the batch after the last one.
+    while taken < steps:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            warnings.warn(
+                "Your input ran out of data; interrupting training. Make sure that your dataset or generator can "
+                "generate at least `steps_per_epoch * epochs` batches. You may need to use the `.repeat()` function "
+                "when building your dataset.",
+                stacklevel=3,
+            )
+            return
+        taken += 1
+        yield batch
+
+
+def joined(outputs: Sequence[Any]) -> Any:
+    """Join the outputs of the batches along their rows; tuples of outputs give a tuple.
+
+    Args:
+        outputs: At least one array or tuple of arrays, all alike, none of them anybody else's.
+    """
+    if len(outputs) == 1:
+        return outputs[0]
+    if isinstance(outputs[0], tuple):
+        return tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True))
+    return np.concatenate(outputs)
+
+
+def _named_input(inputs: Mapping[str, Any], tensor: KerasTensor | None) -> Any:
+    names = () if tensor is None else (tensor.name, tensor.origin.name)
+    if len(inputs) == 1 and (tensor is None or next(iter(inputs)) in names):
+        return next(iter(inputs.values()))
+    received = {name: f"Tensor(shape={np.shape(value)})" for name, value in inputs.items()}
+    expected = None if tensor is None else tensor.name
+    raise ValueError(
+        f"The structure of `inputs` doesn't match the expected structure.\nExpected: {expected}\n"
+        f"Received: inputs={received}"
+    )

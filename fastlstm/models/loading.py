@@ -1,0 +1,260 @@
+"""Models to files and back."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from fastlstm.layers.serialization import check_limits, deserialize
+from fastlstm.models.compilation import kept_compile_config
+from fastlstm.models.weight_spec import weight_spec
+from fastlstm.saving import open_file, write_keras, write_legacy_h5, write_weights
+from fastlstm.saving.config import normalise
+from fastlstm.saving.errors import reading
+from fastlstm.saving.json_data import parse_json
+from fastlstm.saving.version import KERAS_VERSION, parse_version
+
+if TYPE_CHECKING:
+    from fastlstm.models.model import Model
+
+_LEGACY_EXTENSIONS = (".h5", ".hdf5")
+_HARD_SIGMOIDS = {"keras2": "hard_sigmoid_keras2", "keras3": "hard_sigmoid"}
+
+
+def load_model(
+    filepath: str | PathLike[str],
+    custom_objects: Any = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+    hard_sigmoid: str = "auto",
+) -> Model:
+    """Return the model in a file that any version of Keras wrote.
+
+    Args:
+        filepath: A `.keras` or `.h5` file, or the folder of an unzipped `.keras`; its content decides, not its name.
+        custom_objects: Only None or empty.
+        compile: Boolean, whether to keep the arguments of `compile` in the file, if Keras 3 wrote it.
+        safe_mode: Only True: nothing in a file is ever executed.
+        hard_sigmoid: Which function the name `hard_sigmoid` means: `"keras2"` is `clip(0.2 x + 0.5, 0, 1)`,
+            `"keras3"` is `clip(x / 6 + 0.5, 0, 1)`, `"auto"` the one of the Keras that wrote the file.
+
+    Raises:
+        ValueError: When there is no such file, it is not a whole model, or it holds what cannot be honoured.
+
+    Differs from Keras: `hard_sigmoid`, which Keras takes to be Keras 3's whatever wrote the file.
+    """
+    if custom_objects:
+        raise ValueError(f"`custom_objects` is not supported: only built-in layers. Received: {custom_objects}")
+    if safe_mode is not True:
+        raise ValueError(f"`safe_mode={safe_mode}` is not supported: nothing in a file is ever executed.")
+    if hard_sigmoid not in ("auto", *_HARD_SIGMOIDS):
+        raise ValueError(
+            f"`hard_sigmoid` should be 'auto', 'keras2' or 'keras3'. Received: hard_sigmoid={hard_sigmoid}"
+        )
+    with open_file(filepath) as file:
+        config = file.config
+        if hard_sigmoid != "auto":
+            config = _with_hard_sigmoid(config, _HARD_SIGMOIDS[hard_sigmoid])
+        model = _model_of(config)
+        if not model.built:
+            raise ValueError(f"The model in {filepath} was saved before it was built: the file contains no weights.")
+        model.adopt_weights(file.read_weights(weight_spec(model)))
+        compile_config = kept_compile_config(file.compile_config, not _is_old(file.keras_version)) if compile else None
+        if compile_config is not None:
+            model.compile_from_config(compile_config)
+    return model
+
+
+def model_from_json(json_string: str, custom_objects: Any = None) -> Model:
+    """Return the model that `to_json` described, with new weights.
+
+    Args:
+        json_string: String.
+        custom_objects: Only None or empty.
+
+    Raises:
+        ValueError: When it is no model, or one that cannot be honoured.
+    """
+    if custom_objects:
+        raise ValueError(f"`custom_objects` is not supported: only built-in layers. Received: {custom_objects}")
+    what = "The model's JSON"
+    config = parse_json(json_string, what)
+    with reading(what):
+        # Keras 1 and 2 name their version in it, Keras 3 does not.
+        config = normalise(config, config.get("keras_version", KERAS_VERSION))
+    return _model_of(config)
+
+
+def save_model(
+    model: Model,
+    filepath: str | PathLike[str],
+    overwrite: bool = True,
+    zipped: bool | None = None,
+    **kwargs: Any,
+) -> None:
+    """Write a model to a file that Keras 3 opens; the old file, if any, is replaced once the new one is complete.
+
+    Args:
+        model: The model.
+        filepath: Ends in `.keras`, or in `.h5` or `.hdf5` for the legacy format.
+        overwrite: Boolean; if False and there is such a file, ask on a terminal, and raise elsewhere.
+        zipped: False writes a folder instead of a `.keras` file.
+        **kwargs: Keras' `include_optimizer` and `save_format`, which change nothing: there is no optimizer's state
+            to write, and the extension names the format.
+
+    Raises:
+        ValueError: When the name ends otherwise, or Keras 3 has no name for what the model does.
+        FileExistsError: When the file is there and is not to be replaced.
+    """
+    path = os.fspath(filepath)
+    legacy = path.endswith(_LEGACY_EXTENSIONS)
+    kwargs.pop("include_optimizer", None)
+    if kwargs.pop("save_format", None) is not None and not legacy and not path.endswith(".keras"):
+        raise ValueError(
+            "The `save_format` argument is deprecated in Keras 3. Please remove this argument and pass a file path "
+            "with either `.keras` or `.h5` extension."
+        )
+    if kwargs:
+        raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
+    zipped = zipped is None or zipped
+    if not zipped and path.endswith(".keras"):
+        raise ValueError(
+            "When using `zipped=False`, the `filepath` argument should not end in `.keras`. "
+            f"Received: filepath={filepath}"
+        )
+    if zipped and not legacy and not path.endswith(".keras"):
+        raise ValueError(
+            "Invalid filepath extension for saving. Please add either a `.keras` extension for the native Keras format "
+            "(recommended) or a `.h5` extension. Use `model.export(filepath)` if you want to export a SavedModel for "
+            f"use with TFLite/TFServing/etc. Received: filepath={filepath}."
+        )
+    _refuse_keras2_hard_sigmoid(model)
+    if not _may_write(path, overwrite):
+        return
+    if not model.built:
+        warnings.warn(
+            "You are saving a model that has not yet been built. It might not contain any weights yet. Consider "
+            "building the model first by calling it on some data.",
+            stacklevel=3,
+        )
+    config, spec, arrays = model.serialized(), weight_spec(model), [weight.value for weight in model.weights]
+    if legacy and zipped:
+        write_legacy_h5(path, config, spec, arrays)
+    else:
+        write_keras(path, config, spec, arrays, zipped=zipped)
+
+
+def save_weights(
+    model: Model, filepath: str | PathLike[str], overwrite: bool = True, max_shard_size: float | None = None
+) -> None:
+    """Write the weights alone; the arguments are those of `Model.save_weights`."""
+    path = os.fspath(filepath)
+    if max_shard_size is None and not path.endswith(".weights.h5"):
+        raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={filepath}")
+    _require_built(model, "saving a model")
+    if _may_write(path, overwrite):
+        write_weights(
+            path, weight_spec(model), [weight.value for weight in model.weights], max_shard_size=max_shard_size
+        )
+
+
+def load_weights(model: Model, filepath: str | PathLike[str], skip_mismatch: bool = False, **kwargs: Any) -> None:
+    """Read the weights alone; the arguments are those of `Model.load_weights`."""
+    by_name = bool(kwargs.pop("by_name", False))
+    if kwargs:
+        raise ValueError(f"Invalid keyword arguments: {kwargs}")
+    _require_built(model, "loading weights into a model")
+    with open_file(filepath) as file:
+        arrays = file.read_weights(weight_spec(model), by_name=by_name, skip_mismatch=skip_mismatch)
+        version = file.keras_version
+    layer = _first_with(model, "hard_sigmoid") if version is not None and _is_old(version) else None
+    if layer is not None:
+        warnings.warn(
+            f"{filepath} was written by Keras {version}, whose hard_sigmoid is clip(0.2 x + 0.5, 0, 1). Layer "
+            f"'{layer}' uses Keras 3's, clip(x / 6 + 0.5, 0, 1), so the outputs will "
+            "differ. Use 'hard_sigmoid_keras2' for the old one.",
+            stacklevel=3,
+        )
+    model.adopt_weights(arrays)
+
+
+def _model_of(config: dict[str, Any]) -> Model:
+    check_limits(config)
+    model = deserialize(config)
+    if not hasattr(model, "leaves"):
+        raise ValueError(f"The file holds a single layer, {model!r}, where a model was expected.")
+    return model
+
+
+def _is_old(keras_version: str | None) -> bool:
+    """Whether a file says that a Keras before 3 wrote it, or does not say."""
+    return (parse_version(keras_version) or (0, 0)) < (3, 0)
+
+
+def _with_hard_sigmoid(config: Any, name: str) -> Any:
+    """Return the config with `name` for every hard sigmoid."""
+    if isinstance(config, dict):
+        return {
+            key: name if key.endswith("activation") and _is_hard_sigmoid(item) else _with_hard_sigmoid(item, name)
+            for key, item in config.items()
+        }
+    return [_with_hard_sigmoid(item, name) for item in config] if isinstance(config, list) else config
+
+
+def _is_hard_sigmoid(activation: Any) -> bool:
+    return isinstance(activation, str) and activation in _HARD_SIGMOIDS.values()
+
+
+def _refuse_keras2_hard_sigmoid(model: Model) -> None:
+    layer = _first_with(model, _HARD_SIGMOIDS["keras2"])
+    if layer is not None:
+        raise ValueError(
+            f"Layer '{layer}' uses the hard sigmoid of Keras 1 and 2, clip(0.2 x + 0.5, 0, 1). Keras 3 files have no "
+            "name for it, so the saved model would give other outputs. Save its weights alone, or load it with "
+            "`hard_sigmoid='keras3'`."
+        )
+
+
+def _first_with(model: Model, activation: str) -> str | None:
+    """Return the name of the first layer whose config names the activation, None if there is none."""
+    for layer in model.leaves():
+        if activation in _strings(layer.get_config()):
+            return layer.name
+    return None
+
+
+def _strings(nested: Any) -> Iterator[str]:
+    """The strings of a config, but for the layers' names."""
+    if isinstance(nested, str):
+        yield nested
+    elif isinstance(nested, dict):
+        for key, item in nested.items():
+            if key != "name":
+                yield from _strings(item)
+    elif isinstance(nested, (list, tuple)):
+        for item in nested:
+            yield from _strings(item)
+
+
+def _require_built(model: Model, doing: str) -> None:
+    if not model.built:
+        raise ValueError(
+            f"You are {doing} that has not yet been built. Try building the model first by calling it on some data or "
+            "by using `build()`."
+        )
+
+
+def _may_write(path: str, overwrite: bool) -> bool:
+    """Ask before a file is replaced, if it should not be without; raise where nobody could answer."""
+    if overwrite or not os.path.exists(path):
+        return True
+    if not sys.stdin.isatty():
+        raise FileExistsError(f"{path} exists already. Pass `overwrite=True` to replace it.")
+    answer = ""
+    while answer not in ("y", "n"):
+        answer = input(f"[WARNING] {path} already exists - overwrite? [y/n]").strip().lower()
+    return answer == "y"

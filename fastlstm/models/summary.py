@@ -1,0 +1,133 @@
+"""`Model.summary()`: the table of a model's layers, as Keras prints it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from fastlstm.layers.layer import Layer
+from fastlstm.layers.variable import Variable
+
+_WIDTH = 88
+_TRAINABLE_WIDTH = 12
+_POSITIONS = (0.45, 0.80, 1.0)
+
+
+def print_summary(
+    model: Any,
+    line_length: int | None = None,
+    positions: Sequence[float] | None = None,
+    print_fn: Callable[[str], Any] | None = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Sequence[str] | None = None,
+) -> None:
+    """Print the table of a model's layers; the arguments are those of `Model.summary`."""
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    default_width = _WIDTH + (_TRAINABLE_WIDTH if show_trainable else 0)
+    width = line_length or min(default_width, shutil.get_terminal_size().columns - 4)
+    titles = {"Layer (type)": "left", "Output Shape": "left", "Param #": "right"}
+    positions = list(positions or _POSITIONS)
+    if show_trainable:
+        titles["Trainable"] = "center"
+        positions = [0.9 * position for position in positions] + [1.0]
+    widths = _column_widths(positions, width)
+    columns = [
+        Column(title, justify=justify, width=column)
+        for (title, justify), column in zip(titles.items(), widths, strict=False)
+    ]
+    table = Table(*columns, width=width, show_lines=True)
+    for layer, depth in _listed(model.layers, layer_range, expand_nested):
+        table.add_row(*(Text(field) for field in _fields(layer, depth, show_trainable)))
+
+    console = Console(highlight=False, **({"force_terminal": False, "color_system": None} if print_fn else {}))
+    with console.capture() as captured:
+        console.print(Text(f'Model: "{model.name}"', style="bold"))
+        console.print(table)
+        for title, variables in (
+            ("Total params", model.weights),
+            ("Trainable params", model.trainable_weights),
+            ("Non-trainable params", model.non_trainable_weights),
+        ):
+            console.print(Text.assemble((f" {title}: ", "bold"), _count_and_size(variables)))
+    if print_fn:
+        print_fn(captured.get())
+    else:
+        print(captured.get(), end="")
+
+
+def _column_widths(positions: Sequence[float], width: int) -> list[int]:
+    ends = [int(position * width) for position in positions]
+    widths = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    if min(widths) < 4:
+        raise ValueError("Insufficient console width to print summary.")
+    return widths
+
+
+def _listed(
+    layers: Sequence[Layer], layer_range: Sequence[str] | None, expand_nested: bool
+) -> Iterator[tuple[Layer, int]]:
+    """The layers of the table, each with its depth."""
+    first, last = _bounds(layers, layer_range)
+    pending = [(layer, 0) for layer in reversed(layers[first:last])]
+    while pending:
+        layer, depth = pending.pop()
+        yield layer, depth
+        if expand_nested:
+            pending.extend((inner, depth + 1) for inner in reversed(getattr(layer, "layers", [])))
+
+
+def _bounds(layers: Sequence[Layer], layer_range: Sequence[str] | None) -> tuple[int, int]:
+    if layer_range is None:
+        return 0, len(layers)
+    if len(layer_range) != 2:
+        raise ValueError(
+            "layer_range must be a list or tuple of length 2. "
+            f"Received: layer_range = {layer_range} of length {len(layer_range)}"
+        )
+    if not all(isinstance(name, str) for name in layer_range):
+        raise ValueError(f"layer_range should contain string type only. Received: {layer_range}")
+    firsts, lasts = (
+        [index for index, layer in enumerate(layers) if re.match(name, layer.name)] for name in layer_range
+    )
+    if not firsts or not lasts:
+        raise ValueError(f"Passed layer_names do not match the layer names in the model. Received: {layer_range}")
+    ends = sorted((min(firsts), max(lasts)))
+    return ends[0], ends[1] + 1
+
+
+def _fields(layer: Layer, depth: int, show_trainable: bool) -> list[str]:
+    prefix = "   " * depth + "└ " if depth else ""
+    params = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
+    fields = [f"{prefix}{layer.name} ({type(layer).__name__})", _output_shape(layer), params]
+    if show_trainable:
+        fields.append(("Y" if layer.trainable else "N") if layer.weights else "-")
+    return fields
+
+
+def _output_shape(layer: Layer) -> str:
+    """The shape, or list of shapes, in the model around the layer; else the one that the layer was built for."""
+    try:
+        output = layer.output
+    except AttributeError:
+        build_config = layer.get_build_config()
+        if not build_config:
+            return "?"
+        shapes = layer.compute_output_shape(build_config["input_shape"])
+        return str(list(shapes) if shapes and isinstance(shapes[0], tuple) else shapes)
+    return str([tensor.shape for tensor in output] if isinstance(output, list) else output.shape)
+
+
+def _count_and_size(variables: Sequence[Variable]) -> str:
+    count = sum(variable.size for variable in variables)
+    size, unit = 4.0 * count, "B"
+    for larger in ("KB", "MB", "GB", "TB", "PB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{count:,} ({size:.2f} {unit})"

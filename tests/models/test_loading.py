@@ -1,0 +1,384 @@
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastlstm import Input, Sequential, load_model, model_from_json, save_model
+from fastlstm.layers import LSTM, Activation, Dense, Dropout
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+X = np.random.default_rng(1).normal(size=(4, 5, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def model():
+    layers = [Input((5, 3)), LSTM(4, return_sequences=True, name="lstm_1"), Dropout(0.2), LSTM(6, "relu", name="lstm")]
+    model = Sequential([*layers, Dense(2, "softmax")], name="m")
+    rng = np.random.default_rng(2)
+    model.set_weights([rng.normal(size=weight.shape) for weight in model.weights])
+    return model
+
+
+def rewritten(path, change):
+    """The `.keras` file again, with its config changed."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    change(config)
+    members["config.json"] = json.dumps(config).encode()
+    other = path.with_name("rewritten.keras")
+    with zipfile.ZipFile(other, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return other
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.hdf5", "folder", Path("p.keras")])
+def test_round_trip(model, tmp_path, name):
+    path = tmp_path / name
+    zipped = False if name == "folder" else None
+    model.save(path if isinstance(name, Path) else str(path), zipped=zipped)
+    again = load_model(path)
+    assert again.get_config() == model.get_config()
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
+    np.testing.assert_array_equal(again(X), model(X))
+    if zipped is not False:
+        save_model(again, path)
+        np.testing.assert_array_equal(load_model(path)(X), model(X))
+
+
+def test_written_config(model, tmp_path):
+    model.compile("adam", "mse", metrics=["mae"])
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        assert archive.namelist() == ["metadata.json", "config.json", "model.weights.h5"]
+        config = json.loads(archive.read("config.json"))
+    assert (config["module"], config["class_name"], config["registered_name"]) == ("keras", "Sequential", None)
+    assert config["build_config"] == {"input_shape": [None, 5, 3]}
+    assert config["config"]["build_input_shape"] == [None, 5, 3]
+    assert config["compile_config"]["optimizer"]["class_name"] == "Adam"
+    assert [layer["class_name"] for layer in config["config"]["layers"]] == [
+        "InputLayer",
+        "LSTM",
+        "Dropout",
+        "LSTM",
+        "Dense",
+    ]
+    lstm = config["config"]["layers"][1]
+    assert (lstm["module"], lstm["build_config"]) == ("keras.layers", {"input_shape": [None, 5, 3]})
+    assert lstm["config"]["dtype"]["config"] == {"name": "float32"}
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_compile_arguments_travel(model, tmp_path, name):
+    model.compile("adam", "mse", metrics=["mae"])
+    model.save(tmp_path / name)
+    again = load_model(tmp_path / name)
+    assert again.compiled
+    assert (again.get_compile_config()["loss"], again.get_compile_config()["metrics"]) == (
+        "mean_squared_error",
+        ["mae"],
+    )
+    assert not load_model(tmp_path / name, compile=False).compiled
+    model.compile("adam", lambda y_true, y_pred: 0)
+    model.save(tmp_path / name)
+    assert not load_model(tmp_path / name).compiled
+
+
+def test_json(model):
+    again = model_from_json(model.to_json())
+    assert again.built
+    assert json.loads(again.to_json()) == json.loads(model.to_json())
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again(X), model(X))
+    assert model.to_json(indent=2).startswith('{\n  "module": "keras"')
+    for text in (
+        "{",
+        "[]",
+        "{}",
+        '{"class_name": "Foo", "config": {}}',
+        "[" * 100_000,
+        '{"class_name": "Dense", "config": {"units": 2}}',
+        '{"class_name": "Sequential", "config": {"name": "a", "layers": [], "dtype": {"class_name": [], "config": 3}}}',
+    ):
+        with pytest.raises(ValueError):
+            model_from_json(text)
+    with pytest.raises(ValueError, match="custom_objects"):
+        model_from_json(model.to_json(), {"a": 1})
+
+
+def test_hard_sigmoid_keeps_its_meaning_in_json():
+    model = Sequential([Input((3,)), Dense(2, "hard_sigmoid"), Dense(2, "hard_sigmoid_keras2")])
+    again = model_from_json(model.to_json())
+    assert [layer.get_config()["activation"] for layer in again.layers] == ["hard_sigmoid", "hard_sigmoid_keras2"]
+    old = json.loads(model.to_json())
+    old["keras_version"] = "2.2.4"
+    del old["config"]["layers"][2]
+    assert model_from_json(json.dumps(old)).layers[0].get_config()["activation"] == "hard_sigmoid_keras2"
+
+
+def test_unbuilt_models(tmp_path):
+    model = Sequential([LSTM(2)])
+    with pytest.warns(UserWarning, match="You are saving a model that has not yet been built."):
+        model.save(tmp_path / "u.keras")
+    with pytest.raises(ValueError, match="was saved before it was built: the file contains no weights"):
+        load_model(tmp_path / "u.keras")
+    for run, doing in (
+        (lambda: model.save_weights(tmp_path / "u.weights.h5"), "saving a model"),
+        (lambda: model.load_weights(tmp_path / "u.weights.h5"), "loading weights into a model"),
+    ):
+        with pytest.raises(
+            ValueError, match=f"You are {doing} that has not yet been built. Try building the model first"
+        ):
+            run()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("m.foo", {}, "Invalid filepath extension for saving. Please add either a `.keras` extension for the native"),
+        ("m", {}, "Invalid filepath extension for saving."),
+        ("m.keras", {"foo": 1}, "The following argument(s) are not supported: ['foo']"),
+        (
+            "m.keras",
+            {"zipped": False},
+            "When using `zipped=False`, the `filepath` argument should not end in `.keras`.",
+        ),
+        ("m.foo", {"save_format": "tf"}, "The `save_format` argument is deprecated in Keras 3."),
+    ],
+)
+def test_refused_saving(model, tmp_path, name, arguments, message):
+    with pytest.raises(ValueError) as error:
+        model.save(tmp_path / name, **arguments)
+    assert message in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overwriting(model, tmp_path, monkeypatch):
+    path = tmp_path / "m.keras"
+    model.save(path, overwrite=False)
+    old = path.read_bytes()
+    model.set_weights([0 * weight for weight in model.get_weights()])
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(FileExistsError, match=re.escape(str(path))):
+        model.save(path, overwrite=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+    model.save(path, overwrite=False)
+    assert path.read_bytes() == old
+    monkeypatch.setattr("builtins.input", lambda question: "y")
+    model.save(path, overwrite=False)
+    assert not load_model(path).get_weights()[0].any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"custom_objects": {"a": len}}, "`custom_objects` is not supported"),
+        ({"safe_mode": False}, "`safe_mode=False` is not supported"),
+        ({"hard_sigmoid": "foo"}, "`hard_sigmoid` should be 'auto', 'keras2' or 'keras3'"),
+    ],
+)
+def test_refused_loading(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load_model(tmp_path / "m.keras", **arguments)
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(ValueError, match=r"File not found: filepath=.*\. Please ensure the file is an accessible"):
+        load_model(tmp_path / "no.keras")
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / "no.h5")
+
+
+def test_configs_that_cannot_be_honoured(model, tmp_path):
+    path = tmp_path / "m.keras"
+    model.save(path)
+
+    def edited(**changes):
+        return lambda config: config["config"]["layers"][1].update(changes)
+
+    def huge(config):
+        config["config"]["layers"][4]["config"]["units"] = 2**30
+
+    def no_model(config):
+        config.update(config["config"]["layers"][1])
+
+    for change, message in (
+        (edited(class_name="Lambda"), "Layer 'lstm_1' (class Lambda) holds Python code"),
+        (edited(class_name="Mine", registered_name="my>Mine", module="mine"), "is a custom class"),
+        (edited(class_name="Conv9D"), "Layer 'lstm_1' (class Conv9D) is not supported"),
+        (huge, "(6, 1073741824)"),
+        (no_model, "The file holds a single layer"),
+    ):
+        with pytest.raises(ValueError) as error:
+            load_model(rewritten(path, change))
+        assert message in str(error.value)
+
+
+def test_weights_round_trip(model, tmp_path):
+    path = tmp_path / "m.weights.h5"
+    model.save_weights(str(path))
+    model.save(tmp_path / "m.keras")
+    model.save(tmp_path / "m.h5")
+    y = model(X)
+    for source in ("m.weights.h5", "m.keras", "m.h5"):
+        model.set_weights([0 * weight for weight in model.get_weights()])
+        model.load_weights(tmp_path / source)
+        np.testing.assert_array_equal(model(X), y)
+    with pytest.raises(ValueError, match=r"The filename must end in `.weights.h5`. Received: filepath="):
+        model.save_weights(tmp_path / "m.foo")
+    with pytest.raises(ValueError, match=r"Invalid keyword arguments: \{'foo': 1\}"):
+        model.load_weights(path, foo=1)
+    with pytest.raises(ValueError, match="`by_name` only supports loading legacy"):
+        model.load_weights(path, by_name=True)
+    model.save_weights(tmp_path / "s.weights.json", max_shard_size=1)
+    model.load_weights(tmp_path / "s.weights.json")
+    np.testing.assert_array_equal(model(X), y)
+
+
+def test_loading_weights_is_all_or_nothing(model, tmp_path):
+    other = Sequential([Input((5, 3)), LSTM(4, return_sequences=True), LSTM(6), Dense(3)])
+    other.save_weights(tmp_path / "o.weights.h5")
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"A total of 1 objects could not be loaded"):
+        model.load_weights(tmp_path / "o.weights.h5")
+    for now, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, old)
+    with pytest.warns(UserWarning, match="A total of 1 objects could not be loaded"):
+        model.load_weights(tmp_path / "o.weights.h5", skip_mismatch=True)
+    np.testing.assert_array_equal(model.get_weights()[0], other.get_weights()[0])
+    np.testing.assert_array_equal(model.get_weights()[-1], before[-1])
+
+
+def test_loading_by_name(model, tmp_path):
+    model.save(tmp_path / "m.h5")
+    other = Sequential([Input((5, 3)), LSTM(4, name="lstm_1"), Dense(3, name="new")])
+    kept = other.get_weights()[-1]
+    other.load_weights(tmp_path / "m.h5", by_name=True)
+    np.testing.assert_array_equal(other.get_weights()[0], model.get_weights()[0])
+    np.testing.assert_array_equal(other.get_weights()[-1], kept)
+
+
+@pytest.mark.parametrize("kind", ["keras", "h5"])
+def test_old_hard_sigmoid_is_not_saved(model, tmp_path, kind):
+    for layer in (
+        LSTM(2, recurrent_activation="hard_sigmoid_keras2", name="gates"),
+        Activation("hard_sigmoid_keras2", name="gates"),
+    ):
+        model = Sequential([Input((5, 3)), layer])
+        with pytest.raises(ValueError, match="Layer 'gates' uses the hard sigmoid of Keras 1 and 2"):
+            model.save(tmp_path / f"m.{kind}")
+        model.save_weights(tmp_path / "m.weights.h5")
+
+
+def test_hard_sigmoid_choice(tmp_path):
+    model = Sequential([Input((5, 3)), LSTM(2, recurrent_activation="hard_sigmoid", name="a")])
+    model.save(tmp_path / "m.keras")
+    for choice, name in {"auto": "hard_sigmoid", "keras3": "hard_sigmoid", "keras2": "hard_sigmoid_keras2"}.items():
+        again = load_model(tmp_path / "m.keras", hard_sigmoid=choice)
+        assert again.layers[0].get_config()["recurrent_activation"] == name
+
+
+def test_stateful_models_load_with_zero_states(tmp_path):
+    model = Sequential([Input((5, 3), batch_size=4), LSTM(2, stateful=True)])
+    y = model(X)
+    model.save(tmp_path / "s.keras")
+    again = load_model(tmp_path / "s.keras")
+    np.testing.assert_array_equal(again(X), y)
+    np.testing.assert_array_equal(again(X), model(X))
+
+
+needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.keras",
+        "a.h5",
+        "a.hdf5",
+        "leg.h5",
+        "tfk.h5",
+        "tfk.keras",
+        "tk2.h5",
+        "tk2.keras",
+        "both.keras",
+        "act2.keras",
+        "bf16.keras",
+        "f16.keras",
+    ],
+)
+def test_files_of_every_keras(name):
+    model = load_model(SHARED / "keras" / "files" / name)
+    assert model.input_shape == (None, 5, 3)
+    y = model.predict(X, verbose=0)
+    assert y.dtype == np.float32
+    assert np.isfinite(y).all()
+
+
+@needs_shared
+def test_name_swap_trap():
+    """Both formats of one model whose layer names say the opposite of its classes' numbers."""
+    folder = SHARED / "keras" / "files"
+    keras, legacy = load_model(folder / "a.keras"), load_model(folder / "a.h5")
+    for a, b in zip(keras.get_weights(), legacy.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    legacy.set_weights([0 * weight for weight in legacy.get_weights()])
+    legacy.load_weights(folder / "a.weights.h5")
+    np.testing.assert_array_equal(legacy(X), keras(X))
+
+
+@needs_shared
+@pytest.mark.parametrize("name", ["lam.keras", "lam.h5"])
+def test_lambda_files_are_refused(name):
+    with pytest.raises(ValueError, match=r"\(class Lambda\) holds Python code"):
+        load_model(SHARED / "keras" / "files" / name)
+
+
+@needs_shared
+def test_old_weights_warn_about_hard_sigmoid():
+    path = SHARED / "keras" / "files" / "tk2.h5"
+    first, *others = load_model(path).layers
+    for activation in ("hard_sigmoid", "hard_sigmoid_keras2"):
+        lstm = LSTM.from_config({**first.get_config(), "recurrent_activation": activation})
+        model = Sequential([Input((5, 3)), lstm, *(type(layer).from_config(layer.get_config()) for layer in others)])
+        if activation == "hard_sigmoid":
+            with pytest.warns(UserWarning, match=r"whose hard_sigmoid is clip\(0.2 x \+ 0.5, 0, 1\)"):
+                model.load_weights(path)
+        else:
+            model.load_weights(path)
+
+
+def plain_models():
+    """The public models whose layers there are: `(name, file)`."""
+    manifest = SHARED / "models" / "manifest.json"
+    entries = json.loads(manifest.read_text()) if manifest.exists() else []
+    skipped = re.compile(r"In\[\?,\d+\] |Emb|Bi\[|Masking|Conv|Model")
+    return [
+        pytest.param(entry["name"], entry["file"], id=entry["name"][:40])
+        for entry in entries
+        if "kind" not in entry and not skipped.search(f"{entry['layers']} {entry['type']}")
+    ]
+
+
+@needs_shared
+@pytest.mark.parametrize(("name", "file"), plain_models())
+def test_public_models(name, file):
+    arrays = np.load(SHARED / "models" / f"{name}.npz")
+    model = load_model(SHARED / "models" / file)
+    inputs = sorted(key for key in arrays.files if key.startswith("x"))
+    outputs = sorted(key for key in arrays.files if key.startswith("y") and "_" not in key)
+    y = model.predict(arrays[inputs[0]], verbose=0)
+    expected = arrays[outputs[0]]
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
+
+
+@needs_shared
+def test_all_plain_public_models_were_found():
+    assert len(plain_models()) == 14
