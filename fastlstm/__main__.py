@@ -1,0 +1,7 @@
+"""`python -m fastlstm` is the `fastlstm` command."""
+
+import sys
+
+from fastlstm.cli import main
+
+sys.exit(main())
