@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .config import normalise
-from .detect import open_file
-from .keras_v3 import write_keras
-from .legacy_h5 import write_legacy_h5
-from .model_file import ModelFile
-from .spec import LayerSpec, VariableSpec
-from .weights_h5 import write_weights
+from fastlstm.saving.config import normalise
+from fastlstm.saving.detect import open_file
+from fastlstm.saving.keras_v3 import write_keras
+from fastlstm.saving.legacy_h5 import write_legacy_h5
+from fastlstm.saving.model_file import ModelFile
+from fastlstm.saving.spec import LayerSpec, VariableSpec
+from fastlstm.saving.weights_h5 import write_weights
 
 __all__ = [
     "LayerSpec",

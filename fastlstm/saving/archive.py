@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zipfile
 
-from .errors import SavedModelError
-from .json_data import MAX_JSON_BYTES
+from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.json_data import MAX_JSON_BYTES
 
 SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 _MAX_EXPANSION = 100

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .dialects import (
+from fastlstm.saving.dialects import (
     CLASSES,
     COMMON_KEYS,
     DROPPED,
@@ -30,11 +30,11 @@ from .dialects import (
     OLD_HARD_SIGMOID,
     UNUSED,
 )
-from .errors import SavedModelError
-from .graph import node, output_entry
-from .json_data import plain
-from .shapes import first_input_shape
-from .version import parse_version
+from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.graph import node, output_entry
+from fastlstm.saving.json_data import plain
+from fastlstm.saving.shapes import first_input_shape
+from fastlstm.saving.version import parse_version
 
 _MODELS = {"Sequential", "Functional"}
 _KERAS_MODULES = ("keras.", "tf_keras.", "tensorflow.keras.", "tensorflow.python.keras.", "builtins.")

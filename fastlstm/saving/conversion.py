@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .hdf5 import StoredArray
-from .spec import LayerSpec, VariableSpec
+from fastlstm.saving.hdf5 import StoredArray
+from fastlstm.saving.spec import LayerSpec, VariableSpec
 
 # Where each of today's gate blocks is in the Keras 1 file: LSTM files hold i, c, f, o; GRU files z, r, h.
 _KERAS1_GATES = {"LSTM": (0, 2, 1, 3), "LSTMCell": (0, 2, 1, 3), "GRU": (0, 1, 2), "GRUCell": (0, 1, 2)}

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from . import archive
-from .config import stored_classes
-from .errors import SavedModelError, reading
-from .hdf5 import Group, find_signature, open_root
-from .json_data import MAX_JSON_BYTES, parse_json
-from .keras_v3 import CONFIG, METADATA, FolderMembers, ZipMembers
-from .legacy_h5 import read_legacy
-from .model_file import Contents, ModelFile
-from .sharded import open_shards
-from .spec import LayerSpec
-from .weights_h5 import read_store
+from fastlstm.saving import archive
+from fastlstm.saving.config import stored_classes
+from fastlstm.saving.errors import SavedModelError, reading
+from fastlstm.saving.hdf5 import Group, find_signature, open_root
+from fastlstm.saving.json_data import MAX_JSON_BYTES, parse_json
+from fastlstm.saving.keras_v3 import CONFIG, METADATA, FolderMembers, ZipMembers
+from fastlstm.saving.legacy_h5 import read_legacy
+from fastlstm.saving.model_file import Contents, ModelFile
+from fastlstm.saving.sharded import open_shards
+from fastlstm.saving.spec import LayerSpec
+from fastlstm.saving.weights_h5 import read_store
 
 _STORE_GROUPS = ("layers", "_layer_checkpoint_dependencies", "vars")
 _HINTS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import SavedModelError
+from fastlstm.saving.errors import SavedModelError
 
 # Keras 2 passed an initial state as further inputs: [x, h, c].
 _RECURRENT = {"Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"}

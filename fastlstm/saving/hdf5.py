@@ -1,4 +1,4 @@
-"""HDF5 as data only: hard links, plain storage, known dtypes. The only module that touches h5py objects.
+"""HDF5 as data only: hard links, plain storage, known dtypes. The only module that reads through h5py.
 
 Soft and external links, external and virtual storage, filter plugins and declared sizes that nothing stored backs up
 are refused, because each of them has been used to read other files or to exhaust memory through a weight file.
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from .errors import SavedModelError
-from .hdf5_text import TextReader
+from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.hdf5_text import TextReader
 
 if TYPE_CHECKING:
     import h5py

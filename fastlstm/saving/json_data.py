@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .errors import SavedModelError
+from fastlstm.saving.errors import SavedModelError
 
 MAX_JSON_BYTES = 64 * 2**20
 MAX_DEPTH = 200  # a model nested ten deep needs about 60

@@ -13,13 +13,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from .archive import read_member
-from .errors import SavedModelError
-from .json_data import MAX_JSON_BYTES
-from .replace import replaced_file, replaced_folder
-from .spec import LayerSpec
-from .version import KERAS_VERSION
-from .weights_h5 import write_store
+from fastlstm.saving.archive import read_member
+from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.json_data import MAX_JSON_BYTES
+from fastlstm.saving.replace import replaced_file, replaced_folder
+from fastlstm.saving.spec import LayerSpec
+from fastlstm.saving.version import KERAS_VERSION
+from fastlstm.saving.weights_h5 import write_store
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _PICKLED_WEIGHTS = "model.weights.npz"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .spec import LayerSpec, VariableSpec
+from fastlstm.saving.spec import LayerSpec, VariableSpec
 
 
 def snake_case(class_name: str) -> str:

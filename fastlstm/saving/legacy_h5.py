@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .conversion import Recipe, recipes, stored_count
-from .errors import SavedModelError
-from .hdf5 import Group, StoredArray
-from .layout import Owner, numbered, owners, top_layers
-from .replace import replaced_file
-from .spec import LayerSpec, VariableSpec
-from .version import KERAS_VERSION
-from .weights_h5 import checked
+from fastlstm.saving.conversion import Recipe, recipes, stored_count
+from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.hdf5 import Group, StoredArray
+from fastlstm.saving.layout import Owner, numbered, owners, top_layers
+from fastlstm.saving.replace import replaced_file
+from fastlstm.saving.spec import LayerSpec, VariableSpec
+from fastlstm.saving.version import KERAS_VERSION
+from fastlstm.saving.weights_h5 import checked
 
 if TYPE_CHECKING:
     import h5py

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .config import normalise
-from .errors import SavedModelError, reading
-from .spec import LayerSpec
+from fastlstm.saving.config import normalise
+from fastlstm.saving.errors import SavedModelError, reading
+from fastlstm.saving.spec import LayerSpec
 
 
 @dataclass(frozen=True)

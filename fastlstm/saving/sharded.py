@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
 
-from .errors import SavedModelError
-from .hdf5 import Group, join, open_root
-from .replace import replaced_file
-from .spec import LayerSpec
-from .weights_h5 import checked, object_groups
+from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.hdf5 import Group, join, open_root
+from fastlstm.saving.replace import replaced_file
+from fastlstm.saving.spec import LayerSpec
+from fastlstm.saving.weights_h5 import checked, object_groups
 
 _GIGABYTE = 1024**3
 _MAX_SHARDS = 10_000
@@ -68,41 +69,60 @@ def write_shards(
             f"The filename must end in `.weights.json` when `max_shard_size` is specified. Received: filepath={path}"
         )
     target = target.with_suffix(".json")
-    placed, number, filled = [], 0, 0
-    remaining = iter(arrays)
-    for group, layer in object_groups(spec):
-        placed.append((number, group, layer.name, []))
-        for index, variable in enumerate(layer.variables):
-            array = checked(next(remaining), layer, variable.name, variable.shape)
-            if array.nbytes > max_shard_size * _GIGABYTE:
-                raise ValueError(
-                    f"Layer '{layer.name}': `{variable.name}` has {array.nbytes} bytes, more than a shard of "
-                    f"{max_shard_size} GB holds. Pass a larger `max_shard_size`."
-                )
-            if filled + array.nbytes > max_shard_size * _GIGABYTE:
-                number, filled = number + 1, 0
-                placed.append((number, group, layer.name, []))
-            filled += array.nbytes
-            placed[-1][3].append((str(index), array))
+    pieces = _place(spec, arrays, max_shard_size * _GIGABYTE)
     weight_map: dict[str, list[str]] = {}
-    for shard in range(number + 1):
+    for shard in range(pieces[-1].shard + 1):
         name = f"{target.stem.replace('.weights', '')}_{shard:05}.weights.h5"
-        here = [entry[1:] for entry in placed if entry[0] == shard]
+        here = [piece for piece in pieces if piece.shard == shard]
         _write_shard(target.with_name(name), here)
-        for group, _, datasets in here:
-            if datasets:
-                weight_map.setdefault(f"/{group}vars", []).append(name)
-    index = {"metadata": {"total_size": sum(np.asarray(array).size * 4 for array in arrays)}, "weight_map": weight_map}
+        for piece in here:
+            if piece.datasets:
+                weight_map.setdefault(f"/{piece.group}", []).append(name)
+    size = sum(array.nbytes for piece in pieces for array in piece.datasets.values())
+    index = {"metadata": {"total_size": size}, "weight_map": weight_map}
     with replaced_file(target) as stream:
         stream.write(json.dumps(index, indent=4).encode())
 
 
-def _write_shard(path: Path, entries: list[tuple[str, str, list[tuple[str, np.ndarray]]]]) -> None:
+@dataclass(frozen=True)
+class _Piece:
+    """What one shard holds of one object."""
+
+    shard: int
+    group: str
+    layer_name: str
+    datasets: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def _place(spec: LayerSpec, arrays: Sequence[np.ndarray], limit: float) -> list[_Piece]:
+    """Fill one shard after the other, in the order of `spec.flatten()`."""
+    pieces: list[_Piece] = []
+    shard = filled = 0
+    remaining = iter(arrays)
+    for path, layer in object_groups(spec):
+        group = f"{path}vars"
+        pieces.append(_Piece(shard, group, layer.name))
+        for index, variable in enumerate(layer.variables):
+            array = checked(next(remaining), layer, variable.name, variable.shape)
+            if array.nbytes > limit:
+                raise ValueError(
+                    f"Layer '{layer.name}': `{variable.name}` has {array.nbytes} bytes, more than a shard of "
+                    f"{limit:.0f} bytes holds. Pass a larger `max_shard_size`."
+                )
+            if filled + array.nbytes > limit:
+                shard, filled = shard + 1, 0
+                pieces.append(_Piece(shard, group, layer.name))
+            filled += array.nbytes
+            pieces[-1].datasets[str(index)] = array
+    return pieces
+
+
+def _write_shard(path: Path, pieces: list[_Piece]) -> None:
     import h5py
 
     with replaced_file(path) as stream, h5py.File(stream, "w") as file:
-        for group, layer_name, datasets in entries:
-            store = file.require_group(f"{group}vars")
-            store.attrs["name"] = layer_name
-            for key, array in datasets:
+        for piece in pieces:
+            store = file.require_group(piece.group)
+            store.attrs["name"] = piece.layer_name
+            for key, array in piece.datasets.items():
                 store.create_dataset(key, data=array)

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .conversion import describe, recipes, stored_count
-from .errors import SavedModelError
-from .hdf5 import Group, StoredArray
-from .layout import numbered, snake_case
-from .replace import replaced_file
-from .spec import LayerSpec
+from fastlstm.saving.conversion import describe, recipes, stored_count
+from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.hdf5 import Group, StoredArray
+from fastlstm.saving.layout import numbered, snake_case
+from fastlstm.saving.replace import replaced_file
+from fastlstm.saving.spec import LayerSpec
 
 if TYPE_CHECKING:
     import h5py
@@ -216,7 +216,7 @@ def write_weights(
         ValueError: The wrong extension, an array of another shape, or one larger than a shard.
     """
     if max_shard_size is not None:
-        from .sharded import write_shards
+        from fastlstm.saving.sharded import write_shards
 
         write_shards(path, spec, arrays, max_shard_size)
         return
