@@ -63,7 +63,7 @@ def test_rooms(path):
     here = room(path)
     for name in imported(path):
         if name.split(".")[0] == "fastlstm":
-            target = (name.split(".") + ["__init__"])[1]
+            target = [*name.split("."), "__init__"][1]
             assert target == here or target in MAY_IMPORT[here], f"{here} may not import {name}"
 
 

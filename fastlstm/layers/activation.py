@@ -71,8 +71,13 @@ class Activation(Layer):
         super().__init__(**kwargs)
         self.activation = get(activation)
 
-    def lower(self) -> list[ops.Op]:
-        return [ops.ActivationOp(lower_activation(self.activation, self._build_shape[-1]))]
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        # A function of the user's gets the whole array, and a copy, which it may change.
+        return self.chain.run(inputs) if self.lower() else self.activation(inputs.copy())
+
+    def lower(self) -> list[ops.Op] | None:
+        activation = lower_activation(self.activation, self._build_shape[-1])
+        return None if activation.function else [ops.ActivationOp(activation)]
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return tuple(input_shape)

@@ -154,7 +154,7 @@ class Layer(WeightOwner):
         self.check_input_shape(x.shape)
         if not self.built:
             self.build(x.shape)
-        if "training" in kwargs and "training" not in _call_parameters(type(self)):
+        if "training" in kwargs and "training" not in call_parameters(type(self)):
             del kwargs["training"]
         return as_tensors(self.call(x, *args, **kwargs))
 
@@ -247,5 +247,6 @@ class Layer(WeightOwner):
 
 
 @functools.cache
-def _call_parameters(cls: type[Layer]) -> frozenset[str]:
+def call_parameters(cls: type[Layer]) -> frozenset[str]:
+    """Return the names of the arguments that the class's `call` takes."""
     return frozenset(inspect.signature(cls.call).parameters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,7 +10,8 @@ import numpy as np
 
 from fastlstm.layers.arrays import as_float32
 from fastlstm.layers.chain import Chain
-from fastlstm.layers.layer import Layer
+from fastlstm.layers.layer import Layer, call_parameters
+from fastlstm.layers.variable import CHANGES
 
 
 class Plan:
@@ -22,8 +22,15 @@ class Plan:
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = tuple(layers)
+        self._native = _native(layers)
         self._steps = tuple(_steps(layers))
         self._only = self._steps[0] if len(self._steps) == 1 and isinstance(self._steps[0], Chain) else None
+        self.changes = CHANGES.latest
+
+    def holds_for(self, layers: Sequence[Layer]) -> bool:
+        """Return whether a new plan for `layers` would be the same one."""
+        return self._layers == tuple(layers) and self._native == _native(layers)
 
     def run(self, x: np.ndarray, mask: np.ndarray | None = None) -> Any:
         """Run all layers.
@@ -60,16 +67,24 @@ def run_in_training(layers: Sequence[Layer], x: np.ndarray, mask: np.ndarray | N
 
 def call_layer(layer: Layer, x: np.ndarray, mask: np.ndarray | None, training: bool) -> Any:
     """Call a built layer, giving it the mask and `training` if it takes them."""
-    parameters = inspect.signature(layer.call).parameters
+    parameters = call_parameters(type(layer))
     given = {"mask": mask, "training": training}
     output = layer.call(x, **{name: value for name, value in given.items() if name in parameters})
-    return output if isinstance(output, tuple) else as_float32(output)
+    if isinstance(output, tuple):
+        return output
+    output = as_float32(output)
+    # A layer of the user's may return its input, which may be the caller's.
+    return output.copy() if np.may_share_memory(output, x) else output
+
+
+def _native(layers: Sequence[Layer]) -> list[bool]:
+    return [layer.lower() is not None for layer in layers]
 
 
 def _steps(layers: Sequence[Layer]) -> Iterator[Chain | Layer]:
     native: list[Layer] = []
-    for layer in layers:
-        if layer.lower() is not None:
+    for layer, is_native in zip(layers, _native(layers), strict=True):
+        if is_native:
             native.append(layer)
             continue
         if native:

@@ -172,13 +172,20 @@ class Model(Layer, builds_once=False):
         if training:
             return run_in_training(self.leaves(), x, mask)
         plan = self._plan
-        return (self._planned() if plan is None else plan).run(x, mask)
+        if plan is None or plan.changes != CHANGES.latest:
+            plan = self._planned()
+        return plan.run(x, mask)
 
     def _planned(self) -> Plan:
+        """Return the plan; after a change, the same one unless layers came, went or left the engine."""
         with CHANGES.lock:
-            if self._plan is None:
-                self._plan = Plan(self.leaves())
-            return self._plan
+            leaves = self.leaves()
+            plan = self._plan
+            if plan is None or not plan.holds_for(leaves):
+                plan = Plan(leaves)
+            plan.changes = CHANGES.latest
+            self._plan = plan
+            return plan
 
     def reset_states(self) -> None:
         """Set the states of all stateful layers to zeros.

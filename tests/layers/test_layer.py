@@ -152,6 +152,10 @@ def test_activation_layer():
     np.testing.assert_array_equal(Activation("relu")(X), np.maximum(X, 0))
     np.testing.assert_array_equal(Activation(Activation("relu"))(X), np.maximum(X, 0))
     np.testing.assert_array_equal(Activation(np.abs)(X), np.abs(X))
+    before = X.copy()
+    np.testing.assert_array_equal(Activation(lambda x: np.negative(x, out=x))(X), -before)
+    np.testing.assert_array_equal(X, before)
+    assert Activation("glu")(X).shape == (2, 3, 2)
     config = Activation("swish", name="a").get_config()
     assert config["activation"] == "silu"
     assert Activation.from_config(config).get_config() == config

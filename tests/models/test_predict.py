@@ -7,10 +7,20 @@ import pytest
 
 from fastlstm import Input, Sequential
 from fastlstm.backend import Tensor
-from fastlstm.layers import LSTM, Activation, Dense, Dropout
+from fastlstm.layers import LSTM, Activation, Dense, Dropout, Layer
 from fastlstm.models import progress
 
 X = np.random.default_rng(2).normal(size=(70, 5, 3)).astype(np.float32)
+
+
+class Same(Layer):
+    """A layer that returns the very array that it gets."""
+
+    def call(self, inputs):
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
 
 
 @pytest.fixture
@@ -116,7 +126,11 @@ def test_states_of_the_last_layer():
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("layers", [[Dropout(0.5)], [Activation("linear")], [Dropout(0.5), Dropout(0.1)]], ids=len)
+@pytest.mark.parametrize(
+    "layers",
+    [[Dropout(0.5)], [Activation("linear")], [Dropout(0.5), Dropout(0.1)], [Same()], [Activation(lambda x: x)]],
+    ids=["dropout", "activation", "two", "own layer", "own function"],
+)
 def test_outputs_are_never_views(layers):
     model = Sequential([Input((5, 3)), *layers])
     x = X.copy()

@@ -229,6 +229,25 @@ def test_nested_equals_flat():
     assert Sequential([Sequential([Input((5, 3)), LSTM(4)]), Dense(2)]).built
 
 
+def test_layers_added_to_a_nested_model_are_run():
+    inner = Sequential([Dense(3)])
+    model = Sequential([Input((5, 3)), inner, Dense(2)])
+    y = model(X)
+    inner.add(Activation("relu"))
+    np.testing.assert_array_equal(model(X), model.layers[1](np.maximum(inner.layers[0](X), 0)))
+    inner.pop()
+    np.testing.assert_array_equal(model(X), y)
+
+
+def test_activation_that_leaves_the_engine():
+    model = Sequential([Input((5, 3)), Dense(4), Activation("linear")])
+    y = model(X)
+    model.layers[1].activation = lambda x: x - x.mean(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(model(X), y - y.mean(axis=(1, 2), keepdims=True), rtol=1e-6, atol=1e-6)
+    model.layers[1].activation = np.negative
+    np.testing.assert_array_equal(model(X), -y)
+
+
 class Doubled(Layer):
     def call(self, inputs):
         return 2 * inputs
@@ -246,6 +265,30 @@ def test_layers_in_numpy_between_native_ones():
     with pytest.warns(UserWarning, match=r"Layer 'doubled' \(of type Doubled\) was passed an input with a mask"):
         masked = model(X, mask=mask)
     np.testing.assert_array_equal(masked, dense(2 * lstm(X, mask=mask)))
+
+
+class Witness(Layer):
+    """Keeps the mask that it is given."""
+
+    supports_masking = True
+    seen = None
+
+    def call(self, inputs, mask=None):
+        self.seen = mask
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_masks_reach_layers_in_numpy(training):
+    mask = np.array([[1, 1, 0, 1, 1]] * 4, bool)
+    first, last = Witness(), Witness()
+    model = Sequential([Input((5, 3)), Dense(3), LSTM(4, return_sequences=True), first, LSTM(4), Dense(2), last])
+    model(X, mask=mask, training=training)
+    np.testing.assert_array_equal(first.seen, mask)
+    assert last.seen is None
 
 
 def test_masks_pass_through_native_layers():
