@@ -229,6 +229,7 @@ def test_version(capsys):
 
 def test_as_a_module(files):
     command = [sys.executable, "-m", "fastlstm", "summary", str(files.directory / "none.keras")]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Elsewhere than in the sources, which Python would prefer to what is installed.
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=files.directory)
     assert finished.returncode == 2
     assert finished.stderr.startswith("fastlstm: error: ") and finished.stderr.count("\n") == 1

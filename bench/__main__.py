@@ -1,0 +1,176 @@
+"""The command: `python -m bench` from the checkout. `python -m bench --help` tells the rest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+
+# The checkout is searched last: its fastlstm has no compiled engine where the package is installed elsewhere.
+sys.path.append(sys.path.pop(0))
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import chart, environments, report, runner
+from bench.cases import CASES, Case, parse_case
+from bench.engines import ENGINES, PEERS, engine
+from bench.protocol import command, environment, working
+from bench.start import ENGINES as START_ENGINES
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="fastlstm beside other engines.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    parts = {
+        "run": (run, "time the engines and print the table (the default)"),
+        "setup": (setup, "make the engines' environments"),
+        "start": (start, "time import, load and first prediction"),
+        "table": (table, "a run's table in Markdown"),
+        "chart": (draw, "a run's chart in SVG"),
+    }
+    subparsers = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in parts.items()}
+    for name in ("run", "setup", "start"):
+        subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
+    add_run_arguments(subparsers["run"])
+    subparsers["setup"].add_argument("engines", nargs="*", type=peer, metavar="ENGINE", default=list(PEERS))
+    subparsers["start"].add_argument("--rounds", type=int, default=9)
+    subparsers["table"].add_argument("results", type=Path)
+    subparsers["chart"].add_argument("results", type=Path)
+    subparsers["chart"].add_argument("out", type=Path)
+    subparsers["chart"].add_argument("--engines", type=engine_list, help="the peers to show; default all of the run")
+    if not arguments or (arguments[0] not in parts and arguments[0] not in ("-h", "--help")):
+        arguments = ["run", *arguments]
+    options = parser.parse_args(arguments)
+    try:
+        return parts[options.command][0](options)
+    except (FileNotFoundError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engines", type=engine_list, help=f"of {','.join(ENGINES)}; default all whose environment has been made"
+    )
+    parser.add_argument("--cases", type=case_list, help=f"of {','.join(CASES)}; default all, or none beside --case")
+    parser.add_argument(
+        "--case", type=own_case, action="append", default=[], help="batch,timesteps,features,units… as in 1,60,1,50x4"
+    )
+    parser.add_argument("--threads", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.2, help="of one engine's turn at one case")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the run to a file")
+    parser.add_argument("--versions", action="store_true", help="print the engines' versions and end")
+
+
+def engine_list(text: str) -> list[str]:
+    return [choice(key, ENGINES, "engine") for key in text.split(",")]
+
+
+def peer(key: str) -> str:
+    return choice(key, PEERS, "engine")
+
+
+def case_list(text: str) -> list[Case]:
+    return [CASES[choice(name, CASES, "case")] for name in text.split(",")]
+
+
+def choice(name: str, names: Iterable[str], what: str) -> str:
+    if name not in names:
+        raise argparse.ArgumentTypeError(f"no {what} {name!r}; there are {', '.join(names)}")
+    return name
+
+
+def own_case(text: str) -> Case:
+    try:
+        return parse_case(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def made_engines(folder: Path) -> list[str]:
+    """The engines to run where none are named."""
+    missing = [key for key in ENGINES if not environments.is_made(folder, key)]
+    if missing:
+        print(f"without an environment in {folder}, so left out: {', '.join(missing)}", file=sys.stderr)
+    return [key for key in ENGINES if key not in missing]
+
+
+def run(options: argparse.Namespace) -> int:
+    options.engines = options.engines or made_engines(options.environments)
+    if options.versions:
+        return print_versions(options)
+    cases = (options.cases or []) + options.case or list(CASES.values())
+    console = Console(stderr=True)
+    result = None
+    with console.status("physical limit") as status:
+        for result in runner.run(
+            cases, options.engines, options.environments, options.threads, options.rounds, options.seconds
+        ):
+            done = len(result["cases"])
+            status.update(f"{done} of {len(cases)} cases: {result['cases'][-1]['name']}")
+            if options.json:
+                options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    Console(width=None if sys.stdout.isatty() else 220).print(report.console(result))
+    return 0
+
+
+def print_versions(options: argparse.Namespace) -> int:
+    for key in options.engines:
+        with working(key, environments.python(options.environments, key), runner.usable_cpus(), 1) as worker:
+            print(f"{engine(key).name}: {report.versions(worker.ask('versions'))}")
+    return 0
+
+
+def setup(options: argparse.Namespace) -> int:
+    failed = environments.setup(options.environments, options.engines)
+    if failed:
+        print(f"not to be had on this machine: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
+
+
+def start(options: argparse.Namespace) -> int:
+    shown = Table(caption=f"Median of {options.rounds} fresh processes, turn about.")
+    for heading in ("import, load, first prediction", "seconds", "resident MB"):
+        shown.add_column(heading)
+    figures: dict[str, list[list[float]]] = {key: [] for key in START_ENGINES}
+    with tempfile.TemporaryDirectory() as folder:
+        for key, (ending, *_) in START_ENGINES.items():
+            start_process(options, "save", key, f"{folder}/{key}{ending}")
+        for _ in range(options.rounds):
+            for key, (ending, *_) in START_ENGINES.items():
+                text = start_process(options, "first", key, f"{folder}/{key}{ending}")
+                figures[key].append([float(figure) for figure in text.split()])
+    for key, rounds in figures.items():
+        seconds, megabytes = map(median, zip(*rounds, strict=True))
+        shown.add_row(engine(key).name, f"{seconds:.3f}", f"{megabytes:.0f}")
+    Console().print(shown)
+    return 0
+
+
+def start_process(options: argparse.Namespace, action: str, key: str, path: str) -> str:
+    """What the process prints."""
+    code = f"from bench.start import in_process; in_process({action!r}, {key!r}, {path!r})"
+    line = command(environments.python(options.environments, key), code)
+    return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment()).stdout
+
+
+def table(options: argparse.Namespace) -> int:
+    print(report.markdown(json.loads(options.results.read_text(encoding="utf-8"))), end="")
+    return 0
+
+
+def draw(options: argparse.Namespace) -> int:
+    result = json.loads(options.results.read_text(encoding="utf-8"))
+    options.out.write_text(chart.svg(result, options.engines), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

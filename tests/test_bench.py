@@ -1,0 +1,148 @@
+"""The bench's own arithmetic, and one worker end to end. It needs no peer; bench/ is not installed."""
+
+import importlib.util
+import io
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+FOLDER = Path(__file__).parent.parent / "bench"
+# Not by sys.path: the checkout there would hide the installed package.
+spec = importlib.util.spec_from_file_location("bench", FOLDER / "__init__.py", submodule_search_locations=[str(FOLDER)])
+sys.modules["bench"] = importlib.util.module_from_spec(spec)
+
+from bench import cases, chart, limits, onnx_graph, protocol, report, runner, start  # noqa: E402
+
+MACHINE = limits.Machine(
+    234e9,
+    (
+        limits.Level("L1", 48 << 10, 406e9),
+        limits.Level("L2", 1 << 20, 234e9),
+        limits.Level("L3", 32 << 20, 105e9),
+        limits.Level("memory", None, 55e9),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "microseconds"),
+    # by hand from the formula in bench/README.md, each bound by another level
+    [
+        ("small", 5.9),
+        ("tutorial4", 48.7),
+        ("mid", 329),
+        ("deep", 2659),
+        ("huge", 19645),
+        ("step64", 0.61),
+        ("b8mid", 1732),
+    ],
+)
+def test_limit(name, microseconds):
+    assert 1e6 * MACHINE.case_seconds(cases.CASES[name]) == pytest.approx(microseconds, rel=0.01)
+    assert 1e6 * MACHINE.case_seconds(cases.CASES[name], threads=2) == pytest.approx(microseconds / 2, rel=0.01)
+
+
+def test_limit_beyond_the_caches():
+    assert MACHINE.product_seconds(1, 4096, 4096) == pytest.approx(4 * 4096**2 / 55e9)
+
+
+def test_parse_case():
+    assert cases.parse_case("3,20,5,7x2,9") == cases.Case("3,20,5,7x2,9", 3, 20, 5, (7, 7, 9))
+    assert cases.parse_case("3,20,5,7x2,9").widths() == [(5, 7), (7, 7), (7, 9)]
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,0", "1,2,3,4x0", "1,2,3,4x", "a,2,3,4", "1,2,3,4,"])
+def test_parse_case_refuses(text):
+    with pytest.raises(ValueError, match="batch,timesteps,features"):
+        cases.parse_case(text)
+
+
+def test_onnx_gates():
+    assert onnx_graph.onnx_gates(np.array([[1, 2, 3, 4, 5, 6, 7, 8]])).tolist() == [[1, 2, 7, 8, 3, 4, 5, 6]]
+
+
+@pytest.mark.parametrize("key", ["fastlstm", "fastlstm_blas"])
+def test_worker(key):
+    case = cases.parse_case("3,5,2,7,4")
+    with protocol.working(key, Path(sys.executable), runner.usable_cpus(), 1) as worker:
+        assert np.abs(worker.build(case) - runner.reference(case)).max() < 1e-6
+        assert "numpy" in worker.ask("versions")["versions"]
+        with pytest.raises(RuntimeError, match="ValueError"):
+            worker.build(cases.Case("negative", -1, 5, 2, (7,)))
+
+
+def test_a_dead_worker_says_why():
+    with protocol.working("no such engine", Path(shutil.which("false")), [0], 1) as worker:
+        assert re.search("ended with", worker.ask("versions")["failed"])
+
+
+def test_start(tmp_path, capsys):
+    path = str(tmp_path / "model.keras")
+    start.in_process("save", "fastlstm", path)
+    start.in_process("first", "fastlstm", path)
+    _, megabytes = map(float, capsys.readouterr().out.split())
+    assert megabytes > 1
+
+
+def test_environment_forces_nothing(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert set(os.environ) - set(protocol.environment()) >= {"OPENBLAS_CORETYPE", "OMP_NUM_THREADS"}
+
+
+@pytest.fixture
+def result():
+    """A win, a loss with a failure, as `--json` writes them."""
+    win = {
+        "fastlstm": {"microseconds": [10.0, 20.0, 11.0], "error": 1e-8},
+        "onnxruntime": {"microseconds": [33.0, 30.0, 40.0], "error": 3e-8},
+        "jax": {"microseconds": [100.0, 100.0, 100.0], "error": 2e-8},
+    }
+    loss = {
+        "fastlstm": {"microseconds": [30.0], "error": 2e-8},
+        "onnxruntime": {"failed": "Fail: [/E] why"},
+        "jax": {"microseconds": [15.0], "error": 5e-8},
+    }
+    level = {"name": "L1", "size": 1 << 15, "bytes_per_second": 2e11}
+    sizes = {"batch": 1, "timesteps": 60, "features": 1, "units": [50]}
+    return {
+        "date": "2000-01-01",
+        "threads": 1,
+        "rounds": 3,
+        "machine": {"processor": "P", "cores": 2, "system": "S", "flops_per_second": 1e11, "levels": [level]},
+        "versions": {key: {"versions": {"numpy": "2"}} for key in win},
+        "cases": [
+            {"name": "won", "limit": 5.5, "engines": win, **sizes},
+            {"name": "lost", "limit": 3.0, "engines": loss, **sizes},
+        ],
+    }
+
+
+def test_report(result):
+    won, lost = report.rows(result)
+    assert (won.best_peer, won.ratio, won.share_of_limit) == ("onnxruntime", 3.0, 0.5)
+    assert (lost.best_peer, lost.ratio) == ("jax", 0.5)
+    text = report.markdown(result)
+    assert "| won | 11~ | **33~** | 100 | 5.5 | 3.00x | 50% | 1.0e-08 |" in text
+    assert "| lost | 30 | failed | **15** | 3 | 0.50x | 10% | 2.0e-08 |" in text
+    assert "| largest error | 2.0e-08 | 3.0e-08 | 5.0e-08 |" in text
+    assert "lost on ONNX Runtime failed: Fail: [/E] why" in text
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(report.console(result))
+    assert "lost on ONNX Runtime failed: Fail: [/E] why" in console.export_text()
+
+
+def test_chart(result):
+    root = ElementTree.fromstring(chart.svg(result))
+    texts = ["".join(element.itertext()) for element in root]
+    assert {"won", "lost", "3.00x", "0.50x", "ONNX Runtime", "JAX"} <= set(texts)
+    assert "ONNX Runtime, won: 3.00x" in texts and "JAX, lost: 0.50x" in texts
+    with pytest.raises(ValueError, match="on a peer"):
+        chart.svg(result, ["pytorch"])
