@@ -206,7 +206,7 @@ cdef class Executor:
         cdef Py_ssize_t batch = x.shape[0] if sequence else x.size // x.shape[x.ndim - 1]
         if batch > INT_MAX:
             raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
-        cdef cnp.ndarray out = np.empty(self._out_shape(x), dtype=np.float32)
+        cdef cnp.ndarray out = self._empty_output(x)
         states = None
         if return_states:
             states = [[np.zeros((batch, units), np.float32) for _ in range(n)] for units, n in self.recurrent]
@@ -266,7 +266,7 @@ cdef class Executor:
     cdef _check(self, cnp.ndarray x, mask, initial_states):
         cdef bint sequence = len(self.recurrent) > 0
         _check_array("x", x, None)
-        least = 3 if sequence else 2 if self.features else 1
+        cdef int least = 3 if sequence else 2 if self.features else 1
         if x.ndim < least or (sequence and x.ndim > 3):
             raise ValueError(f"expected x with {least} dimensions, received shape {np.shape(x)}")
         if self.features and x.shape[x.ndim - 1] != self.features:
@@ -290,14 +290,18 @@ cdef class Executor:
             for array in given or ():
                 _check_array("initial_states", array, (x.shape[0], units))
 
-    cdef tuple _out_shape(self, cnp.ndarray x):
-        shape = [x.shape[i] for i in range(x.ndim)]
+    cdef cnp.ndarray _empty_output(self, cnp.ndarray x):
+        cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
+        cdef int i, ndim = x.ndim
+        for i in range(ndim):
+            shape[i] = x.shape[i]
         for i in range(self.n_ops):
             if self.ops[i].kind != ACTIVATION:
-                shape[-1] = self.ops[i].units
+                shape[ndim - 1] = self.ops[i].units
             if self.ops[i].kind >= LSTM and not self.ops[i].return_sequences:
-                del shape[1]
-        return tuple(shape)
+                shape[1] = shape[2]
+                ndim = 2
+        return cnp.PyArray_EMPTY(ndim, shape, cnp.NPY_FLOAT32, 0)
 
     cdef Workspace _take_workspace(self, Call *call, const Value *value):
         cdef size_t size = workspace_size(call, value, self.ops, self.n_ops, self.n_stages)
@@ -345,12 +349,14 @@ cdef const fl_blas *_load_blas() except NULL:
     return <const fl_blas *> PyCapsule_GetPointer(_blas.capsule, "fastlstm.blas")
 
 
-cdef _check_array(str name, array, shape):
-    if not isinstance(array, np.ndarray) or array.dtype != np.float32 or not array.flags.c_contiguous:
+cdef int _check_array(str name, array, shape) except -1:
+    if (not cnp.PyArray_Check(array) or cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32
+            or not cnp.PyArray_ISCARRAY_RO(array)):
         raise ValueError(f"{name}: expected a C-contiguous float32 array, received {type(array).__name__} "
                          f"of dtype {getattr(array, 'dtype', None)}")
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, received {array.shape}")
+    return 0
 
 
 cdef _set_state(float *state, given, size_t first, size_t size):
