@@ -56,16 +56,17 @@ enum { FL_GROUP = 16 };
 typedef struct {
     const char *name;
 
-    /* out (rows, columns) = initial + x (rows, features) @ packed (features, columns). Row m of initial starts at
-     * m * initial_stride: 0 for a bias, `columns` to add to rows. out may be initial. */
-    void (*gemm_packed_forward)(float *out, const float *initial, size_t initial_stride, const float *x,
-                                const float *packed, size_t rows, size_t features, size_t columns);
+    /* out (rows, columns) = initial + x (rows, features) @ packed (features, columns). Rows of out and initial start a
+     * stride apart: an initial_stride of 0 is a bias. out may be initial. */
+    void (*gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
+                                const float *x, const float *packed, size_t rows, size_t features, size_t columns);
 
     /* One LSTM step: h (rows, units) and c (rows, units) from z (rows, 4*units padded to groups) = bias + x @ kernel, which
-     * stays as it is, h_prev (rows, units), which h must not overlap, and c, which goes from c_prev to c in place. The
-     * activations are elementwise and native. */
+     * stays as it is, h_prev (rows, units), which h must not overlap, and c, which goes from c_prev to c in place. Only the
+     * units first … last - 1 are computed; first is a multiple of FL_GROUP, last too or all of them. The activations are
+     * elementwise and native. */
     void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev, const float *packed_recurrent,
-                              size_t rows, size_t units, const fl_activation *activation,
+                              size_t rows, size_t units, size_t first, size_t last, const fl_activation *activation,
                               const fl_activation *recurrent_activation);
 
     /* out (rows, units) = activation(x (rows, units)); out may be x. */

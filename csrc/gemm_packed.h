@@ -93,8 +93,9 @@ static void last_panel(float *out, size_t out_stride, const float *initial, size
         memcpy(out + m * out_stride, padded + m * 4 * FL_GROUP, columns * sizeof *out);
 }
 
-static void FL_KERNEL(gemm_packed_forward)(float *out, const float *initial, size_t initial_stride, const float *x,
-                                           const float *packed, size_t rows, size_t features, size_t columns)
+static void FL_KERNEL(gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
+                                           const float *x, const float *packed, size_t rows, size_t features,
+                                           size_t columns)
 {
     for (size_t first = 0; first < columns; first += 4 * FL_GROUP) {
         size_t width = smaller(4 * FL_GROUP, columns - first), groups = (width + FL_GROUP - 1) / FL_GROUP;
@@ -102,12 +103,12 @@ static void FL_KERNEL(gemm_packed_forward)(float *out, const float *initial, siz
         for (size_t row = 0; row < rows; row += TILE_ROWS) {
             size_t n = smaller(TILE_ROWS, rows - row);
             tile_function *sums = tiles[groups - 1][n - 1];
-            float *to = out + row * columns + first;
+            float *to = out + row * out_stride + first;
             const float *from = initial + row * initial_stride + first, *rows_of_x = x + row * features;
             if (width == groups * FL_GROUP)
-                sums(to, columns, from, initial_stride, rows_of_x, features, panel, features);
+                sums(to, out_stride, from, initial_stride, rows_of_x, features, panel, features);
             else
-                last_panel(to, columns, from, initial_stride, rows_of_x, features, panel, features, width, sums, n);
+                last_panel(to, out_stride, from, initial_stride, rows_of_x, features, panel, features, width, sums, n);
         }
     }
 }

@@ -7,14 +7,14 @@
  */
 
 static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev,
-                                         const float *packed_recurrent, size_t rows, size_t units,
+                                         const float *packed_recurrent, size_t rows, size_t units, size_t first, size_t last,
                                          const fl_activation *activation, const fl_activation *recurrent_activation)
 {
     const size_t z_width = (4 * units + FL_GROUP - 1) / FL_GROUP * FL_GROUP;
     const int fused = activation->kind == FL_TANH && recurrent_activation->kind == FL_SIGMOID;
     float sums[TILE_ROWS * 4 * FL_GROUP];
-    for (size_t unit = 0; unit < units; unit += FL_GROUP) {
-        size_t n = smaller(FL_GROUP, units - unit), groups = (4 * n + FL_GROUP - 1) / FL_GROUP;
+    for (size_t unit = first; unit < last; unit += FL_GROUP) {
+        size_t n = smaller(FL_GROUP, last - unit), groups = (4 * n + FL_GROUP - 1) / FL_GROUP;
         for (size_t row = 0; row < rows; row += TILE_ROWS) {
             size_t n_rows = smaller(TILE_ROWS, rows - row);
             tiles[groups - 1][n_rows - 1](sums, 4 * FL_GROUP, z + row * z_width + 4 * unit, z_width,

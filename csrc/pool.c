@@ -132,3 +132,9 @@ void fl_wait_for(const atomic_long *progress, long target)
 }
 
 void fl_advance(atomic_long *progress, long value) { atomic_store_explicit(progress, value, memory_order_release); }
+
+void fl_meet(atomic_long *arrived, long target)
+{
+    atomic_fetch_add_explicit(arrived, 1, memory_order_acq_rel);
+    fl_wait_for(arrived, target);
+}

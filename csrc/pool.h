@@ -26,4 +26,7 @@ void fl_pool_run(fl_task *task, void *context, int parts);
 void fl_wait_for(const atomic_long *progress, long target);
 void fl_advance(atomic_long *progress, long value);
 
+/* A barrier: adds 1 to *arrived and returns when it is `target` or more. */
+void fl_meet(atomic_long *arrived, long target);
+
 #endif

@@ -212,27 +212,31 @@ cdef class Executor:
             states = [[np.zeros((batch, units), np.float32) for _ in range(n)] for units, n in self.recurrent]
         if batch == 0:
             return out, states
-        cdef int by_rows = 1, by_ops = 1, parts = 1
+        cdef int by_rows = 1, by_ops = 1, by_units = 1, parts = 1
         if threads > 1 and not self.has_callbacks and self.work * batch * timesteps >= PARALLEL_WORK:
-            by_rows, by_ops = self.split(batch, timesteps, threads)
-            parts = acquire(max(by_rows, by_ops))
+            by_rows, by_ops, by_units = self.split(batch, timesteps, threads)
+            parts = acquire(max(by_rows, by_ops, by_units))
         try:
-            self._run(x, out, mask, initial_states, states, batch, timesteps, min(by_rows, parts), min(by_ops, parts))
+            self._run(x, out, mask, initial_states, states, batch, timesteps, min(by_rows, parts),
+                      min(max(by_ops, by_units), parts), by_units > 1)
         finally:
             if parts > 1:
                 release()
         return out, states
 
     cdef _run(self, cnp.ndarray x, cnp.ndarray out, mask, initial_states, states, Py_ssize_t batch,
-              Py_ssize_t timesteps, int by_rows, int by_ops):
-        """Runs the chain on acquired threads: the batch cut into `by_rows` parts, or the ops into `by_ops`."""
+              Py_ssize_t timesteps, int by_rows, int parts, bint by_units):
+        """Runs the chain on acquired threads: the batch cut into `by_rows` parts, each call into `parts`."""
         cdef Rows rows[MAX_THREADS]
         cdef int i
         cdef Py_ssize_t first
         cdef list workspaces = []
         for i in range(by_rows):
             first = batch * i // by_rows
-            self._set_rows(&rows[i], x, out, mask, first, batch * (i + 1) // by_rows - first, batch, timesteps, by_ops)
+            self._set_rows(&rows[i], x, out, mask, first, batch * (i + 1) // by_rows - first, batch, timesteps)
+            rows[i].call.parts, rows[i].call.by_units = parts, by_units
+            if parts > 1 and not by_units:
+                rows[i].call.chunk = min(timesteps, max(1, PIPELINE_CHUNK_ROWS // batch))
             workspaces.append(self._take_workspace(&rows[i].call, &rows[i].value))
             self._set_states(&rows[i].call, initial_states, first)
         with nogil:
@@ -248,17 +252,16 @@ cdef class Executor:
                 self.workspaces.append(workspaces[i])
 
     cdef void _set_rows(self, Rows *rows, cnp.ndarray x, cnp.ndarray out, mask, Py_ssize_t first, Py_ssize_t batch,
-                        Py_ssize_t whole_batch, Py_ssize_t timesteps, int by_ops):
+                        Py_ssize_t whole_batch, Py_ssize_t timesteps):
         cdef int width = <int> x.shape[x.ndim - 1]
-        cdef Py_ssize_t chunk_rows = CHUNK_ROWS if by_ops == 1 else PIPELINE_CHUNK_ROWS
         rows.engine, rows.ops = &self.engine, self.ops
         rows.stage_starts, rows.n_stages = self.stage_starts, self.n_stages
         rows.value.data = <const float *> cnp.PyArray_DATA(x) + first * timesteps * width
         rows.value.width, rows.value.timesteps = width, timesteps
         rows.value.time_major = batch == 1 or timesteps == 1
         rows.out = <float *> cnp.PyArray_DATA(out) + first * (out.size // whole_batch)
-        rows.call.batch, rows.call.parts = batch, by_ops
-        rows.call.chunk = min(timesteps, max(1, chunk_rows // batch))
+        rows.call.batch = batch
+        rows.call.chunk = min(timesteps, max(1, CHUNK_ROWS // batch))
         rows.call.mask_timesteps, rows.call.mask = timesteps, NULL
         if mask is not None:
             rows.call.mask = <const unsigned char *> cnp.PyArray_DATA(mask) + first * timesteps

@@ -1,5 +1,6 @@
 """One op over one chunk of time steps."""
 
+from fastlstm.engine._pool cimport atomic_long
 from fastlstm.engine._structs cimport Call, Engine, Op, Scratch, State
 
 cdef void dense_forward(const Engine *engine, const Op *op, float *out, const float *x, Py_ssize_t rows,
@@ -7,3 +8,7 @@ cdef void dense_forward(const Engine *engine, const Op *op, float *out, const fl
 
 cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
                             const float *x, Py_ssize_t start, Py_ssize_t steps) noexcept nogil
+
+cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                             const float *x, Py_ssize_t steps, int part, int parts, atomic_long *arrived,
+                             long *meetings) noexcept nogil

@@ -9,7 +9,8 @@ x and out are (steps, batch, features) and (steps, batch, units); all buffers be
 
 from libc.string cimport memcpy
 
-from fastlstm.engine._kernels cimport fl_fill_rows, fl_select_rows
+from fastlstm.engine._kernels cimport FL_GROUP, fl_fill_rows, fl_select_rows
+from fastlstm.engine._pool cimport atomic_long, meet
 from fastlstm.engine._structs cimport DENSE, GRU, LSTM, Call, Engine, Matrix, Op, Scratch, State
 
 
@@ -17,7 +18,8 @@ cdef void product(const Engine *engine, float *out, const float *bias, const flo
                   Py_ssize_t rows) noexcept nogil:
     """out (rows, columns) = bias + x (rows, features) @ matrix"""
     if matrix.packed:
-        engine.kernels.gemm_packed_forward(out, bias, 0, x, matrix.data, rows, matrix.features, matrix.columns)
+        engine.kernels.gemm_packed_forward(out, matrix.columns, bias, 0, x, matrix.data, rows, matrix.features,
+                                           matrix.columns)
     else:
         fl_fill_rows(out, bias, rows, matrix.columns)
         accumulate(engine, out, x, matrix, rows)
@@ -27,8 +29,8 @@ cdef void accumulate(const Engine *engine, float *out, const float *x, const Mat
                      Py_ssize_t rows) noexcept nogil:
     """out (rows, columns) += x (rows, features) @ matrix"""
     if matrix.packed:
-        engine.kernels.gemm_packed_forward(out, out, matrix.columns, x, matrix.data, rows, matrix.features,
-                                           matrix.columns)
+        engine.kernels.gemm_packed_forward(out, matrix.columns, out, matrix.columns, x, matrix.data, rows,
+                                           matrix.features, matrix.columns)
     else:
         engine.blas.gemm_accumulate(out, x, matrix.data, <int> rows, matrix.columns, matrix.features)
 
@@ -67,6 +69,40 @@ cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, Stat
         state.h = state.h_next
 
 
+cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                             const float *x, Py_ssize_t steps, int part, int parts, atomic_long *arrived,
+                             long *meetings) noexcept nogil:
+    """A fused LSTM without a mask, as recurrent_forward, by `parts` threads that each compute some panels of units.
+
+    They meet after every step, since the next one reads all of h.
+    """
+    cdef State mine = state[0]
+    cdef Py_ssize_t t, panels = (op.units + FL_GROUP - 1) // FL_GROUP, size = call.batch * op.units
+    cdef Py_ssize_t first = panels * part // parts * FL_GROUP
+    cdef Py_ssize_t last = min(<Py_ssize_t> op.units, panels * (part + 1) // parts * FL_GROUP)
+    cdef Py_ssize_t columns = (op.z_width if last == op.units else 4 * last) - 4 * first
+    cdef float *z = scratch.z
+    cdef float *h
+    engine.kernels.gemm_packed_forward(z + 4 * first, op.z_width, op.bias + 4 * first, 0, x,
+                                       op.kernel.data + 4 * first * op.features, steps * call.batch, op.features,
+                                       columns)
+    for t in range(steps):
+        h = out + t * size if op.return_sequences else mine.h_next
+        engine.kernels.lstm_step_forward(h, mine.c, z, mine.h, op.recurrent_kernel.data, call.batch, op.units, first,
+                                         last, &op.activation, &op.recurrent_activation)
+        z += call.batch * op.z_width
+        mine.h_next, mine.h = mine.h, h
+        meetings[0] += 1
+        meet(arrived, meetings[0] * parts)
+    if part == 0 and op.return_sequences:
+        memcpy(state.h_next, mine.h, size * sizeof(float))
+        state.h = state.h_next
+    elif part == 0:
+        state[0] = mine
+    meetings[0] += 1
+    meet(arrived, meetings[0] * parts)
+
+
 cdef void masked_step(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *z,
                       Py_ssize_t t_mask) noexcept nogil:
     """A step that counts only for the rows whose mask is set; out_prev becomes its output."""
@@ -81,8 +117,8 @@ cdef void step(const Engine *engine, const Op *op, Py_ssize_t batch, State *stat
                float *z) noexcept nogil:
     """h (batch, units), not state.h, and for LSTM state.c from z, which is used up, and the state."""
     if op.fused:
-        engine.kernels.lstm_step_forward(h, state.c, z, state.h, op.recurrent_kernel.data, batch, op.units,
-                                         &op.activation, &op.recurrent_activation)
+        engine.kernels.lstm_step_forward(h, state.c, z, state.h, op.recurrent_kernel.data, batch, op.units, 0,
+                                         op.units, &op.activation, &op.recurrent_activation)
     elif op.kind == LSTM:
         # z += h_prev @ recurrent_kernel
         accumulate(engine, z, state.h, &op.recurrent_kernel, batch)

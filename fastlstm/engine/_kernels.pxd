@@ -1,6 +1,9 @@
 """csrc/fastlstm.h and csrc/rows.h as Cython sees them."""
 
 cdef extern from "fastlstm.h":
+    enum:
+        FL_GROUP
+
     ctypedef struct fl_activation:
         int kind
         float parameters[3]
@@ -9,10 +12,11 @@ cdef extern from "fastlstm.h":
 
     ctypedef struct fl_kernels:
         const char *name
-        void (*gemm_packed_forward)(float *out, const float *initial, size_t initial_stride, const float *x,
-                                    const float *packed, size_t rows, size_t features, size_t columns) noexcept nogil
+        void (*gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
+                                    const float *x, const float *packed, size_t rows, size_t features,
+                                    size_t columns) noexcept nogil
         void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev,
-                                  const float *packed_recurrent, size_t rows, size_t units,
+                                  const float *packed_recurrent, size_t rows, size_t units, size_t first, size_t last,
                                   const fl_activation *activation,
                                   const fl_activation *recurrent_activation) noexcept nogil
         void (*activation_forward)(float *out, const float *x, size_t rows, size_t units,

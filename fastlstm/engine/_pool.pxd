@@ -12,3 +12,4 @@ cdef void release() noexcept nogil
 cdef void run(fl_task *task, void *context, int parts) noexcept nogil
 cdef void wait_for(const atomic_long *progress, long target) noexcept nogil
 cdef void advance(atomic_long *progress, long value) noexcept nogil
+cdef void meet(atomic_long *arrived, long target) noexcept nogil

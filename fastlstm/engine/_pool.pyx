@@ -6,6 +6,7 @@ cdef extern from "pool.h":
     void fl_pool_run(fl_task *task, void *context, int parts) noexcept nogil
     void fl_wait_for(const atomic_long *progress, long target) noexcept nogil
     void fl_advance(atomic_long *progress, long value) noexcept nogil
+    void fl_meet(atomic_long *arrived, long target) noexcept nogil
 
 
 cdef int acquire(int parts) noexcept nogil:
@@ -30,3 +31,8 @@ cdef void wait_for(const atomic_long *progress, long target) noexcept nogil:
 
 cdef void advance(atomic_long *progress, long value) noexcept nogil:
     fl_advance(progress, value)
+
+
+cdef void meet(atomic_long *arrived, long target) noexcept nogil:
+    """A barrier: counts this part as arrived and returns when `target` have."""
+    fl_meet(arrived, target)

@@ -1,17 +1,20 @@
 """One stage of a chain over the whole of its input, chunk by chunk, on one thread or on several.
 
 A chunk passes through all ops of the stage before the next one is read, so that what passes between layers stays in
-cache. With several threads each has some of the layers, and they form a pipeline: layer 1 works on chunk k + 1 while
-layer 2 works on chunk k; each thread keeps its own layers' weights in its own cache, and the hand-over is one flag a
-chunk. The sums are the same, so the bits are.
+cache. Several threads share a stage in one of two ways; the sums are the same, so the bits are.
+
+- By ops: each thread has some of the layers, and they form a pipeline: layer 1 works on chunk k + 1 while layer 2 works
+  on chunk k. Each keeps its own layers' weights in its own cache, and the hand-over is one flag a chunk.
+- By units: each thread computes some units of every LSTM, and all meet after every step. For layers so wide that a step
+  takes far longer than a meeting.
 """
 
 from libc.string cimport memcpy
 
-from fastlstm.engine._forward cimport dense_forward, recurrent_forward
+from fastlstm.engine._forward cimport dense_forward, lstm_units_forward, recurrent_forward
 from fastlstm.engine._kernels cimport fl_gather_steps, fl_scatter_steps
-from fastlstm.engine._pool cimport advance, atomic_long, run, wait_for
-from fastlstm.engine._structs cimport ACTIVATION, HANDED_OVER, LSTM, Call, Engine, Op, Scratch, Value
+from fastlstm.engine._pool cimport advance, atomic_long, meet, run, wait_for
+from fastlstm.engine._structs cimport ACTIVATION, HANDED_OVER, LSTM, Call, Engine, Op, Scratch, State, Value
 
 cdef enum:
     MAX_PARTS = 64
@@ -54,8 +57,10 @@ cdef void stage_forward(const Engine *engine, const Op *ops, int first, int end,
     stage.backwards = ops[first].kind >= LSTM and ops[first].go_backwards
     stage.ends = last.kind >= LSTM and not last.return_sequences
     stage.in_place = not batch_major_out or call.batch == 1 or value.timesteps == 1
-    share_out(&stage, first, min(call.parts, n_recurrent))
-    if stage.parts > 1:
+    share_out(&stage, first, 1 if call.by_units else min(call.parts, n_recurrent))
+    if call.by_units and call.parts > 1 and n_recurrent > 0 and call.mask == NULL:
+        run(units_forward, &stage, call.parts)
+    elif stage.parts > 1:
         run(part_forward, &stage, stage.parts)
     else:
         part_forward(&stage, 0)
@@ -117,6 +122,44 @@ cdef void part_forward(void *context, int part) noexcept nogil:
         advance(&stage.done[part * LINE], chunk + 1)
 
 
+cdef void units_forward(void *context, int part) noexcept nogil:
+    """All chunks through all ops, in step with the other parts: of an LSTM some units, of any other op part 0 all."""
+    cdef Stage *stage = <Stage *> context
+    cdef Call *call = stage.call
+    cdef Scratch *scratch = &call.scratch[0]
+    cdef Py_ssize_t chunk, start, steps
+    cdef long meetings = 0
+    cdef int i, state, width
+    cdef const float *x
+    cdef const Op *op
+    cdef float *out
+    for chunk in range((stage.value.timesteps + call.chunk - 1) // call.chunk):
+        start = chunk * call.chunk
+        steps = min(call.chunk, stage.value.timesteps - start)
+        x = scratch.buffers[0]
+        if part == 0 or stage.value.time_major and not stage.backwards:
+            x = input_steps(stage, scratch.buffers[0], start, steps)
+        meetings += 1
+        meet(&stage.done[0], meetings * call.parts)
+        width, state = stage.value.width, stage.state
+        for i in range(stage.starts[0], stage.end):
+            op = &stage.ops[i]
+            width = width if op.kind == ACTIVATION else op.units
+            out = output_of(stage, scratch, i, x, width, start)
+            if op.fused:
+                lstm_units_forward(stage.engine, op, call, &call.states[state], scratch, out, x, steps, part,
+                                   call.parts, &stage.done[0], &meetings)
+            else:
+                if part == 0:
+                    op_forward(stage, op, &call.states[state], scratch, out, x, width, start, steps)
+                meetings += 1
+                meet(&stage.done[0], meetings * call.parts)
+            state += op.kind >= LSTM
+            x = out
+        if part == 0:
+            scatter_output(stage, x, width, start, steps)
+
+
 cdef const float *input_steps(const Stage *stage, float *buffer, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """Steps start .. start + steps of the stage's input, in the order of processing, as (steps, batch, width)."""
     cdef const Value *value = stage.value
@@ -135,23 +178,40 @@ cdef float *slot(const Scratch *scratch, const Call *call, Py_ssize_t chunk, int
 cdef void ops_forward(Stage *stage, int part, Scratch *scratch, const float *x, int width, int state,
                       Py_ssize_t chunk, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """One chunk through one part's ops, to the next part or to the destination."""
-    cdef Call *call = stage.call
     cdef int i, end = stage.starts[part + 1]
     cdef const Op *op
     cdef float *out
     for i in range(stage.starts[part], end):
         op = &stage.ops[i]
         width = width if op.kind == ACTIVATION else op.units
-        out = scratch.buffers[1] if x != scratch.buffers[1] else scratch.buffers[0]
+        out = output_of(stage, scratch, i, x, width, start)
         if i == end - 1 and part < stage.parts - 1:
-            out = slot(scratch, call, chunk, width)
-        elif i == stage.end - 1 and stage.in_place and not stage.ends:
-            out = stage.destination + start * call.batch * width
-        if op.kind >= LSTM:
-            recurrent_forward(stage.engine, op, call, &call.states[state], scratch, out, x, start, steps)
-            state += 1
-        else:
-            dense_forward(stage.engine, op, out, x, steps * call.batch, width)
+            out = slot(scratch, stage.call, chunk, width)
+        op_forward(stage, op, &stage.call.states[state], scratch, out, x, width, start, steps)
+        state += op.kind >= LSTM
         x = out
-    if end == stage.end and not stage.in_place and not stage.ends:
-        fl_scatter_steps(stage.destination, x, call.batch, stage.value.timesteps, width, start, steps)
+    if end == stage.end:
+        scatter_output(stage, x, width, start, steps)
+
+
+cdef void op_forward(const Stage *stage, const Op *op, State *state, Scratch *scratch, float *out, const float *x,
+                     int width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+    if op.kind >= LSTM:
+        recurrent_forward(stage.engine, op, stage.call, state, scratch, out, x, start, steps)
+    else:
+        dense_forward(stage.engine, op, out, x, steps * stage.call.batch, width)
+
+
+cdef float *output_of(const Stage *stage, Scratch *scratch, int i, const float *x, int width,
+                      Py_ssize_t start) noexcept nogil:
+    """Where op i writes its chunk: to the destination if it is the last one and may, else not over x."""
+    if i == stage.end - 1 and stage.in_place and not stage.ends:
+        return stage.destination + start * stage.call.batch * width
+    return scratch.buffers[1] if x != scratch.buffers[1] else scratch.buffers[0]
+
+
+cdef void scatter_output(const Stage *stage, const float *x, int width, Py_ssize_t start,
+                         Py_ssize_t steps) noexcept nogil:
+    """Brings the last op's chunk to the destination, if it does not lie there."""
+    if not stage.in_place and not stage.ends:
+        fl_scatter_steps(stage.destination, x, stage.call.batch, stage.value.timesteps, width, start, steps)

@@ -64,7 +64,8 @@ cdef struct Call:
     Py_ssize_t chunk                  # time steps
     const unsigned char *mask         # (batch, timesteps) or NULL
     Py_ssize_t mask_timesteps
-    int parts                         # threads that share the call, each with some of the ops
+    int parts                         # threads that share the call
+    bint by_units                     # each with some units of every LSTM, in step; else each with some of the ops
     State *states                     # one per recurrent op
     Scratch *scratch                  # one per part
     float *sequences[2]               # (timesteps, batch, width), between stages

@@ -30,6 +30,9 @@ from fastlstm.engine.packing import lstm_order, pack, plain_order
 # `auto` takes for each op what measured faster; `blas` is SciPy's, `packed` the kernels of csrc/gemm_packed.h.
 BACKENDS = ("auto", "blas", "packed")
 
+# Recurrent weights of a layer beyond which threads share the layer rather than the layers: 1 MB, an L2 cache.
+WIDE = 1 << 18
+
 
 class Program(Executor):
     """An immutable, thread-safe chain of ops with its own copy of the weights.
@@ -48,14 +51,17 @@ class Program(Executor):
         ops = list(ops)
         _check_chain(ops)
         isa, backend = isa or default_isa(), backend or default_backend()
-        self._n_recurrent = sum(isinstance(op, RecurrentOp) for op in ops)
+        recurrent = [op for op in ops if isinstance(op, RecurrentOp)]
+        self._n_recurrent = len(recurrent)
+        self._wide = any(op.recurrent_kernel.size > WIDE for op in recurrent)
         super().__init__([_lower(op, isa, backend) for op in ops], _stages(ops), isa)
 
-    def split(self, batch: int, timesteps: int, threads: int) -> tuple[int, int]:
+    def split(self, batch: int, timesteps: int, threads: int) -> tuple[int, int, int]:
         """How a call large enough for several threads uses them (`python -m bench --threads 2`).
 
-        A batch is cut by rows, each part with all layers; a few rows are not, since every part would read all weights:
-        there the layers are shared out, where there are several, and pass chunks of time steps on.
+        A batch is cut by rows, each part with all layers; a few rows are not, since every part would read all weights.
+        There the layers are shared out and pass chunks of time steps on, if there are several and each thread's fit its
+        own cache; else all threads work on the same layer, each on some of its units.
 
         Args:
             batch: Rows.
@@ -63,13 +69,13 @@ class Program(Executor):
             threads: At least 2.
 
         Returns:
-            `(parts of the batch, parts of the chain)`; one of them is 1.
+            How many parts the batch, the chain and every layer are cut into; at most one of the three is above 1.
         """
-        if batch >= 8 or (batch > 1 and self._n_recurrent < 2):
-            return min(threads, batch), 1
-        if timesteps > 1:
-            return 1, min(threads, max(1, self._n_recurrent))
-        return 1, 1
+        if batch >= 8:
+            return min(threads, batch), 1, 1
+        if self._n_recurrent > 1 and timesteps > 1 and not self._wide:
+            return 1, min(threads, self._n_recurrent), 1
+        return 1, 1, threads if self._n_recurrent else 1
 
 
 def default_isa() -> str:

@@ -44,6 +44,7 @@ STACKS = {
         lstm(50, 20, return_sequences=True),
     ],
     "one layer": [lstm(50, 64)],
+    "wide": [lstm(50, 273, return_sequences=True), DenseOp(weights(273, 40), None, TANH), lstm(40, 37)],
 }
 
 
