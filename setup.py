@@ -1,5 +1,6 @@
 """The extensions; everything else is in pyproject.toml."""
 
+import os
 from glob import glob
 
 import numpy as np
@@ -8,6 +9,8 @@ from setuptools import Extension, setup
 
 # No -ffast-math and no contraction: the same bits on every instruction set depend on it.
 COMPILE_ARGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"]
+# FASTLSTM_SANITIZE=address,undefined (or thread) builds for the sanitizers; see README, "Develop".
+SANITIZERS = [f"-fsanitize={os.environ['FASTLSTM_SANITIZE']}", "-g"] if os.environ.get("FASTLSTM_SANITIZE") else []
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
 DIRECTIVES = {"language_level": 3, "cdivision": True}
 
@@ -18,7 +21,8 @@ def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:
         [f"fastlstm/engine/{name}.pyx", *sources],
         include_dirs=["csrc", np.get_include()],
         depends=sorted(glob("csrc/*.h")),
-        extra_compile_args=COMPILE_ARGS,
+        extra_compile_args=COMPILE_ARGS + SANITIZERS,
+        extra_link_args=SANITIZERS,
         define_macros=MACROS,
     )
 
