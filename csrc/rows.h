@@ -28,6 +28,31 @@ static inline void fl_scatter_steps(float *out, const float *x, size_t batch, si
             memcpy(out + (b * timesteps + start + t) * width, x + (t * batch + b) * width, width * sizeof *out);
 }
 
+/* The row of a table that a float id names: truncated towards 0, a negative one counted from the end; -1 if there is none. */
+static inline long fl_table_row(float id, long vocabulary)
+{
+    if (!(id > -(float)vocabulary - 1.0f && id < (float)vocabulary)) return -1;
+    long row = (long)id;
+    return row < 0 ? row + vocabulary : row;
+}
+
+/* The place of the first of n ids that names no row, or n. */
+static inline size_t fl_first_bad_id(const float *ids, size_t n, long vocabulary)
+{
+    for (size_t i = 0; i < n; i++)
+        if (fl_table_row(ids[i], vocabulary) < 0) return i;
+    return n;
+}
+
+/* out (rows, columns) = part of the rows of table (vocabulary, …) that valid ids (rows) name; rows of out and of the table
+ * start `width` apart */
+static inline void fl_gather_rows(float *out, const float *table, const float *ids, size_t rows, size_t columns,
+                                  size_t width, long vocabulary)
+{
+    for (size_t row = 0; row < rows; row++)
+        memcpy(out + row * width, table + (size_t)fl_table_row(ids[row], vocabulary) * width, columns * sizeof *out);
+}
+
 /* every row of out (rows, width) = bias (width) */
 static inline void fl_fill_rows(float *out, const float *bias, size_t rows, size_t width)
 {

@@ -14,10 +14,30 @@ from libc.limits cimport INT_MAX
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels, fl_kernels_find, fl_kernels_name
+from fastlstm.engine._kernels cimport (
+    fl_activation,
+    fl_blas,
+    fl_first_bad_id,
+    fl_kernels,
+    fl_kernels_find,
+    fl_kernels_name,
+)
 from fastlstm.engine._pool cimport acquire, release, run
 from fastlstm.engine._stage cimport stage_forward
-from fastlstm.engine._structs cimport ACTIVATION, DENSE, GRU, LSTM, SIMPLE_RNN, Call, Engine, Matrix, Op, State, Value
+from fastlstm.engine._structs cimport (
+    ACTIVATION,
+    DENSE,
+    EMBEDDING,
+    GRU,
+    LSTM,
+    SIMPLE_RNN,
+    Call,
+    Engine,
+    Matrix,
+    Op,
+    State,
+    Value,
+)
 from fastlstm.engine._workspace cimport Workspace, workspace_size
 
 import numpy as np
@@ -37,6 +57,7 @@ cdef enum:
 
 cdef dict OP_KINDS = {
     "ActivationOp": ACTIVATION,
+    "EmbeddingOp": EMBEDDING,
     "DenseOp": DENSE,
     "LSTMOp": LSTM,
     "GRUOp": GRU,
@@ -102,6 +123,7 @@ cdef class Executor:
     cdef int *stage_starts            # n_stages + 1 of them, the last is n_ops
     cdef int n_ops, n_stages
     cdef int features                 # of the first op that has any; 0: any
+    cdef long vocabulary              # of the first op, if it takes ids; else 0
     cdef tuple recurrent              # (units, number of states) of every recurrent op
     cdef double work                  # multiplications of a row and step
     cdef bint has_callbacks           # to Python: then a call stays on its thread, where an exception belongs
@@ -138,11 +160,18 @@ cdef class Executor:
         cdef Op *op = &self.ops[self.n_ops]
         op.kind = OP_KINDS[lowered["kind"]]
         self._set_activation(&op.activation, lowered["activation"])
-        if op.kind != ACTIVATION:
+        if "table" in lowered:
+            table = lowered["table"]
+            op.table, op.vocabulary = self._data(table), len(table)
+            self.vocabulary = op.vocabulary
+        if op.kind == EMBEDDING:
+            op.units = lowered["units"]
+        elif op.kind != ACTIVATION:
             op.features, op.units, op.z_width = lowered["features"], lowered["units"], lowered["z_width"]
             self.features = self.features or op.features
-            self._set_matrix(&op.kernel, lowered["kernel"])
-            op.bias = self._data(lowered["bias"])
+            if op.table == NULL:
+                self._set_matrix(&op.kernel, lowered["kernel"])
+                op.bias = self._data(lowered["bias"])
             self.work += <double> op.z_width * (op.features + (op.units if op.kind >= LSTM else 0))
         if op.kind >= LSTM:
             self._set_matrix(&op.recurrent_kernel, lowered["recurrent_kernel"])
@@ -188,7 +217,8 @@ cdef class Executor:
 
         Args:
             x: float32, C-contiguous: `(batch, timesteps, features)`; if no op is recurrent `(..., features)` of two or
-                more dimensions, one or more if there are only activations.
+                more dimensions, one or more if there are only activations. Without the features where the first op
+                takes ids.
             mask: bool `(batch, timesteps)`: False where a step is to be skipped. None: every step counts.
             initial_states: None, or one entry per recurrent op: None (zeros) or a list of its states (LSTM: `[h, c]`,
                 else `[h]`), each `(batch, units)`.
@@ -203,7 +233,8 @@ cdef class Executor:
         cdef bint sequence = len(self.recurrent) > 0
         self._check(x, mask, initial_states)
         cdef Py_ssize_t timesteps = x.shape[1] if sequence else 1
-        cdef Py_ssize_t batch = x.shape[0] if sequence else x.size // x.shape[x.ndim - 1]
+        cdef int width = 1 if self.vocabulary else <int> x.shape[x.ndim - 1]
+        cdef Py_ssize_t batch = x.shape[0] if sequence else x.size // width
         if batch > INT_MAX:
             raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
         cdef cnp.ndarray out = self._empty_output(x)
@@ -217,14 +248,14 @@ cdef class Executor:
             by_rows, by_ops, by_units = self.split(batch, timesteps, threads)
             parts = acquire(max(by_rows, by_ops, by_units))
         try:
-            self._run(x, out, mask, initial_states, states, batch, timesteps, min(by_rows, parts),
+            self._run(x, width, out, mask, initial_states, states, batch, timesteps, min(by_rows, parts),
                       min(max(by_ops, by_units), parts), by_units > 1)
         finally:
             if parts > 1:
                 release()
         return out, states
 
-    cdef _run(self, cnp.ndarray x, cnp.ndarray out, mask, initial_states, states, Py_ssize_t batch,
+    cdef _run(self, cnp.ndarray x, int width, cnp.ndarray out, mask, initial_states, states, Py_ssize_t batch,
               Py_ssize_t timesteps, int by_rows, int parts, bint by_units):
         """Runs the chain on acquired threads: the batch cut into `by_rows` parts, each call into `parts`."""
         cdef Rows rows[MAX_THREADS]
@@ -233,7 +264,7 @@ cdef class Executor:
         cdef list workspaces = []
         for i in range(by_rows):
             first = batch * i // by_rows
-            self._set_rows(&rows[i], x, out, mask, first, batch * (i + 1) // by_rows - first, batch, timesteps)
+            self._set_rows(&rows[i], x, width, out, mask, first, batch * (i + 1) // by_rows - first, batch, timesteps)
             rows[i].call.parts, rows[i].call.by_units = parts, by_units
             if parts > 1 and not by_units:
                 rows[i].call.chunk = min(timesteps, max(1, PIPELINE_CHUNK_ROWS // batch))
@@ -251,9 +282,8 @@ cdef class Executor:
             if (<Workspace> workspaces[i]).size <= LARGEST_KEPT_WORKSPACE:
                 self.workspaces.append(workspaces[i])
 
-    cdef void _set_rows(self, Rows *rows, cnp.ndarray x, cnp.ndarray out, mask, Py_ssize_t first, Py_ssize_t batch,
-                        Py_ssize_t whole_batch, Py_ssize_t timesteps):
-        cdef int width = <int> x.shape[x.ndim - 1]
+    cdef void _set_rows(self, Rows *rows, cnp.ndarray x, int width, cnp.ndarray out, mask, Py_ssize_t first,
+                        Py_ssize_t batch, Py_ssize_t whole_batch, Py_ssize_t timesteps):
         rows.engine, rows.ops = &self.engine, self.ops
         rows.stage_starts, rows.n_stages = self.stage_starts, self.n_stages
         rows.value.data = <const float *> cnp.PyArray_DATA(x) + first * timesteps * width
@@ -270,9 +300,16 @@ cdef class Executor:
         cdef bint sequence = len(self.recurrent) > 0
         _check_array("x", x, None)
         cdef int least = 3 if sequence else 2 if self.features else 1
-        if x.ndim < least or (sequence and x.ndim > 3):
+        cdef size_t bad
+        if self.vocabulary:
+            least = 2 if sequence else 1
+            bad = fl_first_bad_id(<const float *> cnp.PyArray_DATA(x), x.size, self.vocabulary)
+            if bad < <size_t> x.size:
+                raise ValueError(f"expected ids from {-self.vocabulary} to {self.vocabulary - 1}, "
+                                 f"received {x.ravel()[bad]}")
+        if x.ndim < least or (sequence and x.ndim > least):
             raise ValueError(f"expected x with {least} dimensions, received shape {np.shape(x)}")
-        if self.features and x.shape[x.ndim - 1] != self.features:
+        if self.features and not self.vocabulary and x.shape[x.ndim - 1] != self.features:
             raise ValueError(f"expected {self.features} features, received x of shape {np.shape(x)}")
         if x.shape[x.ndim - 1] == 0 or (sequence and x.shape[1] == 0):
             raise ValueError(f"expected at least one time step and one feature, received x of shape {np.shape(x)}")
@@ -298,6 +335,8 @@ cdef class Executor:
         cdef int i, ndim = x.ndim
         for i in range(ndim):
             shape[i] = x.shape[i]
+        if self.vocabulary:
+            ndim += 1
         for i in range(self.n_ops):
             if self.ops[i].kind != ACTIVATION:
                 shape[ndim - 1] = self.ops[i].units

@@ -3,6 +3,8 @@
 from fastlstm.engine._pool cimport atomic_long
 from fastlstm.engine._structs cimport Call, Engine, Op, Scratch, State
 
+cdef void embedding_forward(const Op *op, float *out, const float *ids, Py_ssize_t rows) noexcept nogil
+
 cdef void dense_forward(const Engine *engine, const Op *op, float *out, const float *x, Py_ssize_t rows,
                         int width) noexcept nogil
 

@@ -9,7 +9,7 @@ x and out are (steps, batch, features) and (steps, batch, units); all buffers be
 
 from libc.string cimport memcpy
 
-from fastlstm.engine._kernels cimport FL_GROUP, fl_fill_rows, fl_select_rows
+from fastlstm.engine._kernels cimport FL_GROUP, fl_fill_rows, fl_gather_rows, fl_select_rows
 from fastlstm.engine._pool cimport atomic_long, meet
 from fastlstm.engine._structs cimport DENSE, GRU, LSTM, Call, Engine, Matrix, Op, Scratch, State
 
@@ -35,6 +35,19 @@ cdef void accumulate(const Engine *engine, float *out, const float *x, const Mat
         engine.blas.gemm_accumulate(out, x, matrix.data, <int> rows, matrix.columns, matrix.features)
 
 
+cdef void embedding_forward(const Op *op, float *out, const float *ids, Py_ssize_t rows) noexcept nogil:
+    """out (rows, units) = table[ids (rows,)]"""
+    fl_gather_rows(out, op.table, ids, rows, op.units, op.units, op.vocabulary)
+
+
+cdef void project(const Engine *engine, const Op *op, float *z, const float *x, Py_ssize_t rows) noexcept nogil:
+    """z (rows, z_width) = x (rows, features) @ kernel + bias, looked up where the table holds it for every id."""
+    if op.table != NULL:
+        fl_gather_rows(z, op.table, x, rows, op.z_width, op.z_width, op.vocabulary)
+    else:
+        product(engine, z, op.bias, x, &op.kernel, rows)
+
+
 cdef void dense_forward(const Engine *engine, const Op *op, float *out, const float *x, Py_ssize_t rows,
                         int width) noexcept nogil:
     """out (rows, width) = activation(x (rows, features) @ kernel + bias), or only the activation."""
@@ -49,7 +62,7 @@ cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, Stat
     """Takes the state through steps start .. start + steps; out is written if the op returns sequences."""
     cdef Py_ssize_t t, t_mask, size = call.batch * op.units
     cdef float *z = scratch.z
-    product(engine, z, op.bias, x, &op.kernel, steps * call.batch)
+    project(engine, op, z, x, steps * call.batch)
     for t in range(steps):
         if call.mask != NULL:
             t_mask = call.mask_timesteps - 1 - start - t if op.go_backwards else start + t
@@ -83,9 +96,12 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
     cdef Py_ssize_t columns = (op.z_width if last == op.units else 4 * last) - 4 * first
     cdef float *z = scratch.z
     cdef float *h
-    engine.kernels.gemm_packed_forward(z + 4 * first, op.z_width, op.bias + 4 * first, 0, x,
-                                       op.kernel.data + 4 * first * op.features, steps * call.batch, op.features,
-                                       columns)
+    if op.table != NULL:
+        fl_gather_rows(z + 4 * first, op.table + 4 * first, x, steps * call.batch, columns, op.z_width, op.vocabulary)
+    else:
+        engine.kernels.gemm_packed_forward(z + 4 * first, op.z_width, op.bias + 4 * first, 0, x,
+                                           op.kernel.data + 4 * first * op.features, steps * call.batch, op.features,
+                                           columns)
     for t in range(steps):
         h = out + t * size if op.return_sequences else mine.h_next
         engine.kernels.lstm_step_forward(h, mine.c, z, mine.h, op.recurrent_kernel.data, call.batch, op.units, first,

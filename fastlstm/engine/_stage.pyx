@@ -11,10 +11,10 @@ cache. Several threads share a stage in one of two ways; the sums are the same, 
 
 from libc.string cimport memcpy
 
-from fastlstm.engine._forward cimport dense_forward, lstm_units_forward, recurrent_forward
+from fastlstm.engine._forward cimport dense_forward, embedding_forward, lstm_units_forward, recurrent_forward
 from fastlstm.engine._kernels cimport fl_gather_steps, fl_scatter_steps
 from fastlstm.engine._pool cimport advance, atomic_long, meet, run, wait_for
-from fastlstm.engine._structs cimport ACTIVATION, HANDED_OVER, LSTM, Call, Engine, Op, Scratch, State, Value
+from fastlstm.engine._structs cimport ACTIVATION, EMBEDDING, HANDED_OVER, LSTM, Call, Engine, Op, Scratch, State, Value
 
 cdef enum:
     MAX_PARTS = 64
@@ -198,6 +198,8 @@ cdef void op_forward(const Stage *stage, const Op *op, State *state, Scratch *sc
                      int width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     if op.kind >= LSTM:
         recurrent_forward(stage.engine, op, stage.call, state, scratch, out, x, start, steps)
+    elif op.kind == EMBEDDING:
+        embedding_forward(op, out, x, steps * stage.call.batch)
     else:
         dense_forward(stage.engine, op, out, x, steps * stage.call.batch, width)
 

@@ -4,6 +4,7 @@ from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels
 
 cdef enum OpKind:
     ACTIVATION
+    EMBEDDING
     DENSE
     LSTM
     GRU
@@ -31,6 +32,8 @@ cdef struct Op:
     const float *recurrent_bias       # GRU
     fl_activation activation
     fl_activation recurrent_activation
+    const float *table                # EMBEDDING (vocabulary, units); recurrent: NULL, or (vocabulary, z_width)
+    long vocabulary
     bint fused                        # LSTM on lstm_step_forward
     bint reset_after                  # GRU
     bint return_sequences

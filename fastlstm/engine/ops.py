@@ -102,6 +102,19 @@ class SimpleRNNOp:
 
 
 @dataclass(frozen=True, eq=False)
+class EmbeddingOp:
+    """`table[ids]`: ids `(batch, timesteps)` to `(batch, timesteps, units)`. Only as the first op of a chain.
+
+    Ids are float32 and truncated towards 0; a negative one counts from the end.
+
+    Args:
+        table: `(vocabulary, units)`.
+    """
+
+    table: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class DenseOp:
     """`activation(x @ kernel + bias)` on the last axis: kernel `(features, units)`, bias `(units,)` or None."""
 
@@ -118,7 +131,7 @@ class ActivationOp:
 
 
 RecurrentOp = LSTMOp | GRUOp | SimpleRNNOp
-Op = RecurrentOp | DenseOp | ActivationOp
+Op = RecurrentOp | EmbeddingOp | DenseOp | ActivationOp
 
 # Every native activation with the names of its parameters. The order of the rows is the order of `fl_activation` in
 # csrc/fastlstm.h.

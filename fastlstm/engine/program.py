@@ -16,9 +16,11 @@ import numpy as np
 from fastlstm.engine._engine import Executor, kernel_names
 from fastlstm.engine.ops import (
     ACTIVATIONS,
+    LINEAR,
     Activation,
     ActivationOp,
     DenseOp,
+    EmbeddingOp,
     GRUOp,
     LSTMOp,
     Op,
@@ -54,7 +56,10 @@ class Program(Executor):
         recurrent = [op for op in ops if isinstance(op, RecurrentOp)]
         self._n_recurrent = len(recurrent)
         self._wide = any(op.recurrent_kernel.size > WIDE for op in recurrent)
-        super().__init__([_lower(op, isa, backend) for op in ops], _stages(ops), isa)
+        lowered = [_lower(op, isa, backend) for op in ops]
+        if _takes_table(ops):
+            ops, lowered = ops[1:], [_look_up(ops[1], lowered[1], ops[0], isa, backend), *lowered[2:]]
+        super().__init__(lowered, _stages(ops), isa)
 
     def split(self, batch: int, timesteps: int, threads: int) -> tuple[int, int, int]:
         """How a call large enough for several threads uses them (`python -m bench --threads 2`).
@@ -102,6 +107,11 @@ def _check_chain(ops: list[Op]) -> None:
     for op in ops:
         if isinstance(op, ActivationOp):
             continue
+        if isinstance(op, EmbeddingOp):
+            if op is not ops[0] or op.table.ndim != 2 or 0 in op.table.shape:
+                raise ValueError("An EmbeddingOp comes first, with a table of shape (vocabulary, units).")
+            units = op.table.shape[1]
+            continue
         if isinstance(op, RecurrentOp):
             if ended:
                 raise ValueError("A recurrent op needs a sequence, but one before it does not return sequences.")
@@ -145,9 +155,34 @@ def _stages(ops: list[Op]) -> list[int]:
     return starts
 
 
+def _takes_table(ops: list[Op]) -> bool:
+    """Whether the first layer's projection is looked up, for every id, rather than computed for every step.
+
+    Where the table of all projections is no larger than the kernel and costs no more than as many steps.
+    """
+    return (
+        len(ops) > 1
+        and isinstance(ops[0], EmbeddingOp)
+        and isinstance(ops[1], RecurrentOp)
+        and (ops[0].table.shape[0] <= ops[0].table.shape[1])
+    )
+
+
+def _look_up(op: RecurrentOp, lowered: dict, embedding: EmbeddingOp, isa: str, backend: str) -> dict:
+    """The lowered op with `embedding @ kernel + bias` in place of the kernel: the same sums, so the same bits."""
+    order = lstm_order(lowered["units"]) if lowered.get("fused") else np.arange(lowered["z_width"])
+    bias = np.zeros(op.kernel.shape[1]) if op.bias is None else np.atleast_2d(op.bias)[0]
+    kernel, bias = (np.where(order < 0, 0, array[..., order]) for array in (op.kernel, bias))
+    table = Program([DenseOp(kernel, bias)], isa, backend).run(np.array(embedding.table, np.float32, order="C"))[0]
+    return {**lowered, "table": table}
+
+
 def _lower(op: Op, isa: str, backend: str) -> dict:
     """The op as the executor takes it: weights copied or packed, activations as numbers."""
     lowered: dict = {"kind": type(op).__name__}
+    if isinstance(op, EmbeddingOp):
+        lowered["activation"] = _activation(LINEAR)
+        return lowered | {"table": np.array(op.table, np.float32, order="C"), "units": op.table.shape[1]}
     for name, value in vars(op).items():
         if isinstance(value, Activation):
             lowered[name] = _activation(value)
