@@ -30,6 +30,7 @@ def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:
 extensions = [
     extension("_engine", tuple(sorted({*glob("csrc/*.c")} - {"csrc/pool.c"}))),
     extension("_pool", ("csrc/pool.c",)),
+    extension("_callback"),
     extension("_forward"),
     extension("_stage"),
     extension("_workspace"),

@@ -8,12 +8,12 @@ Workspace, taken from a free-list and given back, and in the arrays that it retu
 """
 
 cimport numpy as cnp
-from cpython.exc cimport PyErr_Occurred
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.limits cimport INT_MAX
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
+from fastlstm.engine._callback cimport call_function, raise_pending
 from fastlstm.engine._kernels cimport (
     fl_activation,
     fl_blas,
@@ -207,7 +207,7 @@ cdef class Executor:
         if function is not None:
             self.kept.append(function)
             self.has_callbacks = True
-            activation.callback = _call_function
+            activation.callback = call_function
             activation.context = <void *> function
 
     # ---- a call
@@ -275,7 +275,7 @@ cdef class Executor:
                 run(rows_forward, rows, by_rows)
             else:
                 rows_forward(rows, 0)
-        _raise_pending()
+        raise_pending()
         for i in range(by_rows):
             if states is not None:
                 self._get_states(&rows[i].call, states, batch * i // by_rows)
@@ -406,38 +406,3 @@ cdef _set_state(float *state, given, size_t first, size_t size):
         memset(state, 0, size * sizeof(float))
     else:
         memcpy(state, <const float *> cnp.PyArray_DATA(given) + first, size * sizeof(float))
-
-
-# ---- Python activations
-
-cdef void _call_function(void *context, float *out, const float *x, size_t rows, size_t units) noexcept with gil:
-    """out (rows, units) = function(x). After an exception, which stays pending, nothing more is called."""
-    cdef cnp.ndarray given, result
-    if PyErr_Occurred() != NULL:
-        return
-    try:
-        # A copy, since the function may keep its argument.
-        given = np.empty((rows, units), np.float32)
-        memcpy(cnp.PyArray_DATA(given), x, rows * units * sizeof(float))
-        result = np.ascontiguousarray((<object> context)(given), np.float32)
-        if (<object> result).shape != (rows, units):
-            raise ValueError(f"activation {<object> context!r} must keep the shape of its input, {(rows, units)}; "
-                             f"it gave {(<object> result).shape}")
-        memcpy(out, cnp.PyArray_DATA(result), rows * units * sizeof(float))
-    except BaseException as error:
-        _pend(error)
-
-
-cdef extern from *:
-    """
-    static void fl_pend(PyObject *error)
-    {
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-    }
-    """
-    void _pend "fl_pend" (object error)
-
-
-cdef int _raise_pending() except? -1:
-    """Raises the exception that a Python activation left."""
-    return -1 if PyErr_Occurred() != NULL else 0

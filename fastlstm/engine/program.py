@@ -60,6 +60,11 @@ class Program(Executor):
         if _takes_table(ops):
             ops, lowered = ops[1:], [_look_up(ops[1], lowered[1], ops[0], isa, backend), *lowered[2:]]
         super().__init__(lowered, _stages(ops), isa)
+        self._description = _describe(lowered, _stages(ops), isa)
+
+    def describe(self) -> list[str]:
+        """What runs, a line per op: stage, kind, sizes, kernels."""
+        return list(self._description)
 
     def split(self, batch: int, timesteps: int, threads: int) -> tuple[int, int, int]:
         """How a call large enough for several threads uses them (`python -m bench --threads 2`).
@@ -81,6 +86,20 @@ class Program(Executor):
         if self._n_recurrent > 1 and timesteps > 1 and not self._wide:
             return 1, min(threads, self._n_recurrent), 1
         return 1, 1, threads if self._n_recurrent else 1
+
+
+def _describe(lowered: list[dict], stages: list[int], isa: str) -> list[str]:
+    lines = []
+    for i, op in enumerate(lowered):
+        stage = sum(start <= i for start in stages)
+        sizes = " x ".join(str(op[name]) for name in ("features", "units") if name in op)
+        if "table" in op and "z_width" in op:
+            products = f"projection looked up for {len(op['table'])} ids"
+        else:
+            products = {True: f"packed {isa}", False: "blas", None: isa}[op["kernel"][3] if "kernel" in op else None]
+        fused = ", cell update fused" if op.get("fused") else ""
+        lines.append(f"stage {stage}: {op['kind'].removesuffix('Op')} {sizes} on {products}{fused}".replace("  ", " "))
+    return lines
 
 
 def default_isa() -> str:

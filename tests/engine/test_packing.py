@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from fastlstm.engine import Program
+from fastlstm.engine.ops import Activation, DenseOp, EmbeddingOp, LSTMOp
 from fastlstm.engine.packing import GROUP, PANEL, lstm_order, pack, plain_order
 
 
@@ -30,3 +32,18 @@ def test_pack_holds_row_after_row_of_a_panel():
     np.testing.assert_array_equal(second[:, :6], matrix[:, PANEL:])
     assert not second[:, 6:].any()
     np.testing.assert_array_equal(pack(matrix[1], order)[:PANEL], matrix[1, :PANEL])
+
+
+def test_a_program_says_what_it_runs():
+    rng = np.random.default_rng(0)
+    kernel, recurrent = (rng.standard_normal(shape).astype(np.float32) for shape in ((8, 20), (5, 20)))
+    lstm = LSTMOp(kernel, recurrent, None, Activation("tanh"), Activation("sigmoid"))
+    dense = DenseOp(kernel[:5], None)
+    assert Program([lstm, dense], "scalar", "packed").describe() == [
+        "stage 1: LSTM 8 x 5 on packed scalar, cell update fused",
+        "stage 2: Dense 5 x 20 on packed scalar",
+    ]
+    table = rng.standard_normal((4, 8)).astype(np.float32)
+    assert Program([EmbeddingOp(table), lstm], "scalar", "blas").describe() == [
+        "stage 1: LSTM 8 x 5 on projection looked up for 4 ids"
+    ]
