@@ -33,6 +33,7 @@ extensions = [
     extension("_callback"),
     extension("_forward"),
     extension("_stage"),
+    extension("_stream"),
     extension("_workspace"),
     extension("_blas"),
 ]

@@ -64,10 +64,10 @@ typedef struct {
     /* One LSTM step: h (rows, units) and c (rows, units) from z (rows, 4*units padded to groups) = bias + x @ kernel, which
      * stays as it is, h_prev (rows, units), which h must not overlap, and c, which goes from c_prev to c in place. Only the
      * units first … last - 1 are computed; first is a multiple of FL_GROUP, last too or all of them. The activations are
-     * elementwise and native. */
+     * elementwise and native; `descending` does not change the result, see lstm_step.h. */
     void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev, const float *packed_recurrent,
-                              size_t rows, size_t units, size_t first, size_t last, const fl_activation *activation,
-                              const fl_activation *recurrent_activation);
+                              size_t rows, size_t units, size_t first, size_t last, int descending,
+                              const fl_activation *activation, const fl_activation *recurrent_activation);
 
     /* out (rows, units) = activation(x (rows, units)); out may be x. */
     void (*activation_forward)(float *out, const float *x, size_t rows, size_t units, const fl_activation *activation);

@@ -32,7 +32,6 @@ from fastlstm.engine._structs cimport (
     LSTM,
     SIMPLE_RNN,
     Call,
-    Engine,
     Matrix,
     Op,
     State,
@@ -87,16 +86,6 @@ def kernel_names():
     return names
 
 
-cdef struct Rows:                     # some rows of a call's batch, from input to output
-    const Engine *engine
-    const Op *ops
-    const int *stage_starts
-    int n_stages
-    Call call
-    Value value
-    float *out
-
-
 cdef void rows_forward(void *context, int index) noexcept nogil:
     """All stages, one after the other, over the index-th rows."""
     cdef Rows *rows = <Rows *> context + index
@@ -118,16 +107,6 @@ cdef class Executor:
         stages: Index of the first op of every stage.
         isa: Name of the kernels, one of `kernel_names()`.
     """
-    cdef Engine engine
-    cdef Op *ops
-    cdef int *stage_starts            # n_stages + 1 of them, the last is n_ops
-    cdef int n_ops, n_stages
-    cdef int features                 # of the first op that has any; 0: any
-    cdef long vocabulary              # of the first op, if it takes ids; else 0
-    cdef tuple recurrent              # (units, number of states) of every recurrent op
-    cdef double work                  # multiplications of a row and step
-    cdef bint has_callbacks           # to Python: then a call stays on its thread, where an exception belongs
-    cdef list kept, workspaces
 
     def __init__(self, list lowered, list stages, isa):
         if self.ops != NULL:
@@ -298,7 +277,7 @@ cdef class Executor:
 
     cdef _check(self, cnp.ndarray x, mask, initial_states):
         cdef bint sequence = len(self.recurrent) > 0
-        _check_array("x", x, None)
+        check_array("x", x, None)
         cdef int least = 3 if sequence else 2 if self.features else 1
         cdef size_t bad
         if self.vocabulary:
@@ -328,7 +307,7 @@ cdef class Executor:
             if given is not None and len(given) != n:
                 raise ValueError(f"initial_states: expected {n} arrays for an op, received {len(given)}")
             for array in given or ():
-                _check_array("initial_states", array, (x.shape[0], units))
+                check_array("initial_states", array, (x.shape[0], units))
 
     cdef cnp.ndarray _empty_output(self, cnp.ndarray x):
         cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
@@ -391,7 +370,7 @@ cdef const fl_blas *_load_blas() except NULL:
     return <const fl_blas *> PyCapsule_GetPointer(_blas.capsule, "fastlstm.blas")
 
 
-cdef int _check_array(str name, array, shape) except -1:
+cdef int check_array(str name, array, shape) except -1:
     if (not cnp.PyArray_Check(array) or cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32
             or not cnp.PyArray_ISCARRAY_RO(array)):
         raise ValueError(f"{name}: expected a C-contiguous float32 array, received {type(array).__name__} "

@@ -70,10 +70,10 @@ cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, Stat
             if op.return_sequences:
                 memcpy(out + t * size, state.out_prev, size * sizeof(float))
         elif op.return_sequences:
-            step(engine, op, call.batch, state, scratch.products, out + t * size, z)
+            step(engine, op, call.batch, state, scratch.products, out + t * size, z, t % 2)
             state.h = out + t * size
         else:
-            step(engine, op, call.batch, state, scratch.products, state.h_next, z)
+            step(engine, op, call.batch, state, scratch.products, state.h_next, z, t % 2)
             state.h, state.h_next = state.h_next, state.h
         z += call.batch * op.z_width
     if call.mask == NULL and op.return_sequences:
@@ -105,7 +105,7 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
     for t in range(steps):
         h = out + t * size if op.return_sequences else mine.h_next
         engine.kernels.lstm_step_forward(h, mine.c, z, mine.h, op.recurrent_kernel.data, call.batch, op.units, first,
-                                         last, &op.activation, &op.recurrent_activation)
+                                         last, t % 2, &op.activation, &op.recurrent_activation)
         z += call.batch * op.z_width
         mine.h_next, mine.h = mine.h, h
         meetings[0] += 1
@@ -124,17 +124,17 @@ cdef void masked_step(const Engine *engine, const Op *op, Call *call, State *sta
     """A step that counts only for the rows whose mask is set; out_prev becomes its output."""
     if op.kind == LSTM:
         memcpy(state.c_prev, state.c, call.batch * op.units * sizeof(float))
-    step(engine, op, call.batch, state, scratch.products, state.h_next, z)
+    step(engine, op, call.batch, state, scratch.products, state.h_next, z, t_mask % 2)
     fl_select_rows(state.h, state.c, state.out_prev, state.h_next, state.c_prev, call.mask + t_mask,
                    call.mask_timesteps, call.batch, op.units, op.zero_output_for_mask)
 
 
 cdef void step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products, float *h,
-               float *z) noexcept nogil:
+               float *z, bint descending) noexcept nogil:
     """h (batch, units), not state.h, and for LSTM state.c from z, which is used up, and the state."""
     if op.fused:
         engine.kernels.lstm_step_forward(h, state.c, z, state.h, op.recurrent_kernel.data, batch, op.units, 0,
-                                         op.units, &op.activation, &op.recurrent_activation)
+                                         op.units, descending, &op.activation, &op.recurrent_activation)
     elif op.kind == LSTM:
         # z += h_prev @ recurrent_kernel
         accumulate(engine, z, state.h, &op.recurrent_kernel, batch)

@@ -17,7 +17,7 @@ cdef extern from "fastlstm.h":
                                     size_t columns) noexcept nogil
         void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev,
                                   const float *packed_recurrent, size_t rows, size_t units, size_t first, size_t last,
-                                  const fl_activation *activation,
+                                  bint descending, const fl_activation *activation,
                                   const fl_activation *recurrent_activation) noexcept nogil
         void (*activation_forward)(float *out, const float *x, size_t rows, size_t units,
                                    const fl_activation *activation) noexcept nogil
