@@ -2,10 +2,19 @@
 
 from fastlstm.engine import threads
 from fastlstm.engine._engine import kernel_names
+from fastlstm.engine._stream import Stepper
 from fastlstm.engine.configuration import show_config
 from fastlstm.engine.program import Program, activate
 from fastlstm.engine.threads import get_num_threads, set_num_threads
 
 threads.set_default()
 
-__all__ = ["Program", "activate", "get_num_threads", "kernel_names", "set_num_threads", "show_config"]
+__all__ = [
+    "Program",
+    "Stepper",
+    "activate",
+    "get_num_threads",
+    "kernel_names",
+    "set_num_threads",
+    "show_config",
+]

@@ -1,10 +1,11 @@
 """Stepper: the bits of the whole sequence, states in and out, and what it refuses."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
-from fastlstm.engine import Program
-from fastlstm.engine._stream import Stepper
+from fastlstm.engine import Program, Stepper
 from fastlstm.engine.ops import Activation, DenseOp, EmbeddingOp, GRUOp, LSTMOp, SimpleRNNOp
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
@@ -36,7 +37,7 @@ def test_steps_equal_the_whole(batch, every_step):
         returned = stepper.step(x[:, t].copy(), out if t % 2 else None)
         assert (returned is out) == bool(t % 2)
         np.testing.assert_array_equal(returned, whole[:, t])
-    for kept, exact in zip(sum(stepper.states, []), sum(states, []), strict=True):
+    for kept, exact in zip(chain(*stepper.states), chain(*states), strict=True):
         np.testing.assert_array_equal(kept, exact)
     stepper.reset()
     np.testing.assert_array_equal(stepper.step(x[:, 0].copy()), whole[:, 0])
@@ -76,7 +77,7 @@ def test_bad_input_leaves_the_states_alone(x):
         stepper.step(np.ones((1, 3), np.float32), np.empty((1, 3), np.float32))
     with pytest.raises(ValueError, match="expected"):
         stepper.states = before[:-1]
-    for kept, exact in zip(sum(stepper.states, []), sum(before, []), strict=True):
+    for kept, exact in zip(chain(*stepper.states), chain(*before), strict=True):
         np.testing.assert_array_equal(kept, exact)
 
 
