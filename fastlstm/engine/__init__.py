@@ -2,6 +2,7 @@
 
 from fastlstm.engine import threads
 from fastlstm.engine._engine import kernel_names
+from fastlstm.engine._pair import run_pair
 from fastlstm.engine._stream import Stepper
 from fastlstm.engine.configuration import show_config
 from fastlstm.engine.program import Program, activate
@@ -15,6 +16,7 @@ __all__ = [
     "activate",
     "get_num_threads",
     "kernel_names",
+    "run_pair",
     "set_num_threads",
     "show_config",
 ]

@@ -41,6 +41,8 @@ cdef class Executor:
     cdef _check(self, cnp.ndarray x, mask, initial_states)
     cdef cnp.ndarray _empty_output(self, cnp.ndarray x)
     cdef Workspace _take_workspace(self, Call *call, const Value *value)
+    cdef _keep_workspace(self, Workspace workspace)
+    cdef list _empty_states(self, Py_ssize_t batch)
     cdef _set_states(self, Call *call, initial_states, Py_ssize_t first)
     cdef _get_states(self, Call *call, list states, Py_ssize_t first)
 

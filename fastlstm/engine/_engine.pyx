@@ -51,8 +51,10 @@ cdef enum:
     PIPELINE_CHUNK_ROWS = 12
     LARGEST_KEPT_WORKSPACE = 16 << 20  # bytes
     MAX_THREADS = 64
-    # Multiplications below which a call stays on one thread.
-    PARALLEL_WORK = 1 << 21
+
+# Multiplications below which a call stays on one thread.
+PARALLEL_WORK = 1 << 21
+cdef double parallel_work = PARALLEL_WORK
 
 cdef dict OP_KINDS = {
     "ActivationOp": ACTIVATION,
@@ -217,13 +219,11 @@ cdef class Executor:
         if batch > INT_MAX:
             raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
         cdef cnp.ndarray out = self._empty_output(x)
-        states = None
-        if return_states:
-            states = [[np.zeros((batch, units), np.float32) for _ in range(n)] for units, n in self.recurrent]
+        states = self._empty_states(batch) if return_states else None
         if batch == 0:
             return out, states
         cdef int by_rows = 1, by_ops = 1, by_units = 1, parts = 1
-        if threads > 1 and not self.has_callbacks and self.work * batch * timesteps >= PARALLEL_WORK:
+        if threads > 1 and not self.has_callbacks and self.work * batch * timesteps >= parallel_work:
             by_rows, by_ops, by_units = self.split(batch, timesteps, threads)
             parts = acquire(max(by_rows, by_ops, by_units))
         try:
@@ -258,8 +258,7 @@ cdef class Executor:
         for i in range(by_rows):
             if states is not None:
                 self._get_states(&rows[i].call, states, batch * i // by_rows)
-            if (<Workspace> workspaces[i]).size <= LARGEST_KEPT_WORKSPACE:
-                self.workspaces.append(workspaces[i])
+            self._keep_workspace(workspaces[i])
 
     cdef void _set_rows(self, Rows *rows, cnp.ndarray x, int width, cnp.ndarray out, mask, Py_ssize_t first,
                         Py_ssize_t batch, Py_ssize_t whole_batch, Py_ssize_t timesteps):
@@ -335,6 +334,14 @@ cdef class Executor:
             workspace = Workspace(size)
         workspace.lay_out(call, value, self.ops, self.n_ops, self.n_stages)
         return workspace
+
+    cdef _keep_workspace(self, Workspace workspace):
+        """Back to the free-list, unless it is large: then its allocation is not what the call takes long for."""
+        if workspace.size <= LARGEST_KEPT_WORKSPACE:
+            self.workspaces.append(workspace)
+
+    cdef list _empty_states(self, Py_ssize_t batch):
+        return [[np.zeros((batch, units), np.float32) for _ in range(n)] for units, n in self.recurrent]
 
     cdef _set_states(self, Call *call, initial_states, Py_ssize_t first):
         cdef size_t i, size, units

@@ -265,6 +265,8 @@ _KINDS = {name: kind for kind, name in enumerate(ACTIVATIONS)}
 def _activation(activation: Activation) -> tuple[int, tuple[float, ...], object]:
     """`(kind, parameters, function)`, kind as in csrc/fastlstm.h."""
     if activation.name == "python":
+        if not callable(activation.function):
+            raise ValueError(f"Activation 'python' needs a function, received {activation.function!r}.")
         return len(ACTIVATIONS), (), activation.function
     if activation.name not in ACTIVATIONS:
         raise ValueError(f"The engine has no activation {activation.name!r}; it has {', '.join(ACTIVATIONS)}.")

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from fastlstm.engine import Program, get_num_threads, set_num_threads, threads
+from fastlstm.engine import Program, get_num_threads, run_pair, set_num_threads, threads
 from fastlstm.engine.ops import Activation, DenseOp, LSTMOp
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
@@ -89,6 +89,25 @@ def test_calls_from_many_threads_share_the_pool():
     for worker in workers:
         worker.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("batch", [1, 3, 9])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_pair_is_the_two_programs(number, batch):
+    set_num_threads(number)
+    forward = Program([lstm(50, 96, return_sequences=True)])
+    backward = Program([lstm(50, 80, go_backwards=True)])
+    x, mask = weights(batch, 160, 50), np.random.default_rng(3).random((batch, 160)) < 0.8
+    states = [[weights(batch, 80, seed=2), weights(batch, 80, seed=3)]]
+    for m in (None, mask):
+        pair = run_pair(forward, backward, x, m, None, states, True)
+        alone = forward.run(x, m, None, True), backward.run(x, m, states, True)
+        for (out, final), (exact, exact_final) in zip(pair, alone, strict=True):
+            np.testing.assert_array_equal(out, exact)
+            for array, exact_array in zip(final[0], exact_final[0], strict=True):
+                np.testing.assert_array_equal(array, exact_array)
+    with pytest.raises(ValueError, match="expected 50 features"):
+        run_pair(forward, backward, x[:, :, :-1].copy())
 
 
 def child(queue, program, x):
