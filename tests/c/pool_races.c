@@ -1,0 +1,74 @@
+/* pool_races.c: the pool under a thread sanitizer. Several callers at once; parts that hand chunks on, and parts that meet.
+ *
+ *   cc -std=c11 -g -O1 -fsanitize=thread -Icsrc tests/c/pool_races.c csrc/pool.c -lpthread -o pool_races && ./pool_races
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+enum { CALLERS = 4, CALLS = 200, CHUNKS = 20, SLOTS = 4, MAX_PARTS = 3 };
+
+struct call {
+    int parts;
+    int slots[MAX_PARTS][SLOTS]; /* written by one part, read by the next */
+    int sums[MAX_PARTS];
+    long total;
+    atomic_long done[MAX_PARTS], arrived;
+};
+
+/* Part p adds 1 to what the part before hands over, CHUNKS times. */
+static void pipeline(void *context, int part)
+{
+    struct call *call = context;
+    for (int chunk = 0; chunk < CHUNKS; chunk++) {
+        int value = chunk;
+        if (part > 0) {
+            fl_wait_for(&call->done[part - 1], chunk + 1);
+            value = call->slots[part - 1][chunk % SLOTS];
+        }
+        if (part < call->parts - 1 && chunk >= SLOTS) fl_wait_for(&call->done[part + 1], chunk - SLOTS + 1);
+        call->slots[part][chunk % SLOTS] = value + 1;
+        call->sums[part] += value + 1;
+        fl_advance(&call->done[part], chunk + 1);
+    }
+}
+
+/* All parts write, meet, and read what the others wrote. */
+static void meetings(void *context, int part)
+{
+    struct call *call = context;
+    for (int round = 0, met = 0; round < CHUNKS; round++) {
+        call->sums[part] = round;
+        fl_meet(&call->arrived, (long)++met * call->parts);
+        if (part == 0)
+            for (int p = 0; p < call->parts; p++) call->total += call->sums[p];
+        fl_meet(&call->arrived, (long)++met * call->parts);
+    }
+}
+
+static void *caller(void *wrong)
+{
+    for (int i = 0; i < CALLS; i++) {
+        struct call call = {.parts = fl_pool_acquire(2 + i % 2)};
+        if (call.parts == 1) continue;
+        fl_pool_run(pipeline, &call, call.parts);
+        int expected = CHUNKS * (CHUNKS - 1) / 2 + CHUNKS * call.parts;
+        if (call.sums[call.parts - 1] != expected) atomic_fetch_add((atomic_long *)wrong, 1);
+        fl_pool_run(meetings, &call, call.parts);
+        if (call.total != (long)call.parts * CHUNKS * (CHUNKS - 1) / 2) atomic_fetch_add((atomic_long *)wrong, 1);
+        fl_pool_release();
+    }
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t callers[CALLERS];
+    atomic_long wrong = 0;
+    for (int i = 0; i < CALLERS; i++) pthread_create(&callers[i], NULL, caller, &wrong);
+    for (int i = 0; i < CALLERS; i++) pthread_join(callers[i], NULL);
+    printf("%ld wrong\n", (long)wrong);
+    return wrong != 0;
+}
