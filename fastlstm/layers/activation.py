@@ -42,7 +42,12 @@ def lower_activation(activation: Callable[..., Any], units: int) -> ops.Activati
 
     Raises:
         ValueError: For a layer with weights, which an activation has no place for.
+        TypeError: For what is neither callable nor None (linear), as someone may have assigned it.
     """
+    if activation is None:
+        return ops.LINEAR
+    if not callable(activation):
+        raise TypeError(f"An activation must be a function or a layer. Received: {activation!r}")
     if not isinstance(activation, Layer):
         return activations.lower(activation)
     activation.build((None, units))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastlstm.backend import Tensor
+from fastlstm.layers.structure import flatten, map_structure
 
 
 def as_float32(x: Any) -> np.ndarray:
@@ -51,50 +52,25 @@ def as_mask(mask: Any, shape: Sequence[int]) -> np.ndarray | None:
     return np.ascontiguousarray(np.broadcast_to(array, expected), dtype=bool)
 
 
-def as_states(states: Any, batch: int, state_size: Sequence[int], layer_name: str) -> list[np.ndarray]:
-    """Return the states of a recurrent layer as float32 arrays `(batch, units)`.
-
-    Args:
-        states: List or tuple of arrays, each `(batch, units)`, or `(1, units)` for all rows alike.
-        batch: Rows of the call.
-        state_size: Units of each state.
-        layer_name: For the error.
-
-    Raises:
-        ValueError: When their number or a shape is another one.
-    """
-    expected = [(batch, units) for units in state_size]
-    received: Any = type(states).__name__
-    if isinstance(states, (list, tuple)):
-        arrays = [as_float32(state) for state in states]
-        received = [array.shape for array in arrays]
-        if received in (expected, [(1, units) for units in state_size]):
-            pairs = zip(arrays, expected, strict=True)
-            return [np.ascontiguousarray(np.broadcast_to(array, shape)) for array, shape in pairs]
-    raise ValueError(
-        f"The initial state of layer '{layer_name}' should be a list of arrays of shapes {expected}. "
-        f"Received: {received}"
-    )
-
-
 def is_array(x: Any) -> bool:
     """Return whether `x` is an array of some library, rather than a Python number, string or list."""
     return hasattr(x, "__array__")
 
 
-def one_input(inputs: Any, layer_name: str) -> Any:
-    """Return the array in what a layer was called with.
+def input_arrays(inputs: Any, layer_name: str, several: bool = False) -> Any:
+    """Return the array in what a layer was called with, or the structure of arrays.
 
     Args:
-        inputs: An array, or a list or tuple of one.
+        inputs: An array, or a list, tuple or dict of arrays.
         layer_name: For the errors.
+        several: Whether the layer takes more than one; they come as a list then, rather than a tuple.
 
     Raises:
-        ValueError: With Keras' text, when there is none or more than one.
+        ValueError: With Keras' text, when there is something else, or more than one where one is expected.
     """
     if is_array(inputs):
         return inputs
-    leaves = list(_leaves(inputs))
+    leaves = flatten(inputs)
     for leaf in leaves:
         if leaf is None:
             raise ValueError(
@@ -106,6 +82,8 @@ def one_input(inputs: Any, layer_name: str) -> Any:
                 "Only input tensors may be passed as positional arguments. The following argument value should be "
                 f"passed as a keyword argument: {leaf} (of type {type(leaf)})"
             )
+    if several:
+        return list(inputs) if isinstance(inputs, tuple) else inputs
     if len(leaves) != 1:
         received = ", ".join(f"Tensor(shape={np.shape(leaf)})" for leaf in leaves)
         raise too_many_inputs(layer_name, len(leaves), received)
@@ -119,16 +97,27 @@ def too_many_inputs(layer_name: str, count: int, received: str) -> ValueError:
     )
 
 
-def as_tensors(outputs: Any) -> Any:
-    """Return arrays, alone or in a tuple or list, as tensors that have `numpy()`."""
-    if isinstance(outputs, np.ndarray):
+def carried_mask(x: Any) -> np.ndarray | None:
+    """Return the mask that a tensor carries, None if it has none."""
+    return getattr(x, "_keras_mask", None)
+
+
+def as_tensors(outputs: Any, masks: Sequence[Any] = ()) -> Any:
+    """Return arrays, alone or in a structure, as tensors that have `numpy()`.
+
+    Args:
+        outputs: What a layer or a model gave.
+        masks: Those that the first tensors are to carry, in the order of `flatten`; None for none.
+    """
+    if isinstance(outputs, np.ndarray) and not masks:
         return outputs.view(Tensor)
-    return type(outputs)(as_tensors(output) for output in outputs)
+    remaining = iter(masks)
 
+    def tensor(array: np.ndarray) -> Tensor:
+        made = array.view(Tensor)
+        mask = next(remaining, None)
+        if mask is not None:
+            made._keras_mask = mask
+        return made
 
-def _leaves(nested: Any) -> Iterator[Any]:
-    if isinstance(nested, (list, tuple)):
-        for item in nested:
-            yield from _leaves(item)
-    else:
-        yield nested
+    return map_structure(tensor, outputs)

@@ -43,7 +43,7 @@ class Chain:
         Args:
             x: float32, C-contiguous, of a shape that the first layer accepts.
             mask: Booleans `(batch, timesteps)`, or None. Without recurrent layers it changes nothing.
-            initial_state: For a chain of one recurrent layer: its states at the start, or None.
+            initial_state: The states from which the first layer starts, which is recurrent then; or None.
 
         Returns:
             A new array; a tuple `(output, *states)` if the last layer returns its states.
@@ -51,9 +51,7 @@ class Chain:
         Raises:
             ValueError: When states do not fit, or there is no time step to read.
         """
-        built = self._built
-        if built is None or built.changes != CHANGES.latest:
-            built = self._refresh()
+        built = self._current()
         if built.program is None:
             return x.copy()
         if not self.recurrent:
@@ -63,13 +61,48 @@ class Chain:
         return self._run_with_states(built.program, x, mask, initial_state)
 
     def _run_with_states(self, program: Program, x: np.ndarray, mask: np.ndarray | None, initial_state: Any) -> Any:
-        initial = [layer.starting_states(x.shape[0], initial_state) for layer in self.recurrent]
-        output, states = program.run(x, mask, initial, True)
-        for layer, new_states in zip(self.recurrent, states, strict=True):
+        first_given = [initial_state, *[None] * (len(self.recurrent) - 1)]
+        pairs = zip(self.recurrent, first_given, strict=True)
+        initial = [layer.starting_states(x.shape[0], given) for layer, given in pairs]
+        output, states = program.run(x, mask, [state for of_layer in initial for state in of_layer], True)
+        remaining = iter(states)
+        for layer, of_layer in zip(self.recurrent, initial, strict=True):
+            last_states = [next(remaining) for _ in of_layer]
             if layer.stateful:
-                layer.keep_states(new_states)
+                layer.keep_states(last_states)
         last = self.layers[-1]
-        return (output, *states[-1]) if last.recurrent and last.return_state else output
+        return (output, *last.returned_states(last_states)) if last.recurrent and last.return_state else output
+
+    @property
+    def continues(self) -> bool:
+        """Whether the outputs of a call may be had in pieces of time: all layers read forwards and keep no states."""
+        return bool(self.recurrent) and not any(layer.go_backwards or layer.stateful for layer in self.recurrent)
+
+    @property
+    def returns_sequences(self) -> bool:
+        """Whether there is an output for every step."""
+        return all(layer.return_sequences for layer in self.recurrent)
+
+    def advance(self, x: np.ndarray, states: Any = None) -> tuple[tuple[np.ndarray, ...], Any]:
+        """Run the layers on the next piece of time.
+
+        Args:
+            x: float32, C-contiguous.
+            states: What this returned for the piece before, for as many rows as `x` has; None at the start.
+
+        Returns:
+            `(outputs, states)`: the outputs as a tuple.
+        """
+        output, states = self._current().program.run(x, None, states, True)
+        last = self.layers[-1]
+        if not (last.recurrent and last.return_state):
+            return (output,), states
+        of_last = states[len(states) - len(last.lower()) :]
+        return (output, *last.returned_states(of_last)), states
+
+    def _current(self) -> _Built:
+        built = self._built
+        return self._refresh() if built is None or built.changes != CHANGES.latest else built
 
     def _refresh(self) -> _Built:
         """Bring the Program up to date: changes elsewhere in the process cost a comparison, not a new one."""
@@ -81,7 +114,8 @@ class Chain:
             else:
                 ops = [op for layer in self.layers for op in layer.lower()]
                 program = Program(ops) if ops else None
-            carries_states = any(layer.stateful or layer.return_state for layer in self.recurrent)
+            last = self.layers[-1]
+            carries_states = any(layer.stateful for layer in self.recurrent) or (last.recurrent and last.return_state)
             self._built = built = _Built(CHANGES.latest, versions, program, carries_states)
             return built
 

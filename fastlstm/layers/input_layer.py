@@ -11,6 +11,7 @@ import numpy as np
 from fastlstm.layers.input_spec import standardize_shape
 from fastlstm.layers.keras_tensor import KerasTensor
 from fastlstm.layers.layer import Layer
+from fastlstm.layers.node import Node
 from fastlstm.layers.serialization import register
 
 
@@ -60,11 +61,20 @@ class InputLayer(Layer):
         self.batch_shape = _batch_shape(shape, batch_size, batch_shape)
         self.input_dtype = np.dtype(dtype or "float32").name
         self.optional = optional
-        self._input = self._output = KerasTensor(self.batch_shape, self.input_dtype, name, origin=self)
+        self._tensor_name = self._new_tensor(name).name
         self.built = True
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs.copy()
+
+    def _new_tensor(self, name: str | None) -> KerasTensor:
+        tensor = KerasTensor(self.batch_shape, self.input_dtype, name)
+        Node(self, (), {}, tensor)
+        return tensor
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._new_tensor(self._tensor_name)
 
     @property
     def dtype(self) -> str:
@@ -96,7 +106,7 @@ def Input(
     tensor: Any = None,
     optional: bool = False,
 ) -> KerasTensor:
-    """Return the symbolic input of a model, to be the first item of a `Sequential`.
+    """Return the symbolic input of a model: the first item of a `Sequential`, or what the first layers are called on.
 
     Args:
         shape: Shape without the batch, None where unknown.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -12,11 +11,14 @@ import numpy as np
 from fastlstm import backend, regularizers
 from fastlstm.engine import ops
 from fastlstm.layers import dtype_policy
-from fastlstm.layers.arrays import as_float32, as_tensors, one_input
+from fastlstm.layers.arrays import as_float32, as_tensors, carried_mask, input_arrays
+from fastlstm.layers.calling import call_parameters, call_with_masks
 from fastlstm.layers.chain import Chain
 from fastlstm.layers.input_arguments import take_input_batch_shape
-from fastlstm.layers.input_spec import InputSpec, Shape, standardize_shape
-from fastlstm.layers.keras_tensor import KerasTensor
+from fastlstm.layers.input_spec import InputSpec, standardize_shape
+from fastlstm.layers.keras_tensor import is_symbolic
+from fastlstm.layers.node import Node, record_call
+from fastlstm.layers.structure import is_shape, map_shapes, map_structure
 from fastlstm.layers.variable import CHANGES
 from fastlstm.layers.weight_owner import WeightOwner
 
@@ -26,7 +28,7 @@ def _once(build: Any) -> Any:
 
     @functools.wraps(build)
     def build_once(self: Layer, input_shape: Sequence[int | None]) -> None:
-        shape = standardize_shape(input_shape)
+        shape = map_shapes(standardize_shape, input_shape)
         self.check_input_shape(shape)
         if self.built:
             return
@@ -41,6 +43,8 @@ class Layer(WeightOwner):
     """A layer: weights, and a function of arrays.
 
     A subclass that the engine can run describes itself in `lower()`. Any other one implements `call(inputs)` in NumPy.
+    A layer of several inputs is called on a list of them; `build`, `compute_output_shape` and `compute_mask` then get
+    lists too.
 
     Args:
         activity_regularizer: Regularizer of the outputs, kept for configs and training.
@@ -57,6 +61,8 @@ class Layer(WeightOwner):
 
     supports_masking = False
     recurrent = False
+    # In the lists of a model's outputs in configs; see `models/wiring.py`.
+    first_call_number: ClassVar[int] = 0
     keras_module: ClassVar[str] = "keras.layers"
 
     def __init__(
@@ -89,9 +95,8 @@ class Layer(WeightOwner):
         self.autocast = autocast
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.input_spec: InputSpec | None = None
-        self._build_shape: Shape | None = None
-        self._input: KerasTensor | None = None
-        self._output: Any = None
+        self._build_shape: Any = None
+        self._nodes: list[Node] = []
         self._chain: Chain | None = None
 
     def __init_subclass__(cls, builds_once: bool = True, **kwargs: Any) -> None:
@@ -130,8 +135,11 @@ class Layer(WeightOwner):
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build the layer for the input shape in `config`."""
-        if config.get("input_shape") is not None:
-            self.build(config["input_shape"])
+        shape = config.get("input_shape")
+        if shape is None:
+            return
+        # Keras 2 counted the initial states of a recurrent layer among its inputs.
+        self.build(shape if self.takes_structures or is_shape(shape) else shape[0])
 
     # Calling
 
@@ -139,26 +147,31 @@ class Layer(WeightOwner):
         """Return the layer's outputs as tensors, building it first if need be.
 
         Args:
-            inputs: Array of any numeric dtype and memory order; it is not changed.
+            inputs: Array of any numeric dtype and memory order, which is not changed; or a list of them for a layer of
+                several inputs. KerasTensors in place of arrays give KerasTensors.
             *args, **kwargs: As `call` takes them; `training` where the layer has no use for it changes nothing.
 
         Raises:
             ValueError: When the inputs do not fit.
         """
-        if isinstance(inputs, KerasTensor):
-            raise NotImplementedError(
-                f"Layer '{self.name}' was called on a KerasTensor: functional models are not supported yet. "
-                "Use `Sequential`."
-            )
-        x = as_float32(one_input(inputs, self.name))
-        self.check_input_shape(x.shape)
-        if not self.built:
-            self.build(x.shape)
         if "training" in kwargs and "training" not in call_parameters(type(self)):
             del kwargs["training"]
-        return as_tensors(self.call(x, *args, **kwargs))
+        if is_symbolic(inputs, args, kwargs):
+            return record_call(self, inputs, args, kwargs)
+        inputs = input_arrays(inputs, self.name, self.takes_structures)
+        x = map_structure(as_float32, inputs)
+        shape = map_structure(np.shape, x)
+        self.check_input_shape(shape)
+        if not self.built:
+            self.build(shape)
+        return as_tensors(*call_with_masks(self, x, args, kwargs, map_structure(carried_mask, inputs)))
 
-    def check_input_shape(self, shape: Sequence[int | None]) -> None:
+    @property
+    def takes_structures(self) -> bool:
+        """Whether the layer may be called on several inputs: the engine's layers and those with a spec take one."""
+        return self.input_spec is None and type(self).lower is Layer.lower
+
+    def check_input_shape(self, shape: Any) -> None:
         """Raise Keras' ValueError if the layer cannot take inputs of `shape` (batch included)."""
         if self.input_spec is not None:
             self.input_spec.check(shape, self.name)
@@ -193,18 +206,26 @@ class Layer(WeightOwner):
         return previous_mask
 
     @property
-    def input(self) -> KerasTensor:
-        """The symbolic input, once the layer is in a model whose input is known."""
-        if self._input is None:
-            raise AttributeError(f"The layer {self.name} has never been called and thus has no defined input.")
-        return self._input
+    def nodes(self) -> list[Node]:
+        """The calls on KerasTensors, in the order in which they were made."""
+        return self._nodes
+
+    @property
+    def input(self) -> Any:
+        """What the layer was first called on, once it is in a model whose input is known: a KerasTensor or several."""
+        node = self._first_node("input")
+        return node.args[0] if node.args else node.output
 
     @property
     def output(self) -> Any:
-        """The symbolic output, or a list of them, once the layer is in a model whose input is known."""
-        if self._output is None:
-            raise AttributeError(f"The layer {self.name} has never been called and thus has no defined output.")
-        return self._output
+        """What that call gave: a KerasTensor, or a list of them."""
+        output = self._first_node("output").output
+        return list(output) if isinstance(output, tuple) else output
+
+    def _first_node(self, what: str) -> Node:
+        if not self._nodes:
+            raise AttributeError(f"The layer {self.name} has never been called and thus has no defined {what}.")
+        return self._nodes[0]
 
     # Configs
 
@@ -243,10 +264,5 @@ class Layer(WeightOwner):
     # Copies
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_chain": None}
-
-
-@functools.cache
-def call_parameters(cls: type[Layer]) -> frozenset[str]:
-    """Return the names of the arguments that the class's `call` takes."""
-    return frozenset(inspect.signature(cls.call).parameters)
+        # A copy of a layer is not a copy of the graph around it.
+        return {**self.__dict__, "_chain": None, "_nodes": []}

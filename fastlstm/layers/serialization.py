@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+from fastlstm.layers import operation
 from fastlstm.layers.layer import Layer
 
 MAX_DEPTH = 64
 MAX_OBJECTS = 100_000
+
+# Modules of Keras 3 whose classes are operations; some have the names of layers.
+_OPERATIONS = ("keras.src.ops.", "keras.ops.")
 
 _classes: dict[str, type[Layer]] = {}
 
@@ -37,12 +41,12 @@ def serialize(layer: Layer) -> dict[str, Any]:
         layer: A layer or a model.
     """
     cls = type(layer)
-    known = _classes.get(cls.__name__) is cls
+    known = _classes.get(cls.__name__) is cls or isinstance(layer, operation.Operation)
     config = {
         "module": layer.keras_module if known else None,
         "class_name": cls.__name__,
         "config": layer.get_config(),
-        "registered_name": None if known else cls.__name__,
+        "registered_name": None if known and not layer.keras_module.startswith("keras.src.") else cls.__name__,
     }
     if layer.get_build_config():
         config["build_config"] = layer.get_build_config()
@@ -125,8 +129,11 @@ def _class_of(config: dict[str, Any]) -> type[Layer]:
     package = module.partition(".")[0] if isinstance(module, str) else module
     if package not in (None, "keras", "tf_keras", "tensorflow", "fastlstm"):
         raise LayerConfigError(f"{what} is a custom class of the module {_shortened(module)}: it cannot be loaded.")
-    if class_name in ("Functional", "Model"):
-        raise LayerConfigError(f"Model '{name}' is a functional model, which is not supported yet.")
+    if isinstance(module, str) and module.startswith(_OPERATIONS):
+        found = operation.find(class_name)
+        if found is None:
+            raise LayerConfigError(f"Operation '{name}' ({module}.{_shortened(class_name)}) is not supported.")
+        return found
     if not is_registered(class_name) or (registered is not None and module is None):
         raise LayerConfigError(f"{what} is not supported. The supported classes are: {', '.join(sorted(_classes))}.")
     return _classes[class_name]

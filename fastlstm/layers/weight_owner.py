@@ -91,8 +91,9 @@ class WeightOwner:
 
     @property
     def weights(self) -> list[Variable]:
-        """All variables: the layer's own, trainable ones first, then those of the layers inside it."""
-        return [*self.own_variables, *(weight for child in self.children for weight in child.weights)]
+        """All variables, each once: the layer's own, trainable ones first, then those of the layers inside it."""
+        found = [*self.own_variables, *(weight for child in self.children for weight in child.weights)]
+        return list({id(weight): weight for weight in found}.values())
 
     variables = weights
 
@@ -113,7 +114,8 @@ class WeightOwner:
         if not self.trainable:
             return []
         own = [variable for variable in self.own_variables if variable.trainable]
-        return own + [weight for child in self.children for weight in child.trainable_weights]
+        found = own + [weight for child in self.children for weight in child.trainable_weights]
+        return list({id(weight): weight for weight in found}.values())
 
     @property
     def non_trainable_weights(self) -> list[Variable]:

@@ -121,9 +121,20 @@ def test_refused_inputs(inputs, message):
     assert message in str(error.value)
 
 
-def test_functional_calls_are_refused():
-    with pytest.raises(NotImplementedError, match="functional models"):
-        Dense(2)(Input((3,)))
+def test_symbolic_calls():
+    layer = LSTM(2, return_sequences=True, return_state=True, name="l")
+    x = Input((5, 3), name="x")
+    outputs = layer(x)
+    assert type(outputs) is tuple and [y.shape for y in outputs] == [(None, 5, 2), (None, 2), (None, 2)]
+    assert layer.built and layer.input is x and layer.output == list(outputs)
+    assert all(y.origin is layer for y in outputs) and [y.index for y in outputs] == [0, 1, 2]
+    layer(Input((7, 3)), initial_state=outputs[1:], mask=Input((7,)) != 0)
+    assert [len(node.inputs) for node in layer.nodes] == [1, 4]
+    # The first call is the one that counts.
+    assert layer.input is x
+
+
+def test_refused_calls():
     with pytest.raises(TypeError, match="got an unexpected keyword argument 'foo'"):
         Dense(2)(X, foo=1)
     with pytest.raises(NotImplementedError, match="does not have a `call` method implemented"):

@@ -1,0 +1,403 @@
+"""Functions of symbolic tensors as nodes of a graph: Keras 3's operations, by its names.
+
+Arithmetic, comparisons and slicing, and what Keras 3 itself makes masks from, which its files show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from fastlstm.layers.arrays import as_tensors
+from fastlstm.layers.input_spec import Shape
+from fastlstm.layers.keras_tensor import KerasTensor, is_symbolic
+from fastlstm.layers.layer import Layer
+from fastlstm.layers.node import Node
+from fastlstm.layers.structure import flatten
+
+MODULE = "keras.src.ops.numpy"
+
+_classes: dict[str, type[Operation]] = {}
+
+
+class Operation(Layer):
+    """A function of tensors and constants, called with all of them as positional arguments.
+
+    Like Keras' operations, these are no layers of a model and carry no masks.
+
+    Args:
+        name: String; None makes one from the class.
+
+    Raises:
+        ValueError: When an argument is not valid.
+    """
+
+    keras_module = MODULE
+    supports_masking = True
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.built = True
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        _classes[cls.__name__] = cls
+
+    def __call__(self, *args: object) -> object:
+        if not is_symbolic(args):
+            return as_tensors(self.call(*args))
+        output = KerasTensor(self.compute_output_shape(*args), self.output_dtype(*args))
+        Node(self, args, {}, output)
+        return output
+
+    def output_dtype(self, *args: object) -> str:
+        """Return the dtype of the output."""
+        return "float32"
+
+    def call(self, *args: object) -> np.ndarray:
+        raise NotImplementedError(f"{type(self).__name__} has no `call`.")
+
+    def compute_output_shape(self, *args: object) -> Shape:
+        """Return the shape of the output.
+
+        Args:
+            *args: What the operation is called with: KerasTensors and constants.
+
+        Raises:
+            ValueError: When the shapes do not fit together.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no `compute_output_shape`.")
+
+    def compute_mask(self, inputs: object, previous_mask: object) -> None:
+        return None
+
+    def get_config(self) -> dict[str, object]:
+        return {"name": self.name}
+
+
+def find(class_name: str) -> type[Operation] | None:
+    """Return the operation of this name, None if there is none."""
+    return _classes.get(class_name)
+
+
+class _Elementwise(Operation):
+    """A function of each value alone, on shapes that NumPy broadcasts."""
+
+    function: ClassVar[Callable[..., np.ndarray]]
+
+    def call(self, *args: object) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            result = self.function(*(_operand(arg) for arg in args))
+        return result if result.dtype == bool else np.asarray(result, np.float32)
+
+    def compute_output_shape(self, *args: object) -> Shape:
+        expected = type(self).function.nin
+        if len(args) != expected:
+            raise ValueError(f"{type(self).__name__} '{self.name}' takes {expected} arguments. Received: {args}")
+        return _broadcast([arg.shape if isinstance(arg, KerasTensor) else np.shape(_operand(arg)) for arg in args])
+
+
+class _Comparison(_Elementwise):
+    def output_dtype(self, *args: object) -> str:
+        return "bool"
+
+
+class Add(_Elementwise):
+    function = np.add
+
+
+class Subtract(_Elementwise):
+    function = np.subtract
+
+
+class Multiply(_Elementwise):
+    function = np.multiply
+
+
+class Divide(_Elementwise):
+    function = np.divide
+
+
+class TrueDivide(_Elementwise):
+    function = np.true_divide
+
+
+class FloorDivide(_Elementwise):
+    function = np.floor_divide
+
+
+class Mod(_Elementwise):
+    function = np.mod
+
+
+class Power(_Elementwise):
+    function = np.power
+
+
+class Maximum(_Elementwise):
+    function = np.maximum
+
+
+class Minimum(_Elementwise):
+    function = np.minimum
+
+
+class Negative(_Elementwise):
+    function = np.negative
+
+
+class Absolute(_Elementwise):
+    function = np.absolute
+
+
+class Equal(_Comparison):
+    function = np.equal
+
+
+class NotEqual(_Comparison):
+    function = np.not_equal
+
+
+class Greater(_Comparison):
+    function = np.greater
+
+
+class GreaterEqual(_Comparison):
+    function = np.greater_equal
+
+
+class Less(_Comparison):
+    function = np.less
+
+
+class LessEqual(_Comparison):
+    function = np.less_equal
+
+
+class LogicalAnd(_Comparison):
+    function = np.logical_and
+
+
+class LogicalOr(_Comparison):
+    function = np.logical_or
+
+
+class LogicalNot(_Comparison):
+    function = np.logical_not
+
+
+class _Rearrangement(Operation):
+    """The values of its input, in another shape."""
+
+    def output_dtype(self, *args: object) -> str:
+        tensors = flatten(args)
+        return tensors[0].dtype if isinstance(tensors[0], KerasTensor) else "float32"
+
+
+class GetItem(_Rearrangement):
+    """`x[key]` with integers, slices, None and an ellipsis in the key."""
+
+    def call(self, x: np.ndarray, key: object) -> np.ndarray:
+        return np.asarray(x)[_key(key)]
+
+    def compute_output_shape(self, x: KerasTensor, key: object) -> Shape:
+        remaining = list(x.shape)
+        shape: list[int | None] = []
+        items = _key(key)
+        used = sum(item is not None and item is not Ellipsis for item in items)
+        if used > len(remaining):
+            raise ValueError(f"Too many indices for a tensor of shape {x.shape}: {items}")
+        for item in items:
+            if item is None:
+                shape.append(1)
+            elif item is Ellipsis:
+                kept = len(remaining) - used
+                shape += remaining[:kept]
+                del remaining[:kept]
+            else:
+                used -= 1
+                shape += _indexed(remaining.pop(0), item, x.shape)
+        return (*shape, *remaining)
+
+
+class ExpandDims(_Rearrangement):
+    """A new axis of size 1.
+
+    Args:
+        axis: Its place in the output.
+        name: As for `Operation`.
+    """
+
+    def __init__(self, axis: int, name: str | None = None) -> None:
+        super().__init__(name)
+        self.axis = _checked_axis(axis)
+
+    def call(self, x: np.ndarray) -> np.ndarray:
+        return np.expand_dims(x, self.axis)
+
+    def compute_output_shape(self, x: KerasTensor) -> Shape:
+        place = _place(self.axis, len(x.shape) + 1)
+        return (*x.shape[:place], 1, *x.shape[place:])
+
+    def get_config(self) -> dict[str, object]:
+        return {"name": self.name, "axis": self.axis}
+
+
+class Concatenate(_Rearrangement):
+    """A list of tensors side by side.
+
+    Args:
+        axis: Along which axis.
+        name: As for `Operation`.
+    """
+
+    def __init__(self, axis: int = 0, name: str | None = None) -> None:
+        super().__init__(name)
+        self.axis = _checked_axis(axis)
+
+    def call(self, xs: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate(xs, self.axis)
+
+    def compute_output_shape(self, xs: Sequence[KerasTensor]) -> Shape:
+        shapes = [x.shape for x in xs]
+        place = _place(self.axis, len(shapes[0]))
+        if len({len(shape) for shape in shapes}) > 1:
+            raise ValueError(f"Cannot concatenate tensors of shapes {shapes}.")
+        rest = _broadcast([(*shape[:place], *shape[place + 1 :]) for shape in shapes])
+        sizes = [shape[place] for shape in shapes]
+        return (*rest[:place], None if None in sizes else sum(sizes), *rest[place:])
+
+    def get_config(self) -> dict[str, object]:
+        return {"name": self.name, "axis": self.axis}
+
+
+class Any(Operation):
+    """Whether any value along an axis is other than 0.
+
+    Args:
+        axis: The axis, alone or in a list; None for all.
+        keepdims: Boolean, whether the axis remains, with size 1.
+        name: As for `Operation`.
+    """
+
+    def __init__(self, axis: int | list[int] | None = None, keepdims: bool = False, name: str | None = None) -> None:
+        super().__init__(name)
+        axes = axis if isinstance(axis, (list, tuple)) else () if axis is None else (axis,)
+        self.axis = axis
+        self._axes = tuple(map(_checked_axis, axes)) or None
+        self.keepdims = bool(keepdims)
+
+    def call(self, x: np.ndarray) -> np.ndarray:
+        return np.any(x, axis=self._axes, keepdims=self.keepdims)
+
+    def output_dtype(self, x: KerasTensor) -> str:
+        return "bool"
+
+    def compute_output_shape(self, x: KerasTensor) -> Shape:
+        ndim = len(x.shape)
+        places = range(ndim) if self._axes is None else {_place(axis, ndim) for axis in self._axes}
+        if self.keepdims:
+            return tuple(1 if place in places else size for place, size in enumerate(x.shape))
+        return tuple(size for place, size in enumerate(x.shape) if place not in places)
+
+    def get_config(self) -> dict[str, object]:
+        return {"name": self.name, "axis": self.axis, "keepdims": self.keepdims}
+
+
+class _Constant(Operation):
+    """One value in the shape of the input.
+
+    Args:
+        dtype: String; None takes that of the input.
+        name: As for `Operation`.
+    """
+
+    value: ClassVar[int]
+
+    def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
+        super().__init__(name)
+        if dtype not in (None, "bool", "float32"):
+            raise ValueError(f"{type(self).__name__} '{self.name}': the dtype {dtype!r} is not supported.")
+        self._dtype = dtype
+
+    def call(self, x: np.ndarray) -> np.ndarray:
+        return np.full(np.shape(x), self.value, self._dtype or np.asarray(x).dtype)
+
+    def output_dtype(self, x: KerasTensor) -> str:
+        return self._dtype or x.dtype
+
+    def compute_output_shape(self, x: KerasTensor) -> Shape:
+        return x.shape
+
+    def get_config(self) -> dict[str, object]:
+        return {"name": self.name, "dtype": self._dtype}
+
+
+class ZerosLike(_Constant):
+    value = 0
+
+
+class OnesLike(_Constant):
+    value = 1
+
+
+def _checked_axis(axis: object) -> int:
+    if type(axis) is not int:
+        raise ValueError(f"An axis should be an integer. Received: axis={axis}")
+    return axis
+
+
+def _place(axis: int, ndim: int) -> int:
+    """The axis counted from the first one."""
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"Axis {axis} is out of range for a tensor of {ndim} dimensions.")
+    return axis % ndim
+
+
+def _indexed(size: int | None, item: object, shape: Shape) -> list[int | None]:
+    """The dimensions that an index or a slice leaves of one."""
+    if isinstance(item, slice):
+        if size is None:
+            return [None]
+        return [len(range(*item.indices(size)))]
+    if size is not None and not -size <= item < size:
+        raise ValueError(f"Index {item} is out of range for a tensor of shape {shape}.")
+    return []
+
+
+def _key(key: object) -> tuple[object, ...]:
+    """The key as a tuple.
+
+    Raises:
+        ValueError: When there is something else in it than integers, slices, None and one ellipsis.
+    """
+    items = tuple(key) if isinstance(key, (list, tuple)) else (key,)
+    for item in items:
+        parts = (item.start, item.stop, item.step) if isinstance(item, slice) else (item,)
+        if not all(part is None or part is Ellipsis or type(part) is int for part in parts):
+            raise ValueError(f"Only integers, slices, None and `...` can index a KerasTensor. Received: {key}")
+    if items.count(Ellipsis) > 1:
+        raise ValueError(f"An index can only have one `...`. Received: {key}")
+    return items
+
+
+def _operand(value: object) -> object:
+    """A Python number as it is, so that it does not widen the result; anything else as an array."""
+    if isinstance(value, (bool, int, float)):
+        return value
+    array = np.asarray(value)
+    return array if array.dtype == bool else np.asarray(array, np.float32)
+
+
+def _broadcast(shapes: Sequence[Shape]) -> Shape:
+    ndim = max(map(len, shapes))
+    aligned = [(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes]
+    result = []
+    for sizes in zip(*aligned, strict=True):
+        known = {size for size in sizes if size not in (None, 1)}
+        if len(known) > 1:
+            raise ValueError(f"Cannot broadcast shapes together: {', '.join(map(str, shapes))}")
+        result.append(known.pop() if known else None if None in sizes else 1)
+    return tuple(result)

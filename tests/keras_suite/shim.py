@@ -1,0 +1,163 @@
+"""Enough of Keras' module tree, forwarding to fastlstm, for Keras' own test files to run unmodified.
+
+The files are read from the installed `keras` package, which itself is never imported.
+"""
+
+import importlib.metadata
+import json
+import shutil
+import sys
+import tempfile
+import types
+from unittest import mock
+
+import numpy as np
+from absl.testing import parameterized
+
+import fastlstm
+from fastlstm.layers.keras_tensor import KerasTensor
+
+# What tests of other backends or of parts that fastlstm does not have need in order to be defined.
+NOT_THERE = mock.MagicMock(name="not in fastlstm")
+
+
+def module(name, **contents):
+    made = types.ModuleType(f"keras.src.{name}" if name else "keras.src")
+    vars(made).update(contents)
+    return made
+
+
+class TestCase(parameterized.TestCase):
+    """Keras' `testing.TestCase`, with a `run_layer_test` that leaves out training and dtypes."""
+
+    def setUp(self):
+        modules = mock.patch.dict(sys.modules, STUBS)
+        modules.start()
+        self.addCleanup(modules.stop)
+        fastlstm.backend.clear_session()
+
+    def get_temp_dir(self):
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        return directory
+
+    def assertAllClose(self, actual, desired, atol=1e-6, rtol=1e-6, tpu_atol=None, tpu_rtol=None, msg=None):
+        np.testing.assert_allclose(np.asarray(actual), np.asarray(desired), rtol, atol, err_msg=msg or "")
+
+    def assertLen(self, container, expected_len, msg=None):
+        self.assertEqual(len(container), expected_len, msg)
+
+    def run_class_serialization_test(self, instance, custom_objects=None):
+        config = instance.get_config()
+        for revived in (
+            type(instance).from_config(json.loads(json.dumps(config))),
+            fastlstm.layers.deserialize(json.loads(json.dumps(fastlstm.layers.serialize(instance)))),
+        ):
+            self.assertEqual(json.dumps(revived.get_config()), json.dumps(config))
+        return revived
+
+    def run_layer_test(
+        self,
+        layer_cls,
+        init_kwargs,
+        input_shape,
+        input_dtype="float32",
+        call_kwargs=None,
+        expected_output_shape=None,
+        expected_num_trainable_weights=None,
+        expected_num_non_trainable_weights=None,
+        expected_num_losses=None,
+        supports_masking=None,
+        custom_objects=None,
+        **of_training_and_dtypes,
+    ):
+        def check_weights():
+            for weights, expected in (
+                (layer.trainable_weights, expected_num_trainable_weights),
+                (layer.non_trainable_weights, expected_num_non_trainable_weights),
+            ):
+                if expected is not None:
+                    self.assertLen(weights, expected)
+
+        layer = layer_cls(**init_kwargs)
+        if supports_masking is not None:
+            self.assertEqual(layer.supports_masking, supports_masking)
+        if all(type(part).__module__.startswith("fastlstm.") for part in parts(layer)):
+            self.run_class_serialization_test(layer)
+        layer.build(input_shape)
+        check_weights()
+        layer = layer_cls(**init_kwargs)
+        x = (3 * np.random.default_rng(1).random(input_shape)).astype(input_dtype)
+        output = layer(x, **{name: value for name, value in (call_kwargs or {}).items() if name != "training"})
+        check_weights()
+        if expected_output_shape is not None:
+            self.assertEqual(output.shape, expected_output_shape)
+            self.assertEqual(layer_cls(**init_kwargs)(KerasTensor(input_shape)).shape, expected_output_shape)
+            self.assertEqual(layer.compute_output_shape(input_shape), expected_output_shape)
+        if expected_num_losses is not None:
+            self.assertLen(layer.losses, expected_num_losses)
+
+
+def parts(layer):
+    yield layer
+    for child in layer.children:
+        yield from parts(child)
+
+
+def source(path):
+    """The text of a file of the installed Keras."""
+    return importlib.metadata.distribution("keras").locate_file(f"keras/src/{path}").read_text(encoding="utf-8")
+
+
+def test_classes(path):
+    """The test cases that a file of Keras defines."""
+    name = "keras.src." + path.removesuffix(".py").replace("/", ".")
+    made = types.ModuleType(name)
+    with mock.patch.dict(sys.modules, {**STUBS, name: made}):
+        exec(compile(source(path), path, "exec"), vars(made))
+    STUBS[name] = made
+    return [value for value in vars(made).values() if isinstance(value, type) and issubclass(value, TestCase)]
+
+
+def _stubs():
+    backend = module(
+        "backend",
+        KerasTensor=KerasTensor,
+        SUPPORTS_RAGGED_TENSORS=False,
+        SUPPORTS_SPARSE_TENSORS=False,
+        backend=lambda: "fastlstm",
+        config=types.SimpleNamespace(image_data_format=lambda: "channels_last"),
+        floatx=fastlstm.backend.floatx,
+    )
+    ops = module(
+        "ops",
+        cast=lambda x, dtype: np.asarray(x, dtype),
+        matmul=np.matmul,
+        random=fastlstm.random,
+        transpose=np.transpose,
+    )
+    testing = module("testing", TestCase=TestCase, tensorflow_uses_gpu=lambda: False)
+    testing.test_case = testing
+    saving = module("saving", load_model=fastlstm.models.load_model)
+    ours = {
+        name: getattr(fastlstm, name) for name in ("activations", "constraints", "initializers", "layers", "random")
+    }
+    top = {"backend": backend, "models": fastlstm.models, "ops": ops, "saving": saving, "testing": testing, **ours}
+    top |= dict.fromkeys(("export", "optimizers", "quantizers"), NOT_THERE)
+    deep = {
+        "backend.common": module("backend.common", keras_tensor=types.SimpleNamespace(KerasTensor=KerasTensor)),
+        "layers.core.input_layer": fastlstm.layers,
+        "models.functional": module("models.functional", Functional=NOT_THERE),
+        "models.model": fastlstm.models,
+        "models.sequential": fastlstm.models,
+        "quantizers.awq_config": NOT_THERE,
+        "quantizers.gptq_config": NOT_THERE,
+        "quantizers.quantization_config": NOT_THERE,
+        "quantizers.quantizers": NOT_THERE,
+    }
+    src = module("", **top)
+    below = {f"keras.src.{name}": stub for name, stub in {**top, **deep}.items()}
+    return {"keras": types.ModuleType("keras"), "keras.src": src, **below}
+
+
+STUBS = _stubs()
