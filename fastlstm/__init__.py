@@ -15,6 +15,7 @@ from fastlstm._version import __version__
 from fastlstm.engine import show_config
 from fastlstm.layers import Input, Layer
 from fastlstm.models import (
+    Functional,
     Model,
     Sequential,
     clone_model,
@@ -24,6 +25,7 @@ from fastlstm.models import (
 )
 
 __all__ = [
+    "Functional",
     "Input",
     "Layer",
     "Model",

@@ -1,8 +1,9 @@
 """The models, under Keras' names."""
 
 from fastlstm.models.cloning import clone_model
+from fastlstm.models.functional import Functional
 from fastlstm.models.loading import load_model, model_from_json, save_model
 from fastlstm.models.model import Model
 from fastlstm.models.sequential import Sequential
 
-__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
+__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]

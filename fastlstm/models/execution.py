@@ -1,111 +1,230 @@
-"""The plan of a model: which of its layers run together in the engine, and which alone in NumPy."""
+"""The plan of a model: which of its calls run together in the engine, and which alone in NumPy."""
 
 from __future__ import annotations
 
-import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.arrays import as_float32
+from fastlstm.layers.arrays import as_float32, as_mask
+from fastlstm.layers.calling import INPUT_MASK, call_parameters, call_with_masks, output_masks
 from fastlstm.layers.chain import Chain
-from fastlstm.layers.layer import Layer, call_parameters
-from fastlstm.layers.variable import CHANGES
+from fastlstm.layers.layer import Layer
+from fastlstm.layers.operation import Operation
+from fastlstm.layers.structure import flatten, map_structure
+from fastlstm.models.calls import Call, Calls, Slot
 
 
 class Plan:
-    """Built layers in a row, cut into chains for the engine and single layers in NumPy between them.
+    """Calls of built layers, those in a row that the engine can run joined into chains.
 
     Args:
-        layers: At least one layer, none of which has layers in a row inside it.
+        calls: The calls.
+        training: False for inference. True runs every layer by itself, as in training, e.g. with dropout; None too,
+            but only the calls that say so themselves train.
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
-        self._layers = tuple(layers)
-        self._native = _native(layers)
-        self._steps = tuple(_steps(layers))
-        self._only = self._steps[0] if len(self._steps) == 1 and isinstance(self._steps[0], Chain) else None
-        self.changes = CHANGES.latest
+    def __init__(self, calls: Calls, training: bool | None = False) -> None:
+        self._layers = calls.layers
+        self._native = _native(calls.layers)
+        self._slots = calls.slots
+        self._outputs = [slot.index for slot in calls.outputs]
+        self._steps = tuple(_chained(calls) if training is False else _alone(calls.calls, training))
+        self._unneeded = _unneeded(self._steps, set(self._outputs))
+        self.chain = self._whole_chain(calls)
+        self.trains = any(call.kwargs.get("training") for call in calls.calls)
+        self.changes = -1
 
-    def holds_for(self, layers: Sequence[Layer]) -> bool:
-        """Return whether a new plan for `layers` would be the same one."""
-        return self._layers == tuple(layers) and self._native == _native(layers)
+    def _whole_chain(self, calls: Calls) -> Chain | None:
+        """The chain that is the whole plan, from its one input to its outputs, if it is one."""
+        if len(self._steps) != 1 or len(calls.inputs) != 1 or not isinstance(self._steps[0], _ChainStep):
+            return None
+        step = self._steps[0]
+        plain = step.initial_state is None and step.mask is None
+        return step.chain if plain and step.writes == self._outputs else None
 
-    def run(self, x: np.ndarray, mask: np.ndarray | None = None) -> Any:
-        """Run all layers.
+    def holds_for(self, calls: Calls) -> bool:
+        """Return whether a new plan for `calls` would be the same one."""
+        return self._layers == calls.layers and self._native == _native(calls.layers)
+
+    def run(self, x: Any, mask: Any = None) -> Any:
+        """Run all calls.
 
         Args:
-            x: float32, C-contiguous, of a shape that the first layer accepts.
-            mask: Booleans `(batch, timesteps)`, or None.
+            x: float32 array, C-contiguous, of a shape that the first layer accepts; a tuple of them for several inputs.
+            mask: Mask of the input, or None; for several inputs a list of such, or None.
 
         Returns:
-            A new array, or a tuple of them if the last layer returns its states.
+            A new array, or a tuple of them if there are several outputs.
         """
-        if self._only is not None:
-            return self._only.run(x, mask)
-        for step in self._steps:
-            if isinstance(step, Chain):
-                output = step.run(x, mask)
-                for layer in step.layers:
-                    mask = _next_mask(layer, None, mask)
-            else:
-                output = call_layer(step, x, mask, training=False)
-                mask = _next_mask(step, x, mask)
-            x = output
-        return x
+        if self.chain is not None:
+            return self.chain.run(x, None if mask is None else as_mask(mask, x.shape))
+        return self.run_with_masks(x, mask)[0]
+
+    def run_with_masks(self, x: Any, mask: Any = None) -> tuple[Any, list[Any]]:
+        """Run all calls as `run` does, and return `(outputs, masks)`, one mask or None per output, or none at all."""
+        if self.chain is not None and mask is None:
+            return self.chain.run(x), []
+        given = x if isinstance(x, tuple) else (x,)
+        values = [*given, *[None] * (self._slots - len(given))]
+        masks: list[Any] = [None] * self._slots
+        if mask is not None:
+            masks[: len(given)] = flatten(mask)
+        for step, unneeded in zip(self._steps, self._unneeded, strict=True):
+            step.run(values, masks)
+            for index in unneeded:
+                values[index] = masks[index] = None
+        outputs = _own_arrays([values[index] for index in self._outputs], given)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs), [masks[index] for index in self._outputs]
 
 
-def run_in_training(layers: Sequence[Layer], x: np.ndarray, mask: np.ndarray | None) -> Any:
-    """Run the layers one by one as in training, e.g. with dropout; arguments as for `Plan`."""
-    for layer in layers:
-        output = call_layer(layer, x, mask, training=True)
-        mask = _next_mask(layer, x, mask)
-        x = output
-    return x
+class _ChainStep:
+    """Calls in a row, as one chain.
+
+    Args:
+        calls: The calls, which may join each other.
+        chain: Of their layers.
+    """
+
+    def __init__(self, calls: Sequence[Call], chain: Chain) -> None:
+        head = calls[0]
+        self.chain = chain
+        self.initial_state = head.kwargs.get("initial_state")
+        self.mask = head.kwargs.get("mask")
+        # With an initial state, Keras 3 does not show the layer the mask that its inputs carry.
+        self._sees_carried = self.mask is INPUT_MASK or (self.mask is None and self.initial_state is None)
+        self.source = head.args[0].index
+        self.reads = [slot.index for slot in head.inputs]
+        self.writes = [slot.index for slot in calls[-1].outputs]
+
+    def run(self, values: list[Any], masks: list[Any]) -> None:
+        x, mask = as_float32(values[self.source]), masks[self.source]
+        seen = mask if self._sees_carried else None
+        if isinstance(self.mask, Slot):
+            seen = mask = values[self.mask.index]
+        seen = as_mask(seen, x.shape) if seen is not None and self.chain.recurrent else None
+        initial_state = None if self.initial_state is None else _filled(self.initial_state, values)
+        outputs = flatten(self.chain.run(x, seen, initial_state))
+        *before, last = self.chain.layers
+        for layer in before:
+            mask = output_masks(layer, x, mask, 1)[0]
+        for index, value, kept in zip(self.writes, outputs, output_masks(last, x, mask, len(outputs)), strict=True):
+            values[index], masks[index] = value, kept
 
 
-def call_layer(layer: Layer, x: np.ndarray, mask: np.ndarray | None, training: bool) -> Any:
-    """Call a built layer, giving it the mask and `training` if it takes them."""
-    parameters = call_parameters(type(layer))
-    given = {"mask": mask, "training": training}
-    output = layer.call(x, **{name: value for name, value in given.items() if name in parameters})
-    if isinstance(output, tuple):
-        return output
-    output = as_float32(output)
-    # A layer of the user's may return its input, which may be the caller's.
-    return output.copy() if np.may_share_memory(output, x) else output
+class _LayerStep:
+    """One call.
+
+    Args:
+        call: The call.
+        training: Passed to the layer if it takes it; None leaves it to the call.
+    """
+
+    def __init__(self, call: Call, training: bool | None) -> None:
+        self._layer = call.layer
+        self._args = call.args
+        self._kwargs = dict(call.kwargs)
+        if training is not None:
+            self._kwargs.pop("training", None)
+            if training and "training" in call_parameters(type(call.layer)):
+                self._kwargs["training"] = True
+        self.reads = [slot.index for slot in call.inputs]
+        self.writes = [slot.index for slot in call.outputs]
+
+    def run(self, values: list[Any], masks: list[Any]) -> None:
+        first, *others = _filled(self._args, values)
+        if isinstance(self._layer, Operation):
+            values[self.writes[0]] = self._layer.call(first, *others)
+            return
+        carried = _filled(self._args[0], masks)
+        inputs = map_structure(as_float32, first)
+        kwargs = _filled(self._kwargs, values)
+        outputs, new_masks = call_with_masks(self._layer, inputs, tuple(others), kwargs, carried)
+        for index, value, mask in zip(self.writes, flatten(outputs), new_masks, strict=True):
+            values[index], masks[index] = as_float32(value), mask
+
+
+_Step = _ChainStep | _LayerStep
+
+
+def _filled(nested: Any, values: Sequence[Any]) -> Any:
+    """The structure with values in place of slots."""
+    return map_structure(lambda leaf: values[leaf.index] if isinstance(leaf, Slot) else leaf, nested)
 
 
 def _native(layers: Sequence[Layer]) -> list[bool]:
     return [layer.lower() is not None for layer in layers]
 
 
-def _steps(layers: Sequence[Layer]) -> Iterator[Chain | Layer]:
-    native: list[Layer] = []
-    for layer, is_native in zip(layers, _native(layers), strict=True):
-        if is_native:
-            native.append(layer)
+def _alone(calls: Sequence[Call], training: bool | None) -> Iterator[_Step]:
+    for call in calls:
+        yield _LayerStep(call, training)
+
+
+def _chained(calls: Calls) -> Iterator[_Step]:
+    """The calls in their order; one that alone takes the output of a chain joins it where the chain is."""
+    uses = Counter(slot for call in calls.calls for slot in call.inputs) + Counter(calls.outputs)
+    groups: list[list[Call]] = []
+    ending_at: dict[Slot, list[Call]] = {}
+    for call in calls.calls:
+        group = ending_at.pop(call.args[0], None) if isinstance(call.args[0], Slot) else None
+        if group is None or not _may_join(group, call, uses):
+            group = []
+            groups.append(group)
+        group.append(call)
+        ending_at[call.outputs[0]] = group
+    # Layers that are called more than once have one Program.
+    chains: dict[tuple[Layer, ...], Chain] = {}
+    for group in groups:
+        if not _may_head(group[0]):
+            yield _LayerStep(group[0], training=False)
             continue
-        if native:
-            yield Chain(native)
-            native = []
-        yield layer
-    if native:
-        yield Chain(native)
+        layers = tuple(call.layer for call in group)
+        chain = chains.setdefault(layers, group[0].layer.chain if len(group) == 1 else Chain(layers))
+        yield _ChainStep(group, chain)
 
 
-def _next_mask(layer: Layer, x: Any, mask: np.ndarray | None) -> np.ndarray | None:
-    """The mask after a layer. One that does not know masks destroys it, with Keras' warning."""
-    if mask is None:
-        return None
-    if not layer.supports_masking:
-        warnings.warn(
-            f"Layer '{layer.name}' (of type {type(layer).__name__}) was passed an input with a mask attached to it. "
-            "However, this layer does not support masking and will therefore destroy the mask information. "
-            "Downstream layers will not see the mask.",
-            stacklevel=2,
-        )
-        return None
-    mask = layer.compute_mask(x, mask)
-    return mask[0] if isinstance(mask, list) else mask
+def _may_head(call: Call) -> bool:
+    """Whether the call can begin a chain: of a native layer, on one array, with at most a mask and initial states."""
+    if call.layer.lower() is None or len(call.args) != 1 or not isinstance(call.args[0], Slot):
+        return False
+    return not call.kwargs or (call.layer.recurrent and set(call.kwargs) <= {"initial_state", "mask"})
+
+
+def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot]) -> bool:
+    """Whether the engine can go on with `call` after a group, all of whose outputs but the first are unused."""
+    head, last = group[0], group[-1]
+    if not _may_head(head) or not _may_head(call) or not _passes_mask(last.layer):
+        return False
+    if uses[last.outputs[0]] != 1 or any(uses[slot] for slot in last.outputs[1:]):
+        return False
+    # The chain shows its mask to all of its layers or to none.
+    mask = head.kwargs.get("mask")
+    if call.kwargs:
+        return call.kwargs == {"mask": mask} and isinstance(mask, Slot)
+    return not call.layer.recurrent or mask is not None or "initial_state" not in head.kwargs
+
+
+def _passes_mask(layer: Layer) -> bool:
+    return layer.recurrent or (layer.supports_masking and type(layer).compute_mask is Layer.compute_mask)
+
+
+def _unneeded(steps: Sequence[_Step], outputs: set[int]) -> tuple[list[int], ...]:
+    """For every step, the slots that nobody reads after it."""
+    last_use = {index: number for number, step in enumerate(steps) for index in (*step.reads, *step.writes)}
+    lists: tuple[list[int], ...] = tuple([] for _ in steps)
+    for index, number in last_use.items():
+        if index not in outputs:
+            lists[number].append(index)
+    return lists
+
+
+def _own_arrays(outputs: Sequence[np.ndarray], given: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs as C-contiguous arrays that share memory neither with the inputs nor with each other."""
+    own: list[np.ndarray] = []
+    for output in outputs:
+        shared = any(np.may_share_memory(output, other) for other in (*given, *own))
+        own.append(output.copy() if shared else np.ascontiguousarray(output))
+    return own

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.arrays import as_float32, is_array, one_input
+from fastlstm.layers.arrays import as_float32, input_arrays, is_array
 from fastlstm.layers.keras_tensor import KerasTensor
+from fastlstm.layers.structure import flatten
 
 DEFAULT_BATCH_SIZE = 32
 
@@ -24,20 +25,75 @@ def model_input(inputs: Any, tensor: KerasTensor | None, model_name: str) -> np.
         model_name: For the errors.
 
     Raises:
-        NotImplementedError: For a KerasTensor.
         ValueError: When there is no array, more than one, or one of a dtype that is no number.
     """
-    if isinstance(inputs, KerasTensor):
-        raise NotImplementedError(
-            f"Model '{model_name}' was called on a KerasTensor: functional models are not supported yet."
-        )
     if isinstance(inputs, Mapping):
         inputs = _named_input(inputs, tensor)
     if inputs is None and tensor is not None:
+        raise missing_input(tensor)
+    return as_float32(input_arrays(inputs, model_name))
+
+
+def several_inputs(inputs: Any, structure: Any, tensors: Sequence[KerasTensor], model_name: str) -> list[Any]:
+    """Return what a model was called with, one leaf for each of its inputs.
+
+    Args:
+        inputs: An array; a list or tuple of them; or a dict by the inputs' names. Or KerasTensors in place of arrays.
+        structure: In which the model was given its symbolic inputs.
+        tensors: The symbolic inputs.
+        model_name: For the errors.
+
+    Raises:
+        ValueError: With Keras' texts, when they are not as many, or have other names.
+    """
+    if isinstance(inputs, Mapping):
+        if isinstance(structure, dict):
+            names = {name: (name,) for name in structure}
+        else:
+            names = {tensor.name: (tensor.name, tensor.origin.name) for tensor in tensors}
+        found = {name: [inputs[key] for key in keys if key in inputs] for name, keys in names.items()}
+        for name, values in found.items():
+            if not values:
+                raise ValueError(
+                    f'Missing data for input "{name}". You passed a data dictionary with keys {list(inputs)}. '
+                    f"Expected the following keys: {list(names)}"
+                )
+        chosen = {name: values[0] for name, values in found.items()}
+        leaves = flatten(chosen if isinstance(structure, dict) else list(chosen.values()))
+    else:
+        leaves = flatten(inputs)
+        if isinstance(structure, dict) and len(tensors) == len(leaves) > 1 and list(structure) != sorted(structure):
+            raise _structure_error(
+                [f"Tensor(shape={np.shape(leaf)})" for leaf in leaves], {key: key for key in structure}
+            )
+    if len(leaves) != len(tensors):
+        keys = [tensor.origin.name for tensor in tensors]
+        example = ", ".join(f"{key!r}: ..." for key in keys)
         raise ValueError(
-            f"The input '{tensor.name}' is not optional, but None was passed. Please provide a valid tensor."
+            f'Layer "{model_name}" expects {len(keys)} named input(s) with keys {keys}, but it received {len(leaves)} '
+            f"input tensors. Pass inputs as a dict, e.g. `layer({{{example}}})`."
         )
-    return as_float32(one_input(inputs, model_name))
+    for leaf, tensor in zip(leaves, tensors, strict=True):
+        if leaf is None:
+            raise missing_input(tensor)
+        if not is_array(leaf):
+            input_arrays(leaf, model_name)
+    return leaves
+
+
+def missing_input(tensor: KerasTensor) -> ValueError:
+    """Return Keras' error for an input that is None."""
+    return ValueError(f"The input '{tensor.name}' is not optional, but None was passed. Please provide a valid tensor.")
+
+
+def check_rows(arrays: Sequence[np.ndarray]) -> None:
+    """Raise Keras' ValueError if inputs of several have not all the same number of rows."""
+    sizes = [len(array) for array in arrays]
+    if len(set(sizes)) > 1:
+        raise ValueError(
+            "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples."
+            f"'x' sizes: {', '.join(map(str, sizes))}\n"
+        )
 
 
 def fit_rank(x: np.ndarray, tensor: KerasTensor) -> np.ndarray:
@@ -45,7 +101,7 @@ def fit_rank(x: np.ndarray, tensor: KerasTensor) -> np.ndarray:
 
     Args:
         x: Input with the batch.
-        tensor: The model's symbolic input.
+        tensor: The symbolic input.
 
     Raises:
         ValueError: When the rank does not fit.
@@ -106,10 +162,19 @@ def checked_steps(steps: Any) -> int | None:
     return int(steps)
 
 
-def slices(x: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Cut rows into batches, the last of which may be smaller; no rows are one empty batch."""
-    for start in range(0, max(len(x), 1), batch_size):
-        yield x[start : start + batch_size]
+def rows(x: Any) -> int:
+    """Return the number of rows of an array, or of several of the same number."""
+    return len(x[0] if isinstance(x, tuple) else x)
+
+
+def slices(x: Any, batch_size: int) -> Iterator[Any]:
+    """Cut the rows of an array, or of a tuple of them, into batches.
+
+    The last one may be smaller; no rows are one empty batch.
+    """
+    for start in range(0, max(rows(x), 1), batch_size):
+        rows_of_batch = slice(start, start + batch_size)
+        yield tuple(array[rows_of_batch] for array in x) if isinstance(x, tuple) else x[rows_of_batch]
 
 
 def generated(batches: Iterator[Any]) -> Iterator[Any]:
@@ -167,8 +232,11 @@ def _named_input(inputs: Mapping[str, Any], tensor: KerasTensor | None) -> Any:
     if len(inputs) == 1 and (tensor is None or next(iter(inputs)) in names):
         return next(iter(inputs.values()))
     received = {name: f"Tensor(shape={np.shape(value)})" for name, value in inputs.items()}
-    expected = None if tensor is None else tensor.name
-    raise ValueError(
+    raise _structure_error(received, None if tensor is None else tensor.name)
+
+
+def _structure_error(received: Any, expected: Any) -> ValueError:
+    return ValueError(
         f"The structure of `inputs` doesn't match the expected structure.\nExpected: {expected}\n"
         f"Received: inputs={received}"
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from fastlstm.layers.calling import INPUT_MASK
 from fastlstm.layers.serialization import check_limits, deserialize
 from fastlstm.models.compilation import kept_compile_config
 from fastlstm.models.weight_spec import weight_spec
@@ -19,6 +20,7 @@ from fastlstm.saving.json_data import parse_json
 from fastlstm.saving.version import KERAS_VERSION, parse_version
 
 if TYPE_CHECKING:
+    from fastlstm.layers.layer import Layer
     from fastlstm.models.model import Model
 
 _LEGACY_EXTENSIONS = (".h5", ".hdf5")
@@ -133,6 +135,7 @@ def save_model(
             f"use with TFLite/TFServing/etc. Received: filepath={filepath}."
         )
     _refuse_keras2_hard_sigmoid(model)
+    _refuse_keras2_masks(model)
     if not _may_write(path, overwrite):
         return
     if not model.built:
@@ -185,7 +188,7 @@ def load_weights(model: Model, filepath: str | PathLike[str], skip_mismatch: boo
 def _model_of(config: dict[str, Any]) -> Model:
     check_limits(config)
     model = deserialize(config)
-    if not hasattr(model, "leaves"):
+    if not hasattr(model, "expand"):
         raise ValueError(f"The file holds a single layer, {model!r}, where a model was expected.")
     return model
 
@@ -217,6 +220,25 @@ def _refuse_keras2_hard_sigmoid(model: Model) -> None:
             "name for it, so the saved model would give other outputs. Save its weights alone, or load it with "
             "`hard_sigmoid='keras3'`."
         )
+
+
+def _refuse_keras2_masks(model: Model) -> None:
+    for layer, kwargs in _called_with(model):
+        if kwargs.get("mask") is INPUT_MASK:
+            raise ValueError(
+                f"Layer '{layer.name}' is called with an initial state on inputs that carry a mask, which Keras 3 does "
+                "not show to the layer then, unlike the Keras that wrote the model: the saved model would give other "
+                "outputs. Save its weights alone."
+            )
+
+
+def _called_with(model: Model) -> Iterator[tuple[Layer, dict[str, Any]]]:
+    """The calls with more than inputs in a model and those inside it."""
+    for node in model.graph.nodes if hasattr(model, "graph") else ():
+        yield node.layer, node.kwargs
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _called_with(layer)
 
 
 def _first_with(model: Model, activation: str) -> str | None:

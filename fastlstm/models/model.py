@@ -9,32 +9,48 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.arrays import as_mask, as_tensors
-from fastlstm.layers.keras_tensor import KerasTensor
+from fastlstm.layers.arrays import as_tensors, carried_mask
+from fastlstm.layers.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.layers.layer import Layer
+from fastlstm.layers.node import record_call
 from fastlstm.layers.serialization import serialize
+from fastlstm.layers.structure import flatten
 from fastlstm.layers.variable import CHANGES
 from fastlstm.models import inputs as data
-from fastlstm.models import loading
+from fastlstm.models import loading, ragged
+from fastlstm.models.calls import Calls, Slot
 from fastlstm.models.compilation import CompileArguments
-from fastlstm.models.execution import Plan, run_in_training
+from fastlstm.models.execution import Plan
 from fastlstm.models.progress import Progress
 from fastlstm.models.summary import print_summary
 
 
 class Model(Layer, builds_once=False):
-    """What all models have; `Sequential` is the one kind there is yet.
+    """Layers and the way of tensors through them: `Model(inputs, outputs)` is a graph of them, `Sequential` a row.
+
+    Args:
+        inputs: An `Input`, or a list, tuple or dict of them.
+        outputs: What layers called on them gave: a KerasTensor, or a list, tuple or dict of them.
+        name: String; None makes one.
 
     Raises:
-        NotImplementedError: When it is called itself or subclassed, as only functional and subclassed models are.
+        NotImplementedError: When it is subclassed with a `call` of its own.
+        ValueError: When the outputs do not depend on the inputs alone.
     """
 
     keras_module = "keras"
     supports_masking = True
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Model:
-        if cls.leaves is Model.leaves:
-            raise NotImplementedError("Functional and subclassed models are not supported yet. Use `Sequential`.")
+        if cls is Model and (len(args) >= 2 or "outputs" in kwargs):
+            from fastlstm.models.functional import Functional
+
+            cls = Functional
+        if cls.expand is Model.expand:
+            raise NotImplementedError(
+                f"{cls.__name__} is a subclassed model, or has no inputs and outputs, which is not supported: use "
+                "`Model(inputs, outputs)` or `Sequential`."
+            )
         return super().__new__(cls)
 
     def __init__(self, trainable: bool = True, name: str | None = None) -> None:
@@ -50,17 +66,45 @@ class Model(Layer, builds_once=False):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, without the input's."""
-        raise NotImplementedError(f"{type(self).__name__} has no layers.")
-
-    def leaves(self) -> list[Layer]:
-        """Return the layers in the order of running, those of nested models in place of the models."""
+        """The layers, in their order."""
         raise NotImplementedError(f"{type(self).__name__} has no layers.")
 
     @property
-    def symbolic_input(self) -> KerasTensor | None:
-        """The model's input; None while its shape is not known."""
-        raise NotImplementedError(f"{type(self).__name__} has no input.")
+    def inputs(self) -> list[KerasTensor]:
+        """The symbolic inputs, once they are known."""
+        raise NotImplementedError(f"{type(self).__name__} has no inputs.")
+
+    def expand(self, calls: Calls, inputs: Sequence[Slot]) -> Sequence[Slot]:
+        """Add the calls of the layers inside to a list of calls.
+
+        Args:
+            calls: The list.
+            inputs: The slots of the inputs.
+
+        Returns:
+            The slots of the outputs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no layers.")
+
+    def prepared(self, inputs: Any, rows: int | None = None) -> Any:
+        """Return what a caller gave as the layers take it: an array, or a tuple of them for several inputs.
+
+        Args:
+            inputs: As for `predict`.
+            rows: The most rows that will be run at once, if those of `inputs` are not.
+
+        Raises:
+            ValueError: When it does not fit.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no inputs.")
+
+    def structured(self, outputs: Any) -> Any:
+        """Return the outputs, an array or a tuple, in the structure in which the model gives them."""
+        return outputs
+
+    def leaves(self) -> list[Layer]:
+        """Return the layers, those of nested models in place of the models."""
+        return [leaf for layer in self.layers for leaf in (layer.leaves() if isinstance(layer, Model) else (layer,))]
 
     # Running
 
@@ -68,18 +112,35 @@ class Model(Layer, builds_once=False):
         """Return the outputs for one batch, as tensors; a model without a known input shape is built for it.
 
         Args:
-            inputs: Array, with the batch as its first axis.
+            inputs: Array, with the batch as its first axis; for several inputs a list, tuple or dict of them.
+                KerasTensors in place of arrays give KerasTensors.
             training: Boolean, whether dropout drops.
-            mask: `(batch, timesteps)`, nonzero where a step counts; or None.
+            mask: `(batch, timesteps)`, nonzero where a step counts; a list of such for several inputs; or None for
+                the one that the inputs carry.
 
         Raises:
             ValueError: When the inputs do not fit.
         """
-        return as_tensors(self._run(self._prepared(inputs), training, mask))
+        # A plain array is neither symbolic nor a carrier of masks.
+        if type(inputs) is not np.ndarray:
+            if is_symbolic(inputs):
+                given = {"training": training, "mask": mask}
+                return self.record(inputs, {name: value for name, value in given.items() if value is not None})
+            if mask is None:
+                carried = [carried_mask(leaf) for leaf in flatten(inputs)]
+                mask = carried if any(leaf is not None for leaf in carried) else None
+        x = self.prepared(inputs)
+        outputs, masks = self._plan_for(training).run_with_masks(x, mask)
+        return as_tensors(self.structured(outputs), masks)
 
-    def call(self, inputs: np.ndarray, training: bool | None = None, mask: Any = None) -> Any:
+    def record(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
+        """Record a call on KerasTensors and return what it gives."""
+        return record_call(self, inputs, (), kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Return the outputs for one batch of float32 inputs."""
-        return self._run(self._fitted(inputs), training, mask)
+        x = self.prepared(inputs)
+        return self.structured(self._plan_for(training).run(x, mask))
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch, as arrays.
@@ -90,7 +151,8 @@ class Model(Layer, builds_once=False):
         Raises:
             ValueError: When the inputs do not fit.
         """
-        return self._run(self._prepared(x))
+        x = self.prepared(x)
+        return self.structured(self.plan.run(x))
 
     def predict(
         self,
@@ -103,8 +165,9 @@ class Model(Layer, builds_once=False):
         """Return the outputs for all rows, as new float32 arrays.
 
         Args:
-            x: Array of any numeric dtype, with the batch as its first axis; a list or tuple of it, or a dict of it by
-                the input's name; or a generator of tuples `(inputs,)`.
+            x: Array of any numeric dtype, with the batch as its first axis; for several inputs a list or tuple of
+                them, or a dict by the inputs' names; or a generator of tuples `(inputs,)`. For a model of one input
+                of sequences also a list of two or more arrays `(timesteps, features)`, of any lengths.
             batch_size: Rows that are run at once, 32 by default; the outputs do not depend on it.
             verbose: 1 shows a progress bar, 2 prints one line, 0 nothing. `"auto"` shows a bar on a terminal, once
                 the work has taken a second.
@@ -112,7 +175,8 @@ class Model(Layer, builds_once=False):
             callbacks: Only None or empty.
 
         Returns:
-            An array; a tuple of arrays if the model has several outputs.
+            An array, or several in the structure of the model's outputs. For a list of sequences, outputs of different
+            lengths are a list of arrays, others one array.
 
         Raises:
             ValueError: When an argument is not valid, or the inputs do not fit.
@@ -121,71 +185,52 @@ class Model(Layer, builds_once=False):
             raise ValueError(f"`callbacks` is not supported in `predict`. Received: callbacks={callbacks}")
         size, steps = data.checked_batch_size(batch_size), data.checked_steps(steps)
         if data.is_generator(x):
-            batches: Iterator[np.ndarray] = (self._prepared(batch) for batch in data.generated(x))
-            total = steps
-        else:
-            array = self._prepared(data.checked_data(x), size)
-            batches = data.slices(array, size)
-            total = max(1, -(-len(array) // size))
-            total = total if steps is None else min(total, steps)
+            batches: Iterator[Any] = (self.prepared(batch) for batch in data.generated(x))
+            return self.structured(data.joined(self._run_all(data.limited(batches, steps), verbose, steps)))
+        x = data.checked_data(x)
+        if ragged.is_ragged(x, self):
+            return self.structured(ragged.predict(self, x, size, verbose, steps))
+        x = self.prepared(x, size)
+        count = max(1, -(-data.rows(x) // size))
+        count = count if steps is None else min(count, steps)
+        return self.structured(data.joined(self._run_all(data.limited(data.slices(x, size), steps), verbose, count)))
+
+    def _run_all(self, batches: Iterator[Any], verbose: Any, total: int | None) -> list[Any]:
         outputs = []
         with Progress(verbose, total) as progress:
-            for batch in data.limited(batches, steps):
-                outputs.append(self._run(batch))
+            for batch in batches:
+                outputs.append(self.plan.run(batch))
                 progress.advance()
         if not outputs:
             raise ValueError("The generator gave no batch to predict from.")
-        return data.joined(outputs)
+        return outputs
 
-    def _prepared(self, inputs: Any, rows: int | None = None) -> np.ndarray:
-        """Return the inputs as the layers take them, building the model if need be.
-
-        Args:
-            inputs: As a caller gave them.
-            rows: The most rows that will be run at once, if those of `inputs` are not.
-        """
-        tensor = self.symbolic_input
-        x = data.model_input(inputs, tensor, self.name)
-        if x.ndim == 0:
-            raise ValueError("The inputs need a batch axis. Received a single number.")
-        if not self.built:
-            concrete = (len(x) if rows is None else min(len(x), rows), *x.shape[1:])
-            self.build(concrete if tensor is None else tensor.shape)
-        return self._fitted(x)
-
-    def _fitted(self, x: np.ndarray) -> np.ndarray:
-        """Return float32 inputs of the rank that the model expects, if its layers accept their shape."""
-        tensor = self.symbolic_input
-        shape = tensor.shape
-        if x.ndim == len(shape) and x.shape[-1] == shape[-1]:
-            return x
-        x = data.fit_rank(x, tensor)
-        shape = x.shape
-        for layer in self.leaves():
-            layer.check_input_shape(shape)
-            shape = layer.compute_output_shape(shape)
-        return np.ascontiguousarray(x)
-
-    def _run(self, x: np.ndarray, training: bool | None = None, mask: Any = None) -> Any:
-        if mask is not None:
-            mask = as_mask(mask, x.shape)
-        if training:
-            return run_in_training(self.leaves(), x, mask)
+    @property
+    def plan(self) -> Plan:
+        """How the model, which is built, is run at inference; it follows all changes."""
         plan = self._plan
-        if plan is None or plan.changes != CHANGES.latest:
-            plan = self._planned()
-        return plan.run(x, mask)
+        return self._planned() if plan is None or plan.changes != CHANGES.latest else plan
+
+    def _plan_for(self, training: bool | None) -> Plan:
+        plan = self.plan
+        return Plan(self.calls(), training) if training or (training is None and plan.trains) else plan
 
     def _planned(self) -> Plan:
         """Return the plan; after a change, the same one unless layers came, went or left the engine."""
         with CHANGES.lock:
-            leaves = self.leaves()
+            calls = self.calls()
             plan = self._plan
-            if plan is None or not plan.holds_for(leaves):
-                plan = Plan(leaves)
+            if plan is None or not plan.holds_for(calls):
+                plan = Plan(calls)
             plan.changes = CHANGES.latest
             self._plan = plan
             return plan
+
+    def calls(self) -> Calls:
+        """Return the calls of the layers, those of nested models in place of the models."""
+        calls = Calls(len(self.inputs))
+        calls.outputs = tuple(self.expand(calls, calls.inputs))
+        return calls
 
     def reset_states(self) -> None:
         """Set the states of all stateful layers to zeros.
@@ -193,7 +238,7 @@ class Model(Layer, builds_once=False):
         Differs from Keras 3, which has this on layers only, as Keras 2 had it on models too.
         """
         for layer in self.leaves():
-            if layer.recurrent:
+            if getattr(layer, "stateful", False):
                 layer.reset_state()
 
     # Training

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from fastlstm.layers.arrays import too_many_inputs
 from fastlstm.layers.input_layer import InputLayer
 from fastlstm.layers.input_spec import Shape, standardize_shape
 from fastlstm.layers.keras_tensor import KerasTensor
 from fastlstm.layers.layer import Layer
+from fastlstm.layers.node import Node
 from fastlstm.layers.serialization import deserialize, register, serialize
+from fastlstm.layers.structure import flatten
+from fastlstm.models import inputs as data
+from fastlstm.models.calls import Calls, Slot
 from fastlstm.models.model import Model
 
 
@@ -29,6 +35,8 @@ class Sequential(Model, builds_once=False):
 
     def __init__(self, layers: Iterable[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
         self._layers: list[Layer] = []
+        self._calls: list[Node] = []
+        self._output: Any = None
         super().__init__(trainable=trainable, name=name)
         for layer in layers or ():
             self.add(layer, rebuild=False)
@@ -99,9 +107,6 @@ class Sequential(Model, builds_once=False):
             "layers in this model."
         )
 
-    def leaves(self) -> list[Layer]:
-        return [leaf for layer in self.layers for leaf in (layer.leaves() if isinstance(layer, Model) else (layer,))]
-
     def named_children(self) -> tuple[tuple[str, tuple[Layer, ...]], ...]:
         return (("layers", tuple(self.layers)),)
 
@@ -120,6 +125,7 @@ class Sequential(Model, builds_once=False):
     def _layers_changed(self, rebuild: bool) -> None:
         self.built = False
         self._plan = self._output = None
+        self._forget_calls()
         if rebuild:
             self._rebuild()
 
@@ -130,8 +136,8 @@ class Sequential(Model, builds_once=False):
         first = self._layers[0]
         if isinstance(first, InputLayer):
             self.build(first.batch_shape)
-        elif isinstance(first, Sequential) and first.symbolic_input is not None:
-            self.build(first.symbolic_input.shape)
+        elif isinstance(first, Model) and first.built and len(first.inputs) == 1:
+            self.build(first.inputs[0].shape)
 
     # Shapes
 
@@ -159,30 +165,53 @@ class Sequential(Model, builds_once=False):
             )
         if tensor is None:
             tensor = InputLayer(batch_shape=shape).output
-        self._build_layers(tensor)
+        self._call_layers(tensor)
         if self.symbolic_input is None:
             self._layers.insert(0, tensor.origin)
-        self._input = tensor
         self._build_shape = shape
         self.built = True
 
-    def _build_layers(self, tensor: KerasTensor) -> None:
-        """Build the layers one after the other, each for what the one before gives."""
+    def _call_layers(self, tensor: KerasTensor) -> None:
+        """Call the layers one after the other, each on what the one before gives, which builds them."""
+        self._forget_calls()
         value: Any = tensor
         for layer in self.layers:
-            if isinstance(value, list):
-                raise too_many_inputs(layer.name, len(value), ", ".join(map(repr, value)))
-            layer.check_input_shape(value.shape)
-            if not (isinstance(layer, Model) and layer.built):
-                self.build_child(layer, value.shape)
-            layer._input = value
-            shapes = layer.compute_output_shape(value.shape)
-            if shapes and isinstance(shapes[0], tuple):
-                value = [KerasTensor(shape, origin=layer) for shape in shapes]
-            else:
-                value = KerasTensor(shapes, origin=layer)
-            layer._output = value
+            if not isinstance(value, KerasTensor):
+                tensors = flatten(value)
+                raise too_many_inputs(layer.name, len(tensors), ", ".join(map(repr, tensors)))
+            if not layer.built:
+                layer._scope = self.path
+            value = layer(value)
+            self._calls.append(layer.nodes[-1])
         self._output = value
+
+    def _forget_calls(self) -> None:
+        for node in self._calls:
+            node.layer.nodes.remove(node)
+        self._calls.clear()
+
+    def expand(self, calls: Calls, inputs: Sequence[Slot]) -> Sequence[Slot]:
+        slots = inputs
+        *before, last = self.layers
+        for layer in before:
+            slots = calls.add(layer, (slots[0],), {}, 1)
+        return calls.add(last, (slots[0],), {}, len(self.outputs))
+
+    def prepared(self, inputs: Any, rows: int | None = None) -> np.ndarray:
+        tensor = self.symbolic_input
+        x = data.model_input(inputs, tensor, self.name)
+        if x.ndim == 0:
+            raise ValueError("The inputs need a batch axis. Received a single number.")
+        if not self.built:
+            concrete = (len(x) if rows is None else min(len(x), rows), *x.shape[1:])
+            self.build(concrete if tensor is None else tensor.shape)
+            tensor = self.symbolic_input
+        shape = tensor.shape
+        if x.ndim == len(shape) and x.shape[-1] == shape[-1]:
+            return x
+        x = data.fit_rank(x, tensor)
+        self.check_input_shape(x.shape)
+        return np.ascontiguousarray(x)
 
     @property
     def symbolic_input(self) -> KerasTensor | None:
@@ -199,7 +228,18 @@ class Sequential(Model, builds_once=False):
     def outputs(self) -> list[KerasTensor]:
         """The symbolic outputs, once the input shape is known."""
         self._require_shapes("outputs")
-        return list(self._output) if isinstance(self._output, list) else [self._output]
+        return flatten(self._output)
+
+    @property
+    def input(self) -> KerasTensor:
+        """The symbolic input, once the input shape is known."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output, or a list of them, once the input shape is known."""
+        outputs = self.outputs
+        return outputs[0] if isinstance(self._output, KerasTensor) else outputs
 
     @property
     def input_shape(self) -> Shape:
@@ -212,7 +252,7 @@ class Sequential(Model, builds_once=False):
         """Shape of the output with the batch, or a tuple of shapes, once the input shape is known."""
         self._require_shapes("output shape")
         shapes = tuple(tensor.shape for tensor in self.outputs)
-        return shapes if isinstance(self._output, list) else shapes[0]
+        return shapes[0] if isinstance(self._output, KerasTensor) else shapes
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         shape: Any = tuple(input_shape)
@@ -224,8 +264,10 @@ class Sequential(Model, builds_once=False):
         if not self.built:
             raise AttributeError(f"Sequential model '{self.name}' has no defined {what} yet.")
 
+    takes_structures = False
+
     def check_input_shape(self, shape: Sequence[int | None]) -> None:
-        for layer in self.leaves():
+        for layer in self.layers:
             layer.check_input_shape(shape)
             shape = layer.compute_output_shape(shape)
 
@@ -260,3 +302,13 @@ class Sequential(Model, builds_once=False):
         if not model.built and config.get("build_input_shape"):
             model.build(config["build_input_shape"])
         return model
+
+    # Copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_calls": [], "_output": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.built:
+            self._call_layers(self.symbolic_input)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fastlstm.layers.layer import Layer
+from fastlstm.layers.structure import is_shape, map_structure
 from fastlstm.layers.variable import Variable
 
-_WIDTH = 88
+_WIDTH, _GRAPH_WIDTH = 88, 108
 _TRAINABLE_WIDTH = 12
-_POSITIONS = (0.45, 0.80, 1.0)
+_POSITIONS, _GRAPH_POSITIONS = (0.45, 0.80, 1.0), (0.3, 0.56, 0.74, 1.0)
 
 
 def print_summary(
@@ -29,10 +30,14 @@ def print_summary(
     from rich.table import Column, Table
     from rich.text import Text
 
-    default_width = _WIDTH + (_TRAINABLE_WIDTH if show_trainable else 0)
+    graph = getattr(model, "graph", None)
+    connections = None if graph is None or graph.is_row() else _connections(graph)
+    default_width = (_WIDTH if connections is None else _GRAPH_WIDTH) + (_TRAINABLE_WIDTH if show_trainable else 0)
     width = line_length or min(default_width, shutil.get_terminal_size().columns - 4)
     titles = {"Layer (type)": "left", "Output Shape": "left", "Param #": "right"}
-    positions = list(positions or _POSITIONS)
+    if connections is not None:
+        titles["Connected to"] = "left"
+    positions = list(positions or (_POSITIONS if connections is None else _GRAPH_POSITIONS))
     if show_trainable:
         titles["Trainable"] = "center"
         positions = [0.9 * position for position in positions] + [1.0]
@@ -42,8 +47,14 @@ def print_summary(
         for (title, justify), column in zip(titles.items(), widths, strict=False)
     ]
     table = Table(*columns, width=width, show_lines=True)
-    for layer, depth in _listed(model.layers, layer_range, expand_nested):
-        table.add_row(*(Text(field) for field in _fields(layer, depth, show_trainable)))
+    layers = model.layers if graph is None else graph.layers
+    for layer, depth in _listed(layers, layer_range, expand_nested):
+        fields = _fields(layer, depth)
+        if connections is not None:
+            fields.append(connections.get(layer, "-"))
+        if show_trainable:
+            fields.append(("Y" if layer.trainable else "N") if layer.weights else "-")
+        table.add_row(*map(Text, fields))
 
     console = Console(highlight=False, **({"force_terminal": False, "color_system": None} if print_fn else {}))
     with console.capture() as captured:
@@ -101,13 +112,20 @@ def _bounds(layers: Sequence[Layer], layer_range: Sequence[str] | None) -> tuple
     return ends[0], ends[1] + 1
 
 
-def _fields(layer: Layer, depth: int, show_trainable: bool) -> list[str]:
+def _connections(graph: Any) -> dict[Layer, str]:
+    """What each layer of a graph is called on: `layer[call][output]` for every tensor."""
+    connections: dict[Layer, list[str]] = {}
+    for node in sorted(graph.nodes, key=lambda node: node.number):
+        for tensor in node.inputs:
+            layer, call, index = graph.history(tensor)
+            connections.setdefault(node.layer, []).append(f"{layer.name}[{call}][{index}]")
+    return {layer: ", ".join(tensors) for layer, tensors in connections.items()}
+
+
+def _fields(layer: Layer, depth: int) -> list[str]:
     prefix = "   " * depth + "└ " if depth else ""
     params = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
-    fields = [f"{prefix}{layer.name} ({type(layer).__name__})", _output_shape(layer), params]
-    if show_trainable:
-        fields.append(("Y" if layer.trainable else "N") if layer.weights else "-")
-    return fields
+    return [f"{prefix}{layer.name} ({type(layer).__name__})", _output_shape(layer), params]
 
 
 def _output_shape(layer: Layer) -> str:
@@ -119,8 +137,9 @@ def _output_shape(layer: Layer) -> str:
         if not build_config:
             return "?"
         shapes = layer.compute_output_shape(build_config["input_shape"])
-        return str(list(shapes) if shapes and isinstance(shapes[0], tuple) else shapes)
-    return str([tensor.shape for tensor in output] if isinstance(output, list) else output.shape)
+        return str(shapes if is_shape(shapes) else list(shapes))
+    shapes = map_structure(lambda tensor: tensor.shape, output)
+    return str(shapes[0] if isinstance(output, (list, tuple)) and len(shapes) == 1 else shapes)
 
 
 def _count_and_size(variables: Sequence[Variable]) -> str:

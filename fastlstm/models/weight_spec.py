@@ -13,17 +13,21 @@ def weight_spec(owner: WeightOwner, trainable: bool = True) -> LayerSpec:
         owner: A built model or layer.
         trainable: Whether the models around it are trainable.
     """
+    return _spec(owner, trainable, set())
+
+
+def _spec(owner: WeightOwner, trainable: bool, seen: set[int]) -> LayerSpec:
+    """The spec without the variables that were seen before, in another model that shares the layer."""
     trainable = trainable and owner.trainable
-    variables = tuple(
-        VariableSpec(variable.name, variable.shape, trainable and variable.trainable)
-        for variable in owner.own_variables
-    )
+    own = [variable for variable in owner.own_variables if id(variable) not in seen]
+    seen.update(map(id, own))
+    variables = tuple(VariableSpec(variable.name, variable.shape, trainable and variable.trainable) for variable in own)
     children = tuple(
         (
             attribute,
-            tuple(weight_spec(inner, trainable) for inner in child)
+            tuple(_spec(inner, trainable, seen) for inner in child)
             if isinstance(child, tuple)
-            else weight_spec(child, trainable),
+            else _spec(child, trainable, seen),
         )
         for attribute, child in owner.named_children()
     )

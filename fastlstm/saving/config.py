@@ -31,8 +31,9 @@ from fastlstm.saving.dialects import (
     UNUSED,
 )
 from fastlstm.saving.errors import SavedModelError
-from fastlstm.saving.graph import node, output_entry
+from fastlstm.saving.graph import count_calls_as_today, node, output_entry
 from fastlstm.saving.json_data import plain
+from fastlstm.saving.operations import operation
 from fastlstm.saving.shapes import first_input_shape
 from fastlstm.saving.version import parse_version
 
@@ -96,7 +97,7 @@ class _Dialect:
         if version and keras_version and keras_version.endswith("-tf"):
             version = max(version, (2, 3))  # TensorFlow 2.0 and 2.1 call themselves 2.2.4-tf
         self._version = version
-        self._old_hard_sigmoid = version is None or version < (3, 0)
+        self._before_3 = version is None or version < (3, 0)
 
     def layer(self, entry: Any, where: str) -> Config:
         """One layer, cell or model with everything below it."""
@@ -110,6 +111,8 @@ class _Dialect:
             raise SavedModelError(f"The config of {where} ({written}) should be an object.")
         name = config.get("name") or entry.get("name")
         where = f"layer '{name}'" if name else where
+        if isinstance(config.get("name"), str):  # before Keras 3, names could have slashes
+            config = config | {"name": config["name"].replace("/", "_")}
         registered = _foreign_name(entry)
         if class_name == "InputLayer":
             config = _input_layer(config, where)
@@ -144,16 +147,26 @@ class _Dialect:
         names = {layer.get("name") for layer in written if isinstance(layer, dict)}
         layers = []
         for number, layer in enumerate(written):
-            normal = self.layer(layer, f"layer {number} of {where}")
-            nodes = layer.get("inbound_nodes") or []
-            normal["name"] = layer.get("name") or normal["config"].get("name")
-            normal["inbound_nodes"] = [node(item, normal["class_name"], names) for item in nodes]
-            layers.append(normal)
-        return _model_settings(config) | {
+            layers.append(self._in_graph(layer, names, f"layer {number} of {where}"))
+        graph = {
             "layers": layers,
-            "input_layers": output_entry(config.get("input_layers"), self._old_hard_sigmoid),
-            "output_layers": output_entry(config.get("output_layers"), self._old_hard_sigmoid),
+            "input_layers": output_entry(config.get("input_layers"), self._before_3),
+            "output_layers": output_entry(config.get("output_layers"), self._before_3),
         }
+        if self._before_3:
+            count_calls_as_today(graph)
+        return _model_settings(config) | graph
+
+    def _in_graph(self, layer: Any, names: set[Any], where: str) -> Config:
+        """A layer or operation with its calls."""
+        found = operation(layer, f"layer '{layer.get('name')}'") if isinstance(layer, dict) else None
+        if found is not None:
+            return found
+        normal = self.layer(layer, where)
+        nodes = layer.get("inbound_nodes") or []
+        normal["name"] = layer.get("name") or normal["config"].get("name")
+        normal["inbound_nodes"] = [node(item, normal["class_name"], names) for item in nodes]
+        return normal
 
     # --- layers
 
@@ -200,7 +213,7 @@ class _Dialect:
                 value = value.get("config")
             else:
                 return self.layer(value, f"the activation of {where}")
-        return OLD_HARD_SIGMOID if value == "hard_sigmoid" and self._old_hard_sigmoid else value
+        return OLD_HARD_SIGMOID if value == "hard_sigmoid" and self._before_3 else value
 
 
 def _layer_list(config: Config, where: str) -> list[Any]:

@@ -44,7 +44,7 @@ class Recipe:
 
     def read(self) -> np.ndarray:
         """Read and convert; float32 and C-contiguous."""
-        return np.ascontiguousarray(self.build(*(source.read() for source in self.sources)), np.float32)
+        return np.asarray(self.build(*(source.read() for source in self.sources)), np.float32, order="C")
 
 
 def stored_count(layer: LayerSpec, stored: list[StoredArray]) -> int:

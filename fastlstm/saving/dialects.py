@@ -112,6 +112,7 @@ DROPPED = {
 UNUSED: dict[str, tuple[Any, ...]] = {
     "causal": (False,),
     "dim_ordering": ("tf", "default"),
+    "groups": (1,),
     "mode": (0,),
     "optional": (False,),
     "ragged": (False,),
@@ -123,7 +124,9 @@ UNUSED: dict[str, tuple[Any, ...]] = {
 }
 # Training only, in one class.
 DROPPED_IN = {
+    "DepthwiseConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "Embedding": {"dropout", "weights"},
+    "SeparableConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "SimpleRNN": {"implementation"},
     "SimpleRNNCell": {"implementation"},
     "SpatialDropout1D": {"noise_shape"},
@@ -140,6 +143,11 @@ _CELL = _DENSE_KEYS + (
 )
 _GATES = _CELL + "recurrent_activation implementation "
 _RNN = "return_sequences return_state go_backwards stateful unroll zero_output_for_mask "
+_WINDOWS = "kernel_size strides padding data_format dilation_rate activation use_bias "
+_DEPTHWISE = _WINDOWS + (
+    "depth_multiplier depthwise_initializer depthwise_regularizer depthwise_constraint "
+    "bias_initializer bias_regularizer bias_constraint "
+)
 _NORMALIZATION = (
     "axis epsilon center scale beta_initializer gamma_initializer beta_regularizer gamma_regularizer "
     "beta_constraint gamma_constraint "
@@ -159,9 +167,10 @@ KNOWN: dict[str, set[str]] = {
         + "momentum moving_mean_initializer moving_variance_initializer synchronized",
         "Bidirectional": "layer backward_layer merge_mode",
         "Concatenate": "axis",
-        "Conv1D": _DENSE_KEYS + "filters kernel_size strides padding data_format dilation_rate groups",
+        "Conv1D": _DENSE_KEYS + _WINDOWS + "filters groups",
         "Cropping1D": "cropping",
         "Dense": _DENSE_KEYS + "units",
+        "DepthwiseConv1D": _DEPTHWISE,
         "Dot": "axes normalize",
         "Dropout": "rate noise_shape seed",
         "ELU": "alpha",
@@ -172,6 +181,7 @@ KNOWN: dict[str, set[str]] = {
         "GaussianNoise": "stddev seed",
         "GlobalAveragePooling1D": "data_format keepdims",
         "GlobalMaxPooling1D": "data_format keepdims",
+        "GroupNormalization": _NORMALIZATION + "groups",
         "GRU": _GATES + _RNN + "reset_after use_cudnn",
         "GRUCell": _GATES + "reset_after",
         "Identity": "",
@@ -191,7 +201,9 @@ KNOWN: dict[str, set[str]] = {
         "RepeatVector": "n",
         "Rescaling": "scale offset",
         "Reshape": "target_shape",
+        "RMSNormalization": "axis epsilon",
         "RNN": _RNN + "cell",
+        "SeparableConv1D": _DEPTHWISE + "filters pointwise_initializer pointwise_regularizer pointwise_constraint",
         "SimpleRNN": _CELL + _RNN,
         "SimpleRNNCell": _CELL,
         "Softmax": "axis",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.operations import tensor
 
-# Keras 2 passed an initial state as further inputs: [x, h, c].
+# Keras 2 passed an initial state as further inputs: [x, h, c]. Unlike Keras 3, it then still showed the layer the mask
+# that the inputs carry.
 _RECURRENT = {"Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"}
+_INPUT_MASK = {"class_name": "__input_mask__", "config": {}}
 
 
 def node(written: Any, class_name: str, layer_names: set[Any]) -> dict[str, Any]:
@@ -31,15 +35,17 @@ def node(written: Any, class_name: str, layer_names: set[Any]) -> dict[str, Any]
         raise SavedModelError(f"A call of a {class_name} layer is stored in an unknown form: {written!r:.80}")
     if isinstance(written[0], str):  # a single tensor without its list
         written = [written]
-    tensors = [_tensor(entry) for entry in written]
+    tensors = [tensor(entry) for entry in written]
     kwargs = {}
     for entry in written:
         kwargs |= entry[3] if len(entry) > 3 else {}
     kwargs = {key: _argument(value, layer_names) for key, value in kwargs.items()}
+    if class_name in _RECURRENT:
+        states = tensors[1:] or kwargs.get("initial_state")
+        kwargs |= {"initial_state": states, "mask": kwargs.get("mask") or _INPUT_MASK} if states else {}
+        return {"args": tensors[:1], "kwargs": kwargs}
     if len(tensors) == 1:
         return {"args": tensors, "kwargs": kwargs}
-    if class_name in _RECURRENT:
-        return {"args": tensors[:1], "kwargs": kwargs | {"initial_state": tensors[1:]}}
     return {"args": [tensors], "kwargs": kwargs}
 
 
@@ -55,17 +61,57 @@ def output_entry(written: Any, old: bool) -> Any:
     return written
 
 
-def _tensor(entry: Any) -> dict[str, Any]:
-    if not isinstance(entry, list) or len(entry) < 3 or not isinstance(entry[0], str):
-        raise SavedModelError(f"An input of a layer is stored in an unknown form: {entry!r:.80}")
-    return {"class_name": "__keras_tensor__", "config": {"keras_history": entry[:3]}}
-
-
 def _argument(value: Any, layer_names: set[Any]) -> Any:
     """A keyword argument: tensors may hide in it as `[layer, node, tensor]`."""
     if not isinstance(value, list):
         return value
     is_tensor = len(value) in (3, 4) and isinstance(value[0], str) and value[0] in layer_names
     if is_tensor and type(value[1]) is int and type(value[2]) is int:
-        return _tensor(value)
+        return tensor(value)
     return [_argument(item, layer_names) for item in value]
+
+
+def count_calls_as_today(functional: dict[str, Any]) -> None:
+    """Renumber the calls of nested models in a graph that is otherwise in today's dialect, in place.
+
+    Before Keras 3 most nested models had a call 0 of their own, so that those in the graph are numbered from 1. Keras 3
+    numbers them from 0; only where it lists inputs and outputs, it numbers those of nested functional models from 1.
+
+    Args:
+        functional: The config, with `layers`, `input_layers` and `output_layers`.
+    """
+    classes = {layer["name"]: layer["class_name"] for layer in functional["layers"]}
+    between = list(_histories([layer["inbound_nodes"] for layer in functional["layers"]]))
+    ends = list(_ends([functional["input_layers"], functional["output_layers"]]))
+    for name, class_name in classes.items():
+        if class_name not in ("Functional", "Sequential"):
+            continue
+        calls = [history for history in between if history[0] == name]
+        outputs = [history for history in ends if history[0] == name]
+        first = min((history[1] for history in (*calls, *outputs)), default=0)
+        for history in calls:
+            history[1] -= first
+        for history in outputs:
+            history[1] -= first - (class_name == "Functional")
+
+
+def _histories(nested: Any) -> Iterator[list[Any]]:
+    """The `[layer, node, tensor]` of every tensor in the arguments of calls."""
+    if isinstance(nested, dict):
+        if nested.get("class_name") == "__keras_tensor__":
+            yield nested["config"]["keras_history"]
+        else:
+            for item in nested.values():
+                yield from _histories(item)
+    elif isinstance(nested, list):
+        for item in nested:
+            yield from _histories(item)
+
+
+def _ends(nested: Any) -> Iterator[list[Any]]:
+    """The `[layer, node, tensor]` of every input and output."""
+    if isinstance(nested, list) and len(nested) == 3 and isinstance(nested[0], str) and type(nested[1]) is int:
+        yield nested
+    elif isinstance(nested, (list, dict)):
+        for item in nested.values() if isinstance(nested, dict) else nested:
+            yield from _ends(item)

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from fastlstm import Input, Model, Sequential, backend
+from fastlstm import Input, Sequential, backend
 from fastlstm.layers import LSTM, Activation, Dense, Dropout, InputLayer, Layer
 
 X = np.random.default_rng(1).normal(size=(4, 5, 3)).astype(np.float32)
@@ -355,8 +355,19 @@ def test_stateful():
             model.predict(batch, batch_size=4, verbose=0)
 
 
-def test_functional_models_are_refused():
-    with pytest.raises(NotImplementedError, match="Functional and subclassed models"):
-        Model(inputs=Input((3,)), outputs=Input((3,)))
-    with pytest.raises(NotImplementedError, match="functional models are not supported"):
-        stacked()(Input((5, 3)))
+def test_called_on_an_input():
+    model = stacked()
+    assert model(Input((5, 3))).shape == (None, 2)
+    deferred = Sequential([LSTM(4), Dense(2)])
+    assert deferred(Input((5, 3))).shape == (None, 2) and deferred.input_shape == (None, 5, 3)
+    with pytest.raises(ValueError, match="expects 1 input"):
+        model([Input((5, 3)), Input((5, 3))])
+
+
+def test_calls_do_not_pile_up():
+    model = Sequential([Input((5, 3)), LSTM(4, return_sequences=True, name="a")])
+    for number in range(4):
+        model.add(Dense(2, name=f"d{number}"))
+    assert [len(layer.nodes) for layer in model.layers] == [1] * 5
+    model.pop()
+    assert model.output is model.layers[-1].output

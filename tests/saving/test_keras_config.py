@@ -256,6 +256,10 @@ def tensor(*history):
     return {"class_name": "__keras_tensor__", "config": {"keras_history": list(history)}}
 
 
+# Before Keras 3, a layer that is given its states still sees the mask of its inputs.
+INPUT_MASK = {"class_name": "__input_mask__", "config": {}}
+
+
 def graph(class_name, nodes, version):
     layers = [
         {"class_name": "InputLayer", "name": name, "config": {"batch_input_shape": [None, 2]}, "inbound_nodes": []}
@@ -276,13 +280,13 @@ def graph(class_name, nodes, version):
             "LSTM",
             [["a", 0, 0, {}], ["h", 0, 0, {}], ["c", 0, 0, {}]],
             [tensor("a", 0, 0)],
-            {"initial_state": [tensor("h", 0, 0), tensor("c", 0, 0)]},
+            {"initial_state": [tensor("h", 0, 0), tensor("c", 0, 0)], "mask": INPUT_MASK},
         ),
         (
             "LSTM",
             [["a", 0, 0, {"initial_state": [["h", 0, 0], ["c", 0, 0]], "mask": None}]],
             [tensor("a", 0, 0)],
-            {"initial_state": [tensor("h", 0, 0), tensor("c", 0, 0)], "mask": None},
+            {"initial_state": [tensor("h", 0, 0), tensor("c", 0, 0)], "mask": INPUT_MASK},
         ),
     ],
 )

@@ -1,0 +1,111 @@
+"""Models as lists of calls, those of nested models in place of the models: what plans are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastlstm.layers.layer import Layer
+from fastlstm.layers.structure import flatten
+
+# Nested models that call each other often enough describe more calls than there are atoms.
+MAX_CALLS = 100_000
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of one tensor of a model, for as long as it is needed.
+
+    Args:
+        index: Its number; the model's inputs come first.
+    """
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer that is no model.
+
+    Args:
+        layer: The layer.
+        args: Its positional arguments, with slots for tensors anywhere in them.
+        kwargs: The others; None among them is left out.
+        outputs: Where its outputs go.
+    """
+
+    layer: Layer
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[Slot, ...]
+
+    @property
+    def inputs(self) -> list[Slot]:
+        """The slots that the call reads."""
+        return [leaf for leaf in flatten([self.args, self.kwargs]) if isinstance(leaf, Slot)]
+
+
+class _Masked(Layer):
+    """The identity, with another mask."""
+
+    supports_masking = True
+
+    def call(self, inputs: np.ndarray, mask: Any = None) -> np.ndarray:
+        return inputs
+
+
+_MASKED = _Masked(name="masked")
+
+
+class Calls:
+    """The calls of a model, each after those whose outputs it takes.
+
+    Args:
+        inputs: Number of inputs of the model.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        self.inputs = tuple(Slot(index) for index in range(inputs))
+        self.outputs: tuple[Slot, ...] = ()
+        self.calls: list[Call] = []
+        self.slots = inputs
+
+    def add(self, layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: int) -> Sequence[Slot]:
+        """Add a call; that of a model becomes the calls in it.
+
+        Args:
+            layer: The layer or model.
+            args, kwargs: Its arguments, with slots in place of tensors.
+            outputs: Number of its outputs.
+
+        Returns:
+            The slots of the outputs.
+
+        Raises:
+            ValueError: When there are too many calls.
+        """
+        kwargs = {name: value for name, value in kwargs.items() if value is not None}
+        expand = getattr(layer, "expand", None)
+        if expand is not None and not kwargs.get("training"):
+            return expand(self, self._masked(flatten(args), kwargs.get("mask")))
+        if len(self.calls) == MAX_CALLS:
+            raise ValueError(f"The model consists of more than {MAX_CALLS} calls of layers.")
+        slots = tuple(Slot(self.slots + index) for index in range(outputs))
+        self.slots += outputs
+        self.calls.append(Call(layer, args, kwargs, slots))
+        return slots
+
+    def _masked(self, slots: Sequence[Slot], mask: Any) -> Sequence[Slot]:
+        """The inputs of a model with the masks that it is called with."""
+        if mask is None:
+            return slots
+        pairs = zip(slots, flatten(mask), strict=True)
+        return [slot if own is None else self.add(_MASKED, (slot,), {"mask": own}, 1)[0] for slot, own in pairs]
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layer of every call."""
+        return tuple(call.layer for call in self.calls)

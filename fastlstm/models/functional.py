@@ -1,0 +1,291 @@
+"""`Functional`: the models that `Model(inputs, outputs)` makes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.layers.arrays import as_float32, is_array
+from fastlstm.layers.keras_tensor import KerasTensor
+from fastlstm.layers.layer import Layer
+from fastlstm.layers.operation import Operation
+from fastlstm.layers.serialization import deserialize, register, serialize
+from fastlstm.layers.structure import flatten, map_shapes, map_structure, packed
+from fastlstm.models import inputs as data
+from fastlstm.models.calls import Calls, Slot
+from fastlstm.models.graph import Graph
+from fastlstm.models.model import Model
+from fastlstm.models.wiring import connect, describe_calls, describe_tensors
+
+
+@register
+class Functional(Model, builds_once=False):
+    """A graph of layers between symbolic inputs and outputs.
+
+    Args:
+        inputs: An `Input`, or a list, tuple or dict of them.
+        outputs: What layers called on them gave: a KerasTensor, or a list, tuple or dict of them.
+        name: String; None makes one.
+        trainable: Boolean, whether training changes the weights.
+
+    Raises:
+        ValueError: When an argument is not valid, an output does not depend on the inputs alone, or two layers have
+            one name.
+    """
+
+    keras_module = "keras.src.models.functional"
+    # Keras counts the calls of a nested functional model from 1 where it lists outputs, and only there.
+    first_call_number = 1
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True) -> None:
+        _check_tensors("inputs", inputs, inputs, outputs)
+        _check_tensors("outputs", outputs, inputs, outputs)
+        super().__init__(trainable=trainable, name=name)
+        self._connect(inputs, outputs)
+        self.built = True
+
+    def _connect(self, inputs: Any, outputs: Any) -> None:
+        self._graph = graph = Graph(flatten(inputs), flatten(outputs))
+        self._structures = packed(inputs, graph.inputs), outputs
+        self._layers = [layer for layer in graph.layers if not isinstance(layer, Operation)]
+        self._shapes: dict[Any, Any] = {}
+
+    # Looking
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in topological order, those of the inputs among them; a copy of the list."""
+        return list(self._layers)
+
+    @layers.setter
+    def layers(self, value: Any) -> None:
+        raise AttributeError("`Model.layers` attribute is reserved and should not be used. Please use another name.")
+
+    @property
+    def graph(self) -> Graph:
+        """The calls between the inputs and the outputs."""
+        return self._graph
+
+    def named_children(self) -> tuple[tuple[str, tuple[Layer, ...]], ...]:
+        return (("layers", tuple(self._layers)),)
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The symbolic inputs."""
+        return list(self._graph.inputs)
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """The symbolic outputs."""
+        return list(self._graph.outputs)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs in the structure in which the model was given them."""
+        return self._structures[0]
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs in the structure in which the model was given them."""
+        return self._structures[1]
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the input with the batch, or a list of shapes."""
+        return _one_or_all([tensor.shape for tensor in self._graph.inputs])
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the output with the batch, or a list of shapes."""
+        return _one_or_all([tensor.shape for tensor in self._graph.outputs])
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that give the outputs."""
+        return [tensor.origin.name for tensor in self._graph.outputs]
+
+    # Shapes
+
+    def build(self, input_shape: Any = None) -> None:
+        """Do nothing: the model was built when it was made."""
+
+    def get_build_config(self) -> dict[str, Any]:
+        return {"input_shape": None}
+
+    def check_input_shape(self, shape: Any) -> None:
+        for tensor, given in zip(self._graph.inputs, _shapes(shape), strict=True):
+            _check_shape(tensor, given, self.name)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shapes of the outputs in their structure, for shapes of the inputs in theirs."""
+        shapes = tuple(map(tuple, _shapes(input_shape)))
+        if shapes not in self._shapes:
+            self._shapes[shapes] = self._output_shapes(shapes)
+        return packed(self._structures[1], self._shapes[shapes])
+
+    def _output_shapes(self, shapes: tuple[Any, ...]) -> list[Any]:
+        graph = self._graph
+        known = {id(tensor): shape for tensor, shape in zip(graph.inputs, shapes, strict=True)}
+        if shapes == tuple(tensor.shape for tensor in graph.inputs):
+            return [tensor.shape for tensor in graph.outputs]
+
+        def with_shape(leaf: Any) -> Any:
+            return KerasTensor(known[id(graph.source(leaf))], name="") if isinstance(leaf, KerasTensor) else leaf
+
+        for node in graph.nodes:
+            args = [map_structure(with_shape, arg) for arg in node.args]
+            if not isinstance(node.layer, Operation):
+                args = [map_structure(lambda tensor: tensor.shape, args[0])]
+            outputs = _shapes(node.layer.compute_output_shape(*args))
+            known |= {id(tensor): shape for tensor, shape in zip(node.outputs, outputs, strict=True)}
+        return [known[id(graph.source(tensor))] for tensor in graph.outputs]
+
+    # Running
+
+    def record(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
+        leaves = data.several_inputs(inputs, self._structures[0], self._graph.inputs, self.name)
+        return super().record(packed(self._structures[0], leaves), kwargs)
+
+    def expand(self, calls: Calls, inputs: Sequence[Slot]) -> Sequence[Slot]:
+        graph = self._graph
+        slots = {id(tensor): slot for tensor, slot in zip(graph.inputs, inputs, strict=True)}
+
+        def slot_of(leaf: Any) -> Any:
+            return slots[id(graph.source(leaf))] if isinstance(leaf, KerasTensor) else leaf
+
+        for node in graph.nodes:
+            args = tuple(map_structure(slot_of, arg) for arg in node.args)
+            outputs = calls.add(node.layer, args, map_structure(slot_of, node.kwargs), len(node.outputs))
+            slots |= {id(tensor): slot for tensor, slot in zip(node.outputs, outputs, strict=True)}
+        return [slot_of(tensor) for tensor in graph.outputs]
+
+    def prepared(self, inputs: Any, rows: int | None = None) -> Any:
+        tensors = self._graph.inputs
+        if len(tensors) == 1 and is_array(inputs):
+            return self._fitted(inputs, tensors[0])
+        leaves = data.several_inputs(inputs, self._structures[0], tensors, self.name)
+        arrays = tuple(self._fitted(leaf, tensor) for leaf, tensor in zip(leaves, tensors, strict=True))
+        if rows is not None:
+            data.check_rows(arrays)
+        return arrays if len(arrays) > 1 else arrays[0]
+
+    def _fitted(self, x: Any, tensor: KerasTensor) -> np.ndarray:
+        x = as_float32(x)
+        if x.ndim != len(tensor.shape):
+            x = np.ascontiguousarray(data.fit_rank(x, tensor))
+        _check_shape(tensor, x.shape, self.name)
+        return x
+
+    def structured(self, outputs: Any) -> Any:
+        structure = self._structures[1]
+        leaves = outputs if isinstance(outputs, tuple) else (outputs,)
+        if len(leaves) == 1 and not isinstance(structure, dict):
+            return leaves[0]
+        return packed(structure, leaves)
+
+    # Configs
+
+    def get_config(self) -> dict[str, Any]:
+        calls = describe_calls(self._graph)
+        layers = [
+            {**serialize(layer), "name": layer.name, "inbound_nodes": calls[layer.name]} for layer in self._graph.layers
+        ]
+        inputs, outputs = (describe_tensors(self._graph, structure) for structure in self._structures)
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "layers": layers,
+            "input_layers": inputs,
+            "output_layers": outputs,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Functional:
+        """Return a new model from `get_config()`, without the weights it once had.
+
+        Args:
+            config: Dict with `layers`, `input_layers` and `output_layers`.
+            custom_objects: Only None or empty.
+
+        Raises:
+            ValueError: When the config cannot be honoured.
+        """
+        missing = [key for key in ("layers", "input_layers", "output_layers") if key not in config]
+        if missing:
+            raise ValueError(f"The config of a functional model should have {missing}. It has {list(config)}.")
+        layers: dict[str, Layer] = {}
+        for entry in config["layers"]:
+            layer = deserialize(entry, custom_objects)
+            name = entry.get("name", layer.name)
+            if name in layers:
+                raise ValueError(f"Two layers of the functional model are called '{name}'.")
+            layers[name] = layer
+        calls = {name: entry.get("inbound_nodes") or [] for name, entry in zip(layers, config["layers"], strict=True)}
+        inputs, outputs = connect(layers, calls, config["input_layers"], config["output_layers"])
+        return cls(inputs, outputs, config.get("name"), config.get("trainable") is not False)
+
+    # Copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        graph = self._graph
+        wiring = (
+            {layer.name: layer for layer in graph.layers},
+            describe_calls(graph),
+            *(describe_tensors(graph, structure) for structure in self._structures),
+        )
+        left_out = ("_graph", "_layers", "_structures", "_shapes")
+        state = {name: value for name, value in super().__getstate__().items() if name not in left_out}
+        return {**state, "_wiring": wiring}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        wiring = state.pop("_wiring")
+        self.__dict__.update(state)
+        self._connect(*connect(*wiring))
+
+
+def _check_tensors(argument: str, tensors: Any, inputs: Any, outputs: Any) -> None:
+    leaves = flatten(tensors)
+    if not leaves:
+        raise ValueError(f"`{argument}` argument cannot be empty. Received:\ninputs={inputs}\noutputs={outputs}")
+    for leaf in leaves:
+        if not isinstance(leaf, KerasTensor):
+            raise ValueError(
+                f"All `{argument}` values must be KerasTensors. Received: {argument}={tensors} including invalid value "
+                f"{leaf} of type {type(leaf)}"
+            )
+    if argument == "inputs" and isinstance(tensors, dict):
+        for key, tensor in tensors.items():
+            if isinstance(tensor, KerasTensor) and tensor.name != key:
+                warnings.warn(
+                    "When providing `inputs` as a dict, all keys in the dict must match the names of the corresponding "
+                    f"tensors. Received key '{key}' mapping to value {tensor} which has name '{tensor.name}'. Change "
+                    f"the tensor name to '{key}' (via `Input(..., name='{key}')`)",
+                    stacklevel=3,
+                )
+
+
+def _check_shape(tensor: KerasTensor, shape: Sequence[int | None], model_name: str) -> None:
+    expected = tensor.shape
+    fits = len(expected) == len(shape)
+    for size, given in zip(expected[1:], shape[1:], strict=False):
+        fits = fits and (size == given or size is None or given is None)
+    if not fits:
+        raise ValueError(
+            f"Input 0 with name '{tensor.origin.name}' of layer '{model_name}' is incompatible with the layer: "
+            f"expected shape={(None, *expected[1:])}, found shape={tuple(shape)}"
+        )
+
+
+def _shapes(nested: Any) -> list[Any]:
+    """The shapes of a structure of shapes, in the order of `flatten`."""
+    found: list[Any] = []
+    ordered = {key: nested[key] for key in sorted(nested)} if isinstance(nested, dict) else nested
+    map_shapes(found.append, ordered)
+    return found
+
+
+def _one_or_all(shapes: list[Any]) -> Any:
+    return shapes[0] if len(shapes) == 1 else shapes

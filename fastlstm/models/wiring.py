@@ -1,0 +1,234 @@
+"""The calls of a graph as plain data, and back: the `inbound_nodes` of Keras 3's configs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.layers.calling import INPUT_MASK, call_parameters
+from fastlstm.layers.input_layer import InputLayer
+from fastlstm.layers.keras_tensor import KerasTensor, is_symbolic
+from fastlstm.layers.layer import Layer
+from fastlstm.layers.structure import flatten, map_structure
+from fastlstm.models.graph import Graph
+
+_TENSOR, _SLICE, _ELLIPSIS = "__keras_tensor__", "__slice__", "__ellipsis__"
+_ARRAY, _INPUT_MASK = "__numpy__", "__input_mask__"
+
+# Layer name, number of its call, number of the output.
+_Reference = tuple[str, int, int]
+# Layer name, number of its call.
+_Key = tuple[str, int]
+
+
+def describe_calls(graph: Graph) -> dict[str, list[dict[str, Any]]]:
+    """Return the calls of every layer by its name, as `{"args": […], "kwargs": {…}}`."""
+
+    def encoded(value: Any) -> Any:
+        if isinstance(value, KerasTensor):
+            layer, number, index = graph.history(value)
+            history = [layer.name, number, index]
+            config = {"shape": list(value.shape), "dtype": value.dtype, "keras_history": history}
+            return {"class_name": _TENSOR, "config": config}
+        return _encoded_constant(value)
+
+    described: dict[str, list[dict[str, Any]]] = {layer.name: [] for layer in graph.layers}
+    for node in sorted(graph.nodes, key=lambda node: node.number):
+        args = _lists(map_structure(encoded, list(node.args)))
+        described[node.layer.name].append({"args": args, "kwargs": _lists(map_structure(encoded, node.kwargs))})
+    return described
+
+
+def describe_tensors(graph: Graph, structure: Any) -> Any:
+    """Return a structure of the graph's outputs or inputs as `[layer name, call, output]` each.
+
+    The calls of a nested functional model count from 1 here, as in Keras.
+    """
+
+    def described(tensor: KerasTensor) -> list[Any]:
+        layer, call, index = graph.history(tensor)
+        return [layer.name, call + layer.first_call_number, index]
+
+    return _lists(map_structure(described, structure))
+
+
+def connect(
+    layers: Mapping[str, Layer],
+    calls: Mapping[str, Sequence[dict[str, Any]]],
+    inputs: Any,
+    outputs: Any,
+    call: Callable[..., Any] | None = None,
+) -> tuple[Any, Any]:
+    """Call layers on each other as a description says.
+
+    Args:
+        layers: The layers by name.
+        calls: What `describe_calls` gives.
+        inputs, outputs: What `describe_tensors` gives.
+        call: `call(layer, *args, **kwargs)`, made in place of the layer's own call; or None.
+
+    Returns:
+        `(inputs, outputs)`, structures of KerasTensors.
+
+    Raises:
+        ValueError: When the description is none of a graph of these layers.
+    """
+    made: dict[_Key, list[Any]] = {
+        (name, 0): [layer.output] for name, layer in layers.items() if isinstance(layer, InputLayer)
+    }
+    for name, number, encoded in _in_order(layers, calls):
+        args, kwargs = (_decoded(encoded.get(part) or empty, made) for part, empty in (("args", []), ("kwargs", {})))
+        made[name, number] = flatten(_made(layers[name], args, kwargs, call))
+
+    def tensor(name: str, number: int, index: int) -> KerasTensor:
+        first = layers[name].first_call_number if name in layers else 0
+        return _output((name, number - first, index), made)
+
+    return _map_references(tensor, inputs), _map_references(tensor, outputs)
+
+
+def _in_order(
+    layers: Mapping[str, Layer], calls: Mapping[str, Sequence[dict[str, Any]]]
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Every call as `(layer name, number, encoded arguments)`, after those that it depends on."""
+    encoded = {(name, number): item for name, items in calls.items() for number, item in enumerate(items)}
+    given = {(name, 0) for name, layer in layers.items() if isinstance(layer, InputLayer)}
+    if not given.isdisjoint(encoded):
+        raise ValueError("An InputLayer takes nothing, but the config says what it is called on.")
+    waiting: dict[_Key, set[_Key]] = {}
+    dependents: dict[_Key, list[_Key]] = {}
+    for key, item in encoded.items():
+        needed = {reference[:2] for reference in _references(item)} - given
+        for name, number in needed:
+            if (name, number) not in encoded:
+                raise ValueError(
+                    f"Invalid Functional model configuration. Layer '{key[0]}' takes the output of call {number} of "
+                    f"layer '{name}', which there is not."
+                )
+        # The calls of a layer keep their numbers.
+        waiting[key] = needed | ({(key[0], key[1] - 1)} if key[1] else set())
+        for other in waiting[key]:
+            dependents.setdefault(other, []).append(key)
+    ready = deque(key for key, needed in waiting.items() if not needed)
+    while ready:
+        key = ready.popleft()
+        del waiting[key]
+        yield *key, encoded[key]
+        for other in dependents.get(key, ()):
+            waiting[other].discard(key)
+            if not waiting[other]:
+                ready.append(other)
+    if waiting:
+        raise ValueError(
+            "Invalid Functional model configuration. The graph of the Functional model either has loops or "
+            "disconnected nodes. The following nodes failed to be resolved: "
+            f"{[name for name, _ in waiting][:10]}"
+        )
+
+
+def _references(encoded: Any) -> Iterator[_Reference]:
+    """Every tensor in the arguments of a call."""
+    if isinstance(encoded, list):
+        for item in encoded:
+            yield from _references(item)
+    elif isinstance(encoded, dict):
+        if encoded.get("class_name") == _TENSOR:
+            yield _reference(encoded)
+        else:
+            for item in encoded.values():
+                yield from _references(item)
+
+
+def _reference(encoded: dict[str, Any]) -> _Reference:
+    config = encoded.get("config")
+    history = config.get("keras_history") if isinstance(config, dict) else None
+    if not _is_reference(history):
+        raise ValueError(f"Invalid Functional model configuration. It names a tensor as {history}.")
+    return tuple(history)
+
+
+def _is_reference(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 3
+        and isinstance(value[0], str)
+        and all(type(number) is int for number in value[1:])
+    )
+
+
+def _output(reference: _Reference, made: Mapping[_Key, list[Any]]) -> KerasTensor:
+    name, number, index = reference
+    outputs = made.get((name, number))
+    if outputs is None or not 0 <= index < len(outputs):
+        raise ValueError(
+            f"Invalid Functional model configuration. There is no output {index} of call {number} of layer '{name}'."
+        )
+    return outputs[index]
+
+
+def _made(layer: Layer, args: list[Any], kwargs: dict[str, Any], call: Callable[..., Any] | None) -> Any:
+    """The outputs of one call; a mask of the inputs that cannot be there is not asked for."""
+    if not is_symbolic(args, kwargs):
+        raise ValueError(f"Invalid Functional model configuration. Layer '{layer.name}' is called on no tensor.")
+    if kwargs.get("mask") is INPUT_MASK and not any(tensor.masked for tensor in flatten(args) if is_symbolic(tensor)):
+        del kwargs["mask"]
+    parameters = call_parameters(type(layer))
+    kwargs = {name: value for name, value in kwargs.items() if value is not None or name in parameters}
+    return layer(*args, **kwargs) if call is None else call(layer, *args, **kwargs)
+
+
+def _map_references(tensor: Callable[..., KerasTensor], structure: Any) -> Any:
+    if _is_reference(structure):
+        return tensor(*structure)
+    if isinstance(structure, dict):
+        return {key: _map_references(tensor, item) for key, item in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return [_map_references(tensor, item) for item in structure]
+    raise ValueError(f"Invalid Functional model configuration. It names an input or output as {structure}.")
+
+
+def _encoded_constant(value: Any) -> Any:
+    if isinstance(value, slice):
+        return {"class_name": _SLICE, "config": {"start": value.start, "stop": value.stop, "step": value.step}}
+    if value is Ellipsis:
+        return {"class_name": _ELLIPSIS, "config": {}}
+    if value is INPUT_MASK:
+        return {"class_name": _INPUT_MASK, "config": {}}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return {"class_name": _ARRAY, "config": {"value": value.tolist(), "dtype": value.dtype.name}}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ValueError(f"{value!r} in the call of a layer cannot be written to a config.")
+
+
+def _decoded(encoded: Any, made: Mapping[_Key, list[Any]]) -> Any:
+    if isinstance(encoded, (list, tuple)):
+        return [_decoded(item, made) for item in encoded]
+    if not isinstance(encoded, dict):
+        return encoded
+    class_name, config = encoded.get("class_name"), encoded.get("config")
+    if class_name == _TENSOR:
+        return _output(_reference(encoded), made)
+    if class_name == _ELLIPSIS:
+        return Ellipsis
+    if class_name == _INPUT_MASK:
+        return INPUT_MASK
+    if class_name == _SLICE and isinstance(config, dict):
+        return slice(*(config.get(part) for part in ("start", "stop", "step")))
+    if class_name == _ARRAY and isinstance(config, dict):
+        return np.asarray(config.get("value"), np.float32)
+    return {key: _decoded(item, made) for key, item in encoded.items()}
+
+
+def _lists(nested: Any) -> Any:
+    """The structure with lists in place of tuples, as JSON has them."""
+    if isinstance(nested, (list, tuple)):
+        return [_lists(item) for item in nested]
+    if isinstance(nested, dict):
+        return {key: _lists(item) for key, item in nested.items()}
+    return nested
