@@ -25,6 +25,7 @@ cdef class Executor:
     cdef int n_ops, n_stages
     cdef int features                 # of the first op that has any; 0: any
     cdef long vocabulary              # of the first op, if it takes ids; else 0
+    cdef str ids_name                 # whose they are
     cdef tuple recurrent              # (units, number of states) of every recurrent op
     cdef double work                  # multiplications of a row and step
     cdef bint has_callbacks           # to Python: then a call stays on its thread, where an exception belongs

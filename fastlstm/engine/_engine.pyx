@@ -144,7 +144,7 @@ cdef class Executor:
         if "table" in lowered:
             table = lowered["table"]
             op.table, op.vocabulary = self._data(table), len(table)
-            self.vocabulary = op.vocabulary
+            self.vocabulary, self.ids_name = op.vocabulary, lowered["name"]
         if op.kind == EMBEDDING:
             op.units = lowered["units"]
         elif op.kind != ACTIVATION:
@@ -283,13 +283,13 @@ cdef class Executor:
             least = 2 if sequence else 1
             bad = fl_first_bad_id(<const float *> cnp.PyArray_DATA(x), x.size, self.vocabulary)
             if bad < <size_t> x.size:
-                raise ValueError(f"expected ids from {-self.vocabulary} to {self.vocabulary - 1}, "
-                                 f"received {x.ravel()[bad]}")
+                raise ValueError(f"{self.ids_name}: ids must be from {-self.vocabulary} to {self.vocabulary - 1}. "
+                                 f"Received: {x.ravel()[bad]}")
         if x.ndim < least or (sequence and x.ndim > least):
             raise ValueError(f"expected x with {least} dimensions, received shape {np.shape(x)}")
         if self.features and not self.vocabulary and x.shape[x.ndim - 1] != self.features:
             raise ValueError(f"expected {self.features} features, received x of shape {np.shape(x)}")
-        if x.shape[x.ndim - 1] == 0 or (sequence and x.shape[1] == 0):
+        if sequence and x.shape[1] == 0 or not self.vocabulary and x.shape[x.ndim - 1] == 0:
             raise ValueError(f"expected at least one time step and one feature, received x of shape {np.shape(x)}")
         if mask is not None:
             if not sequence:

@@ -109,9 +109,11 @@ class EmbeddingOp:
 
     Args:
         table: `(vocabulary, units)`.
+        name: Whose ids they are, for the error when one is not in the table.
     """
 
     table: np.ndarray
+    name: str = "Embedding"
 
 
 @dataclass(frozen=True, eq=False)

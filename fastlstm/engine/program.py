@@ -193,7 +193,7 @@ def _look_up(op: RecurrentOp, lowered: dict, embedding: EmbeddingOp, isa: str, b
     bias = np.zeros(op.kernel.shape[1]) if op.bias is None else np.atleast_2d(op.bias)[0]
     kernel, bias = (np.where(order < 0, 0, array[..., order]) for array in (op.kernel, bias))
     table = Program([DenseOp(kernel, bias)], isa, backend).run(np.array(embedding.table, np.float32, order="C"))[0]
-    return {**lowered, "table": table}
+    return {**lowered, "table": table, "name": embedding.name}
 
 
 def _lower(op: Op, isa: str, backend: str) -> dict:
@@ -201,7 +201,11 @@ def _lower(op: Op, isa: str, backend: str) -> dict:
     lowered: dict = {"kind": type(op).__name__}
     if isinstance(op, EmbeddingOp):
         lowered["activation"] = _activation(LINEAR)
-        return lowered | {"table": np.array(op.table, np.float32, order="C"), "units": op.table.shape[1]}
+        return lowered | {
+            "table": np.array(op.table, np.float32, order="C"),
+            "units": op.table.shape[1],
+            "name": op.name,
+        }
     for name, value in vars(op).items():
         if isinstance(value, Activation):
             lowered[name] = _activation(value)

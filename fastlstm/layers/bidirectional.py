@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.layers.arrays import as_mask
 from fastlstm.layers.input_spec import Shape
 from fastlstm.layers.layer import Layer
 from fastlstm.layers.rnn import RNN, of_sequences
@@ -95,8 +96,14 @@ class Bidirectional(Layer):
             ValueError: When a shape does not fit.
         """
         forward_state, backward_state = self._halves(initial_state)
-        forward = self.forward_layer.call(sequences, forward_state, mask, bool(training))
-        backward = self.backward_layer.call(sequences, backward_state, mask, bool(training))
+        directions = self.forward_layer, self.backward_layer
+        if all(direction.is_native(training) for direction in directions):
+            mask = as_mask(mask, sequences.shape)
+            forward_chain, backward_chain = (direction.chain for direction in directions)
+            forward, backward = forward_chain.run_beside(backward_chain, sequences, mask, forward_state, backward_state)
+        else:
+            forward = self.forward_layer.call(sequences, forward_state, mask, bool(training))
+            backward = self.backward_layer.call(sequences, backward_state, mask, bool(training))
         states: tuple[Any, ...] = ()
         if self.return_state:
             (forward, *forward_states), (backward, *backward_states) = forward, backward

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastlstm.engine import Program
+from fastlstm.engine import Program, run_pair
 from fastlstm.layers.variable import CHANGES
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Chain:
         built = self._current()
         if built.program is None:
             return x.copy()
+        if self.recurrent and self.layers[0].takes_ids:
+            mask = self.layers[0].compute_mask(x)
         if not self.recurrent:
             return built.program.run(x)[0]
         if not built.carries_states and initial_state is None:
@@ -61,10 +64,16 @@ class Chain:
         return self._run_with_states(built.program, x, mask, initial_state)
 
     def _run_with_states(self, program: Program, x: np.ndarray, mask: np.ndarray | None, initial_state: Any) -> Any:
-        first_given = [initial_state, *[None] * (len(self.recurrent) - 1)]
-        pairs = zip(self.recurrent, first_given, strict=True)
-        initial = [layer.starting_states(x.shape[0], given) for layer, given in pairs]
-        output, states = program.run(x, mask, [state for of_layer in initial for state in of_layer], True)
+        initial = self._starting_states(x.shape[0], initial_state)
+        return self._finished(*program.run(x, mask, list(chain(*initial)), True), initial)
+
+    def _starting_states(self, batch: int, initial_state: Any) -> list[list[Any]]:
+        """For every recurrent layer a list of its ops' states; the first layer's as given, if they are."""
+        given = [initial_state, *[None] * (len(self.recurrent) - 1)]
+        return [layer.starting_states(batch, state) for layer, state in zip(self.recurrent, given, strict=True)]
+
+    def _finished(self, output: np.ndarray, states: list[Any], initial: list[list[Any]]) -> Any:
+        """What the layers return and keep, from what the Program returned."""
         remaining = iter(states)
         for layer, of_layer in zip(self.recurrent, initial, strict=True):
             last_states = [next(remaining) for _ in of_layer]
@@ -72,6 +81,25 @@ class Chain:
                 layer.keep_states(last_states)
         last = self.layers[-1]
         return (output, *last.returned_states(last_states)) if last.recurrent and last.return_state else output
+
+    def run_beside(
+        self, other: Chain, x: np.ndarray, mask: np.ndarray | None, initial_state: Any, other_initial_state: Any
+    ) -> tuple[Any, Any]:
+        """Run this chain and another one on the same input, at the same time where that pays.
+
+        Args:
+            other: A chain that, as this one, is one recurrent layer.
+            x, mask, initial_state: As for `run`.
+            other_initial_state: That of the other chain.
+
+        Returns:
+            What `run` returns, of both.
+        """
+        mine, others = self._starting_states(len(x), initial_state), other._starting_states(len(x), other_initial_state)
+        result, other_result = run_pair(
+            self._current().program, other._current().program, x, mask, list(chain(*mine)), list(chain(*others)), True
+        )
+        return self._finished(*result, mine), other._finished(*other_result, others)
 
     @property
     def continues(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm import regularizers
+from fastlstm.engine import ops
 from fastlstm.layers.input_spec import Shape
 from fastlstm.layers.layer import Layer
 from fastlstm.layers.serialization import register
@@ -40,6 +41,8 @@ class Embedding(Layer):
 
     Differs from Keras: `input_dim` is at most 2**24.
     """
+
+    takes_ids = True
 
     def __init__(
         self,
@@ -93,20 +96,8 @@ class Embedding(Layer):
             raise AttributeError("You must build the layer before accessing `embeddings`.")
         return self._embeddings
 
-    def call(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the rows of the ids.
-
-        Raises:
-            ValueError: When an id is not from `-input_dim` to `input_dim - 1`.
-        """
-        # Only the integer part counts: -0.9 is row 0. Written so that NaN is refused.
-        valid = (inputs > -self.input_dim - 1) & (inputs < self.input_dim)
-        if not valid.all():
-            raise ValueError(
-                f"Embedding '{self.name}': ids must be from {-self.input_dim} to {self.input_dim - 1}. "
-                f"Received: {inputs[~valid][0]}"
-            )
-        return self.embeddings.value[inputs.astype(np.int32)]
+    def lower(self) -> list[ops.Op]:
+        return [ops.EmbeddingOp(self.embeddings.value, f"Embedding '{self.name}'")]
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> np.ndarray | None:
         return np.asarray(inputs) != 0 if self.mask_zero else None

@@ -61,6 +61,8 @@ class Layer(WeightOwner):
 
     supports_masking = False
     recurrent = False
+    # Whether a chain can only begin with the layer; its mask is then that of the chain.
+    takes_ids = False
     # In the lists of a model's outputs in configs; see `models/wiring.py`.
     first_call_number: ClassVar[int] = 0
     keras_module: ClassVar[str] = "keras.layers"

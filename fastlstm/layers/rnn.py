@@ -126,13 +126,21 @@ class RNN(Layer):
             NotImplementedError: With `training`, when the layer has dropout.
         """
         mask = as_mask(mask, sequences.shape)
-        cells = self.native_cells()
-        if not cells:
+        if not self.is_native(training):
             return self._call_step_by_step(sequences, initial_state, mask, training)
+        return self.chain.run(sequences, mask, initial_state)
+
+    def is_native(self, training: bool | None) -> bool:
+        """Return whether the engine runs the layer.
+
+        Raises:
+            NotImplementedError: With `training`, when it does and the layer has dropout.
+        """
+        cells = self.native_cells()
         if training:
             for cell in cells:
                 cell.refuse_dropout()
-        return self.chain.run(sequences, mask, initial_state)
+        return bool(cells)
 
     def _call_step_by_step(
         self, sequences: np.ndarray, given: Any, mask: np.ndarray | None, training: bool | None

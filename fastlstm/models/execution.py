@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.layers.arrays import as_float32, as_mask
-from fastlstm.layers.calling import INPUT_MASK, call_parameters, call_with_masks, output_masks
+from fastlstm.layers.calling import call_parameters, call_with_masks, output_masks
 from fastlstm.layers.chain import Chain
 from fastlstm.layers.layer import Layer
 from fastlstm.layers.operation import Operation
@@ -42,7 +42,7 @@ class Plan:
         if len(self._steps) != 1 or len(calls.inputs) != 1 or not isinstance(self._steps[0], _ChainStep):
             return None
         step = self._steps[0]
-        plain = step.initial_state is None and step.mask is None
+        plain = step.initial_state is None and step.mask is None and not _creates_mask(step.chain.layers[0])
         return step.chain if plain and step.writes == self._outputs else None
 
     def holds_for(self, calls: Calls) -> bool:
@@ -59,8 +59,8 @@ class Plan:
         Returns:
             A new array, or a tuple of them if there are several outputs.
         """
-        if self.chain is not None:
-            return self.chain.run(x, None if mask is None else as_mask(mask, x.shape))
+        if self.chain is not None and mask is None:
+            return self.chain.run(x)
         return self.run_with_masks(x, mask)[0]
 
     def run_with_masks(self, x: Any, mask: Any = None) -> tuple[Any, list[Any]]:
@@ -94,23 +94,26 @@ class _ChainStep:
         self.initial_state = head.kwargs.get("initial_state")
         self.mask = head.kwargs.get("mask")
         # With an initial state, Keras 3 does not show the layer the mask that its inputs carry.
-        self._sees_carried = self.mask is INPUT_MASK or (self.mask is None and self.initial_state is None)
+        self._sees_mask = self.mask is not None or self.initial_state is None
         self.source = head.args[0].index
         self.reads = [slot.index for slot in head.inputs]
         self.writes = [slot.index for slot in calls[-1].outputs]
 
     def run(self, values: list[Any], masks: list[Any]) -> None:
         x, mask = as_float32(values[self.source]), masks[self.source]
-        seen = mask if self._sees_carried else None
         if isinstance(self.mask, Slot):
-            seen = mask = values[self.mask.index]
-        seen = as_mask(seen, x.shape) if seen is not None and self.chain.recurrent else None
+            mask = values[self.mask.index]
+        head, *others = self.chain.layers
+        count = len(self.writes)
+        new_masks = output_masks(head, x, mask, 1 if others else count)
+        # All layers in a chain see one mask, which its first layer may have made.
+        seen = mask if head.recurrent else new_masks[0]
+        seen = as_mask(seen, x.shape) if seen is not None and self._sees_mask and self.chain.recurrent else None
         initial_state = None if self.initial_state is None else _filled(self.initial_state, values)
         outputs = flatten(self.chain.run(x, seen, initial_state))
-        *before, last = self.chain.layers
-        for layer in before:
-            mask = output_masks(layer, x, mask, 1)[0]
-        for index, value, kept in zip(self.writes, outputs, output_masks(last, x, mask, len(outputs)), strict=True):
+        for place, layer in enumerate(others, 2):
+            new_masks = output_masks(layer, None, new_masks[0], count if place == len(self.chain.layers) else 1)
+        for index, value, kept in zip(self.writes, outputs, new_masks, strict=True):
             values[index], masks[index] = value, kept
 
 
@@ -196,7 +199,9 @@ def _may_head(call: Call) -> bool:
 def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot]) -> bool:
     """Whether the engine can go on with `call` after a group, all of whose outputs but the first are unused."""
     head, last = group[0], group[-1]
-    if not _may_head(head) or not _may_head(call) or not _passes_mask(last.layer):
+    if not _may_head(head) or not _may_head(call) or call.layer.takes_ids:
+        return False
+    if not (_passes_mask(last.layer) or last.layer.takes_ids):
         return False
     if uses[last.outputs[0]] != 1 or any(uses[slot] for slot in last.outputs[1:]):
         return False
@@ -209,6 +214,10 @@ def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot]) -> bool:
 
 def _passes_mask(layer: Layer) -> bool:
     return layer.recurrent or (layer.supports_masking and type(layer).compute_mask is Layer.compute_mask)
+
+
+def _creates_mask(layer: Layer) -> bool:
+    return layer.supports_masking and not _passes_mask(layer)
 
 
 def _unneeded(steps: Sequence[_Step], outputs: set[int]) -> tuple[list[int], ...]:

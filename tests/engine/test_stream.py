@@ -60,7 +60,7 @@ def test_ids():
     for t in range(4):
         out = stepper.step(ids[:, t].copy())
     np.testing.assert_array_equal(out, program.run(ids)[0])
-    with pytest.raises(ValueError, match="expected ids"):
+    with pytest.raises(ValueError, match="ids must be"):
         stepper.step(np.array([9], np.float32))
 
 
