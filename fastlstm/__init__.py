@@ -15,7 +15,6 @@ from fastlstm._version import __version__
 from fastlstm.engine import show_config
 from fastlstm.layers import Input, Layer
 from fastlstm.models import (
-    Functional,
     Model,
     Sequential,
     clone_model,
@@ -25,7 +24,6 @@ from fastlstm.models import (
 )
 
 __all__ = [
-    "Functional",
     "Input",
     "Layer",
     "Model",

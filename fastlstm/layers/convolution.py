@@ -306,7 +306,7 @@ class SeparableConv1D(_Convolution):
 
     Args:
         filters, kernel_size, strides, data_format, dilation_rate: As for `Conv1D`.
-        padding: `valid` or `same`.
+        padding: `valid`, `same` or `causal`.
         depth_multiplier: Positive integer, channels between the two parts per channel of the input.
         activation, use_bias: As for `Conv1D`.
         depthwise_initializer: Initializer of the first kernel `(kernel_size, channels, depth_multiplier)`.
@@ -319,7 +319,11 @@ class SeparableConv1D(_Convolution):
 
     Raises:
         ValueError: When an argument is not valid.
+
+    Differs from Keras: `causal`, which Keras 2 knew.
     """
+
+    paddings = ("valid", "same", "causal")
 
     def __init__(
         self,

@@ -28,6 +28,8 @@ class Dot(Merge):
         ValueError: When it is not a pair of integers, or the inputs do not fit.
     """
 
+    ends_masks = True
+
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(axes, int):

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from fastlstm.layers.input_spec import Shape
-from fastlstm.layers.same_shape import SameShape
+from fastlstm.layers.same_shape import MaskedSinceKeras3
 from fastlstm.layers.serialization import register
 
 
 @register
-class Normalization(SameShape):
+class Normalization(MaskedSinceKeras3):
     """`(inputs - mean) / sqrt(variance)` with fixed values for each position of some axes.
 
     Args:

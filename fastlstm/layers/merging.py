@@ -19,10 +19,18 @@ class Merge(Layer):
     """A layer of a list of inputs.
 
     Args:
+        keras2_masks: Boolean, whether masks count as in Keras 1 and 2: they change no values, and a step of the output
+            is valid where it is in all inputs that have a mask.
         **kwargs: As for `Layer`.
+
+    Differs from Keras: `keras2_masks`, for models that Keras 1 and 2 wrote.
     """
 
     supports_masking = True
+
+    def __init__(self, keras2_masks: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.keras2_masks = keras2_masks
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         self.compute_output_shape(input_shape)
@@ -59,9 +67,13 @@ class Merge(Layer):
         if previous_mask is None:
             return None
         _check_masks(inputs, previous_mask)
-        if any(mask is None for mask in previous_mask):
-            return None
-        return functools.reduce(np.logical_or, previous_mask)
+        there = [mask for mask in previous_mask if mask is not None]
+        if self.keras2_masks:
+            return functools.reduce(np.logical_and, there) if there else None
+        return functools.reduce(np.logical_or, there) if len(there) == len(inputs) else None
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **({"keras2_masks": True} if self.keras2_masks else {})}
 
 
 class _Elementwise(Merge):
@@ -133,7 +145,7 @@ class Multiply(_Elementwise):
     function = np.multiply
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
-        masks = _masks_over_features(inputs, mask)
+        masks = _masks_over_features(inputs, None if self.keras2_masks else mask)
         if all(valid is None for valid in masks):
             return super().call(inputs)
         pairs = zip(inputs, masks, strict=True)
@@ -151,7 +163,7 @@ class _Extreme(_Elementwise):
     """
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
-        masks = _masks_over_features(inputs, mask)
+        masks = _masks_over_features(inputs, None if self.keras2_masks else mask)
         first, *rest = _of_one_rank(inputs)
         y, y_valid = first.copy(), masks[0]
         for x, valid in zip(rest, masks[1:], strict=True):
@@ -234,7 +246,8 @@ class Concatenate(Merge):
             np.ones(x.shape, bool) if mask is None else np.broadcast_to(_with_features(mask, x), x.shape)
             for x, mask in zip(inputs, previous_mask, strict=True)
         ]
-        return np.concatenate(masks, axis=self.axis).any(axis=-1)
+        over_features = np.concatenate(masks, axis=self.axis)
+        return over_features.all(axis=-1) if self.keras2_masks else over_features.any(axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

@@ -57,7 +57,8 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
     layer.check_input_shape(shapes)
     if not layer.built:
         layer.build(shapes)
-    masked = layer.supports_masking and (_creates_mask(layer) or any(tensor.masked for tensor in flatten(inputs)))
+    passes = layer.supports_masking and not _ends_masks(layer) and any(tensor.masked for tensor in flatten(inputs))
+    masked = passes or _creates_mask(layer)
     output = map_shapes(lambda shape: KerasTensor(shape, masked=masked), layer.compute_output_shape(shapes))
     Node(layer, (inputs, *args), kwargs, output)
     return output
@@ -86,6 +87,11 @@ def symbolic_inputs(inputs: Any, layer: Layer) -> Any:
     if len(tensors) != 1:
         raise too_many_inputs(layer.name, len(tensors), ", ".join(map(repr, tensors)))
     return tensors[0]
+
+
+def _ends_masks(layer: Layer) -> bool:
+    """Whether a layer that uses masks gives none: an RNN without `return_sequences`, for example."""
+    return getattr(layer, "ends_masks", False) or not getattr(layer, "return_sequences", True)
 
 
 def _creates_mask(layer: Layer) -> bool:

@@ -222,6 +222,30 @@ class GetItem(_Rearrangement):
         return (*shape, *remaining)
 
 
+class ConvertToTensor(_Rearrangement):
+    """The identity.
+
+    Args:
+        dtype, sparse, ragged: Only None or False.
+        name: As for `Operation`.
+    """
+
+    keras_module = "keras.src.ops.core"
+
+    def __init__(
+        self, dtype: object = None, sparse: object = None, ragged: object = None, name: str | None = None
+    ) -> None:
+        super().__init__(name)
+        if dtype or sparse or ragged:
+            raise ValueError(f"ConvertToTensor '{self.name}': only dense tensors of the same dtype are supported.")
+
+    def call(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+    def compute_output_shape(self, x: KerasTensor) -> Shape:
+        return x.shape
+
+
 class ExpandDims(_Rearrangement):
     """A new axis of size 1.
 

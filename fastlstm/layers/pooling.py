@@ -173,6 +173,7 @@ class GlobalAveragePooling1D(_GlobalPooling):
     """
 
     supports_masking = True
+    ends_masks = True
 
     def call(self, inputs: np.ndarray, mask: Any = None) -> np.ndarray:
         axis, keepdims = self._time_axis, self.keepdims

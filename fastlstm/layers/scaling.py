@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine import ops
-from fastlstm.layers.same_shape import SameShape
+from fastlstm.layers.same_shape import MaskedSinceKeras3
 from fastlstm.layers.serialization import register
 
 
 @register
-class Identity(SameShape):
+class Identity(MaskedSinceKeras3):
     """Returns its inputs.
 
     Args:
@@ -24,7 +24,7 @@ class Identity(SameShape):
 
 
 @register
-class Rescaling(SameShape):
+class Rescaling(MaskedSinceKeras3):
     """`inputs * scale + offset`.
 
     Args:

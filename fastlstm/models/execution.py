@@ -42,7 +42,7 @@ class Plan:
         if len(self._steps) != 1 or len(calls.inputs) != 1 or not isinstance(self._steps[0], _ChainStep):
             return None
         step = self._steps[0]
-        plain = step.initial_state is None and step.mask is None and not _creates_mask(step.chain.layers[0])
+        plain = step.initial_state is None and step.mask is None
         return step.chain if plain and step.writes == self._outputs else None
 
     def holds_for(self, calls: Calls) -> bool:
@@ -59,13 +59,13 @@ class Plan:
         Returns:
             A new array, or a tuple of them if there are several outputs.
         """
-        if self.chain is not None and mask is None:
-            return self.chain.run(x)
+        if self.chain is not None:
+            return self.chain.run(x, None if mask is None else as_mask(mask, x.shape))
         return self.run_with_masks(x, mask)[0]
 
     def run_with_masks(self, x: Any, mask: Any = None) -> tuple[Any, list[Any]]:
         """Run all calls as `run` does, and return `(outputs, masks)`, one mask or None per output, or none at all."""
-        if self.chain is not None and mask is None:
+        if mask is None and self.chain is not None and not self.chain.layers[0].takes_ids:
             return self.chain.run(x), []
         given = x if isinstance(x, tuple) else (x,)
         values = [*given, *[None] * (self._slots - len(given))]
@@ -103,17 +103,13 @@ class _ChainStep:
         x, mask = as_float32(values[self.source]), masks[self.source]
         if isinstance(self.mask, Slot):
             mask = values[self.mask.index]
-        head, *others = self.chain.layers
-        count = len(self.writes)
-        new_masks = output_masks(head, x, mask, 1 if others else count)
-        # All layers in a chain see one mask, which its first layer may have made.
-        seen = mask if head.recurrent else new_masks[0]
-        seen = as_mask(seen, x.shape) if seen is not None and self._sees_mask and self.chain.recurrent else None
+        sees_mask = mask is not None and self._sees_mask and self.chain.recurrent
         initial_state = None if self.initial_state is None else _filled(self.initial_state, values)
-        outputs = flatten(self.chain.run(x, seen, initial_state))
-        for place, layer in enumerate(others, 2):
-            new_masks = output_masks(layer, None, new_masks[0], count if place == len(self.chain.layers) else 1)
-        for index, value, kept in zip(self.writes, outputs, new_masks, strict=True):
+        outputs = flatten(self.chain.run(x, as_mask(mask, x.shape) if sees_mask else None, initial_state))
+        *before, last = self.chain.layers
+        for layer in before:
+            mask = output_masks(layer, x, mask, 1)[0]
+        for index, value, kept in zip(self.writes, outputs, output_masks(last, x, mask, len(outputs)), strict=True):
             values[index], masks[index] = value, kept
 
 
@@ -214,10 +210,6 @@ def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot]) -> bool:
 
 def _passes_mask(layer: Layer) -> bool:
     return layer.recurrent or (layer.supports_masking and type(layer).compute_mask is Layer.compute_mask)
-
-
-def _creates_mask(layer: Layer) -> bool:
-    return layer.supports_masking and not _passes_mask(layer)
 
 
 def _unneeded(steps: Sequence[_Step], outputs: set[int]) -> tuple[list[int], ...]:

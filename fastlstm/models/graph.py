@@ -45,10 +45,6 @@ class Graph:
         source = self.source(tensor)
         return source.node.layer, self._numbers.get(id(source.node), 0), source.index
 
-    def calls_of(self, layer: Layer) -> list[Node]:
-        """Return the calls of a layer in this graph, in their order."""
-        return sorted((node for node in self.nodes if node.layer is layer), key=lambda node: node.number)
-
     def is_row(self) -> bool:
         """Return whether the layers simply follow each other, each called once on one tensor."""
         depths = [depth for _, depth in self._depths.values()]

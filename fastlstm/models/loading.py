@@ -145,6 +145,7 @@ def save_model(
             stacklevel=3,
         )
     config, spec, arrays = model.serialized(), weight_spec(model), [weight.value for weight in model.weights]
+    config = _without(config, "keras2_masks")  # without masks, it makes no difference
     if legacy and zipped:
         write_legacy_h5(path, config, spec, arrays)
     else:
@@ -230,6 +231,24 @@ def _refuse_keras2_masks(model: Model) -> None:
                 "not show to the layer then, unlike the Keras that wrote the model: the saved model would give other "
                 "outputs. Save its weights alone."
             )
+    for layer in model.leaves():
+        if getattr(layer, "keras2_masks", False) and (layer not in model.layers or _is_masked(layer)):
+            raise ValueError(
+                f"Layer '{layer.name}' gets masked inputs, and Keras 3 makes something else of their masks than the "
+                "Keras that wrote the model: the saved model would give other outputs. Save its weights alone."
+            )
+
+
+def _is_masked(layer: Layer) -> bool:
+    """Whether an input of the layer may carry a mask."""
+    return any(tensor.masked for node in layer.nodes for tensor in node.inputs)
+
+
+def _without(config: Any, key: str) -> Any:
+    """Return the config without a key at any depth."""
+    if isinstance(config, dict):
+        return {name: _without(item, key) for name, item in config.items() if name != key}
+    return [_without(item, key) for item in config] if isinstance(config, (list, tuple)) else config
 
 
 def _called_with(model: Model) -> Iterator[tuple[Layer, dict[str, Any]]]:

@@ -33,6 +33,8 @@ class Sequential(Model, builds_once=False):
         ValueError: When the layers do not fit together.
     """
 
+    takes_structures = False
+
     def __init__(self, layers: Iterable[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
         self._layers: list[Layer] = []
         self._calls: list[Node] = []
@@ -263,8 +265,6 @@ class Sequential(Model, builds_once=False):
     def _require_shapes(self, what: str) -> None:
         if not self.built:
             raise AttributeError(f"Sequential model '{self.name}' has no defined {what} yet.")
-
-    takes_structures = False
 
     def check_input_shape(self, shape: Sequence[int | None]) -> None:
         for layer in self.layers:

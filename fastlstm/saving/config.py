@@ -21,6 +21,7 @@ from fastlstm.saving.dialects import (
     DROPPED,
     DROPPED_IN,
     IMPLIED,
+    KERAS2_MASKS,
     KEYS,
     KNOWN,
     MERGE_MODES,
@@ -28,6 +29,7 @@ from fastlstm.saving.dialects import (
     OBJECT_KEYS,
     OLD_DEFAULTS,
     OLD_HARD_SIGMOID,
+    PREPROCESSING,
     UNUSED,
 )
 from fastlstm.saving.errors import SavedModelError
@@ -57,7 +59,8 @@ def normalise(model: Config, keras_version: str | None) -> Config:
     Raises:
         ValueError: A setting that changes results and that has no counterpart today; names the layer and the key.
     """
-    return _Dialect(keras_version).layer(plain(model), "the model")
+    model = plain(model)
+    return _Dialect(keras_version, any(map(_makes_masks, _entries(model)))).layer(model, "the model")
 
 
 def stored_classes(model: Config) -> dict[str, str]:
@@ -85,19 +88,25 @@ def _entries(data: Any) -> Iterator[Config]:
             yield from _entries(item)
 
 
+def _makes_masks(entry: Config) -> bool:
+    return entry["class_name"] == "Masking" or bool(entry["config"].get("mask_zero"))
+
+
 class _Dialect:
     """The dialect of one version of Keras.
 
     Args:
         keras_version: For example `"2.2.4-tf"`; None counts as old.
+        masked: Whether there are masks in the model.
     """
 
-    def __init__(self, keras_version: str | None) -> None:
+    def __init__(self, keras_version: str | None, masked: bool) -> None:
         version = parse_version(keras_version)
         if version and keras_version and keras_version.endswith("-tf"):
             version = max(version, (2, 3))  # TensorFlow 2.0 and 2.1 call themselves 2.2.4-tf
         self._version = version
         self._before_3 = version is None or version < (3, 0)
+        self._keras2_masks = masked and self._before_3
 
     def layer(self, entry: Any, where: str) -> Config:
         """One layer, cell or model with everything below it."""
@@ -114,6 +123,13 @@ class _Dialect:
         if isinstance(config.get("name"), str):  # before Keras 3, names could have slashes
             config = config | {"name": config["name"].replace("/", "_")}
         registered = _foreign_name(entry)
+        if registered:
+            class_name = class_name.rpartition(">")[2]
+        if class_name in PREPROCESSING and not registered:
+            raise SavedModelError(
+                f"{where} (class {class_name}) prepares data for a network, which is not supported: do it before, and "
+                "save the rest of the model."
+            )
         if class_name == "InputLayer":
             config = _input_layer(config, where)
         elif class_name == "Sequential" and not registered:
@@ -188,6 +204,8 @@ class _Dialect:
         for key, value in config.items():
             if _keeps(class_name, key, value, where):
                 kept[key] = self._value(key, value, where)
+        if self._keras2_masks and class_name in KERAS2_MASKS:
+            kept["keras2_masks"] = True
         return class_name, kept
 
     def _value(self, key: str, value: Any, where: str) -> Any:
@@ -209,6 +227,8 @@ class _Dialect:
 
     def _activation(self, value: Any, where: str) -> Any:
         if isinstance(value, dict):
+            if value.get("class_name", "__lambda__") == "__lambda__":
+                raise SavedModelError(f"The activation of {where} holds Python code, which is never run from a file.")
             if value.get("class_name") == "function" or isinstance(value.get("config"), str):
                 value = value.get("config")
             else:
@@ -243,6 +263,8 @@ def _foreign_name(entry: Config) -> str | None:
     class_name, module, registered = entry["class_name"], entry.get("module"), entry.get("registered_name")
     if registered and registered != class_name:
         return str(registered)
+    if ">" in class_name:  # how legacy files name registered classes
+        return class_name
     if module and not f"{module}.".startswith(_KERAS_MODULES):
         return f"{module}>{class_name}"
     return None
@@ -276,7 +298,7 @@ def _keeps(class_name: str, key: str, value: Any, where: str) -> bool:
     if value is None or key in DROPPED or key in DROPPED_IN.get(class_name, ()) or value in UNUSED.get(key, ()):
         return False
     raise SavedModelError(
-        f"{where} ({class_name}) was saved with {key}={value!r}, which is not supported and may change its results."
+        f"{where} ({class_name}) was saved with {key}={value!r:.80}, which is not supported and may change its results."
     )
 
 

@@ -28,6 +28,17 @@ MERGE_MODES = {
     "sum": "Add",
 }
 
+# Layers between raw data and a network, which are never here.
+PREPROCESSING = {
+    "CategoryEncoding",
+    "Discretization",
+    "HashedCrossing",
+    "Hashing",
+    "IntegerLookup",
+    "StringLookup",
+    "TextVectorization",
+}
+
 # --- keys: old name → today's, by class as written ------------------------------------------------
 _KERNEL = {
     "init": "kernel_initializer",
@@ -91,6 +102,19 @@ OLD_DEFAULTS = (
     ((2, 3), {"LSTM", "GRU", "LSTMCell", "GRUCell"}, "recurrent_activation", "hard_sigmoid"),
     ((3, 0), {"GRU", "GRUCell"}, "reset_after", False),
 )
+# Layers on which masks have another effect since Keras 3.
+KERAS2_MASKS = {
+    "Add",
+    "Average",
+    "Concatenate",
+    "Identity",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Normalization",
+    "Rescaling",
+    "Subtract",
+}
 OLD_HARD_SIGMOID = "hard_sigmoid_keras2"
 
 # --- keys without a counterpart today -------------------------------------------------------------
@@ -216,6 +240,8 @@ KNOWN: dict[str, set[str]] = {
         "ZeroPadding1D": "padding data_format",
     }.items()
 }
+for _name in KERAS2_MASKS:
+    KNOWN[_name].add("keras2_masks")
 
 # --- initializers, regularizers, constraints ------------------------------------------------------
 OBJECT_CLASSES = {

@@ -42,7 +42,10 @@ _NAMES: dict[str, tuple[str, str]] = {
 _OF_FUNCTION = {name: today for today, (functions, _) in _NAMES.items() for name in functions.split()}
 _OF_GRAPH = {name: today for today, (_, operations) in _NAMES.items() for name in operations.split()}
 # Those of Keras 3, with the ones that it makes masks from.
-_CLASSES = {*_NAMES, "Any", "Concatenate", "Divide", "ExpandDims", "GetItem", "OnesLike", "ZerosLike"}
+_CLASSES = {
+    *("Any", "Concatenate", "ConvertToTensor", "Divide", "ExpandDims", "GetItem", "OnesLike", "ZerosLike"),
+    *_NAMES,
+}
 _OF_ONE_TENSOR = {"Absolute", "LogicalNot", "Negative"}
 
 Config = dict[str, Any]

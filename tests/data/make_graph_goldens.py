@@ -127,6 +127,29 @@ def mask_of_an_operation(K):
     return K.Model(ids, L.LSTM(3)(L.Embedding(7, 2)(ids), mask=not_equal(ids, 0)))
 
 
+def masked_models(K):
+    """Nested models that are called with masks, and pass them on."""
+    L = K.layers
+    row = K.Sequential([K.Input((6, 3)), L.Dense(4), L.LSTM(3, return_sequences=True)], name="row")
+    x = K.Input((6, 3), name="inner")
+    graph = K.Model(x, [L.GRU(2, return_sequences=True)(x), L.LSTM(3)(x)], name="graph")
+    ids = K.Input((6,), name="ids")
+    embedded = L.Embedding(7, 3, mask_zero=True)(ids)
+    sequences, last = graph(row(embedded))
+    other, _ = graph(embedded)
+    return K.Model(ids, [L.LSTM(2)(sequences), last, L.Bidirectional(L.SimpleRNN(2))(other)])
+
+
+def merged_masks(K):
+    """Keras 3 joins the masks of several inputs otherwise than Keras 2."""
+    L = K.layers
+    a, b = K.Input((6,), name="a"), K.Input((6,), name="b")
+    embedding, plain = L.Embedding(7, 3, mask_zero=True), L.Embedding(7, 2)
+    pair = [embedding(a), embedding(b)]
+    merged = [L.Add()(pair), L.Multiply()(pair), L.Concatenate()([pair[0], plain(b)]), L.Attention()(pair)]
+    return K.Model([a, b], L.Concatenate()([L.SimpleRNN(2)(one) for one in merged]))
+
+
 CASES = {
     seq2seq: [(normal, 3, 6, 3), (normal, 3, 4, 2)],
     masked_seq2seq: [(padded_ids, 4, 6), (padded_ids, 4, 5)],
@@ -137,6 +160,8 @@ CASES = {
     attention: [(padded_ids, 4, 6)],
     operations: [(normal, 3, 5, 4), (normal, 3, 5, 4)],
     mask_of_an_operation: [(padded_ids, 4, 6)],
+    masked_models: [(padded_ids, 4, 6)],
+    merged_masks: [(padded_ids, 4, 6), (padded_ids, 4, 6)],
 }
 
 

@@ -99,7 +99,7 @@ def test_channels_are_checked():
         (lambda: Conv1D(2, 3, strides=-1), "including values {-1} that do not satisfy `value > 0`"),
         (lambda: Conv1D(2, 3, padding="full"), "one of {'valid', 'same', 'causal'}. Received: full"),
         (lambda: Conv1D(2, 3, padding=None), "Received: None"),
-        (lambda: SeparableConv1D(2, 3, padding="causal"), "one of {'valid', 'same'}. Received: causal"),
+        (lambda: DepthwiseConv1D(3, padding="causal"), "one of {'valid', 'same'}. Received: causal"),
         (lambda: Conv1D(2, 3, strides=2, dilation_rate=2), "`strides > 1` not supported in conjunction with"),
         (lambda: Conv1D(2, 3, groups=0), "The number of groups must be a positive integer. Received: groups=0."),
         (lambda: Conv1D(5, 3, groups=2), "The number of filters must be evenly divisible by the number of groups."),
@@ -119,3 +119,14 @@ def test_errors(make, message):
     with pytest.raises(ValueError) as error:
         make()
     assert message in str(error.value)
+
+
+def test_causal_separable_convolution():
+    """Which Keras 2 knew: as `valid`, after zeros."""
+    x = np.random.default_rng(2).normal(size=(2, 7, 3)).astype(np.float32)
+    causal = SeparableConv1D(4, 3, dilation_rate=2, padding="causal")
+    y = causal(x)
+    valid = SeparableConv1D(4, 3, dilation_rate=2)
+    valid.build((None, 11, 3))
+    valid.set_weights(causal.get_weights())
+    np.testing.assert_array_equal(y, valid(np.pad(x, ((0, 0), (4, 0), (0, 0)))))

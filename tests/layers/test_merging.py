@@ -124,3 +124,31 @@ def test_errors(make, error, message):
     with pytest.raises(error) as caught:
         make()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"])
+def test_masks_of_keras_2(name):
+    """They change no values, and join to what all masked inputs count as valid."""
+    layer = getattr(layers, name)(keras2_masks=True)
+    y = layer(as_tensors([A, B], [MASK_A, MASK_B]))
+    np.testing.assert_array_equal(y, getattr(layers, name)()([A, B]))
+    np.testing.assert_array_equal(carried_mask(y), MASK_A & MASK_B)
+    np.testing.assert_array_equal(carried_mask(layer(as_tensors([A, B], [None, MASK_B]))), MASK_B)
+    assert carried_mask(layer([A, B])) is None
+    assert type(layer).from_config(layer.get_config()).keras2_masks
+    assert "keras2_masks" not in getattr(layers, name)().get_config()
+
+
+def test_concatenated_masks_of_keras_2():
+    joined = Concatenate(keras2_masks=True)(as_tensors([A, B], [MASK_A, MASK_B]))
+    np.testing.assert_array_equal(carried_mask(joined), MASK_A & MASK_B)
+    alone = Concatenate(keras2_masks=True)(as_tensors([A, B], [MASK_A, None]))
+    np.testing.assert_array_equal(carried_mask(alone), MASK_A)
+
+
+@pytest.mark.parametrize("layer", [layers.Identity, lambda **given: layers.Rescaling(2.0, **given)])
+def test_layers_without_masks_in_keras_2(layer):
+    masked = as_tensors([A], [MASK_A])[0]
+    np.testing.assert_array_equal(carried_mask(layer()(masked)), MASK_A)
+    with pytest.warns(UserWarning, match="does not support masking"):
+        assert carried_mask(layer(keras2_masks=True)(masked)) is None

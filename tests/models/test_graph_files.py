@@ -16,6 +16,13 @@ MODELS = sorted(name.removesuffix(".npz") for name in GOLDENS if name.endswith("
 # Keras 3 cannot read what it writes to a legacy file here, but fastlstm can.
 ENDINGS = ("keras", "h5")
 
+# Keras 3 would give other numbers.
+KERAS_2_MASKS = {
+    "tf_keras_masked_seq2seq": "called with an initial state on inputs that carry a mask",
+    "tf_keras_masked_two_ways": "called with an initial state on inputs that carry a mask",
+    "tf_keras_merged_masks": "gets masked inputs, and Keras 3 makes something else of their masks",
+}
+
 
 def flat(outputs):
     if isinstance(outputs, dict):
@@ -70,8 +77,8 @@ def test_weights_into_a_model_of_the_same_graph(golden, stem):
 def test_saved_again(golden, stem, tmp_path):
     model, x, ys = loaded(golden, stem)
     check(model_with(model_from_json(model.to_json()), model), x, ys)
-    if stem in ("tf_keras_masked_seq2seq", "tf_keras_masked_two_ways"):
-        with pytest.raises(ValueError, match="called with an initial state on inputs that carry a mask"):
+    if stem in KERAS_2_MASKS:
+        with pytest.raises(ValueError, match=KERAS_2_MASKS[stem]):
             model.save(tmp_path / "again.keras")
         return
     for name in ("again.keras", "again.h5"):

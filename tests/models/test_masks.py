@@ -194,3 +194,9 @@ def test_nested_models_called_with_a_mask(sequences):
     np.testing.assert_allclose(y, last(inner(X, mask=VALID)), rtol=1e-6, atol=1e-7)
     if sequences:
         np.testing.assert_allclose(y, last(inner.layers[1](X, mask=VALID), mask=VALID), rtol=1e-6, atol=1e-7)
+
+
+def test_a_model_that_begins_with_an_embedding_carries_its_mask():
+    model = Sequential([Input((6,)), Embedding(7, 2, mask_zero=True), LSTM(3, return_sequences=True)])
+    np.testing.assert_array_equal(model(IDS)._keras_mask, VALID)
+    np.testing.assert_array_equal(model(IDS), model.predict(IDS, verbose=0))

@@ -252,6 +252,47 @@ def test_unknown_classes_and_build_configs_are_kept():
     assert layer("Dense", {"units": 2}, build_config=build)["build_config"] == build
 
 
+def test_layers_that_prepare_data_are_refused():
+    with pytest.raises(ValueError, match=r"layer 'x' \(class StringLookup\) prepares data for a network"):
+        layer("StringLookup", {})
+    assert layer("StringLookup", {}, registered_name="mine>StringLookup")["registered_name"] == "mine>StringLookup"
+
+
+def test_python_code_as_activation_is_refused():
+    for written in ({"class_name": "__lambda__", "config": {"value": "code"}}, {"value": ["code", None, None]}):
+        with pytest.raises(ValueError, match="activation of layer 'x' holds Python code"):
+            layer("LSTM", {"units": 2, "activation": written})
+
+
+def test_registered_classes_in_legacy_files():
+    assert layer("mine>Twice", {}) == {"class_name": "Twice", "config": {"name": "x"}, "registered_name": "mine>Twice"}
+
+
+def test_convolutions_of_keras_2():
+    written = {"kernel_size": [3], "groups": 1, "kernel_initializer": "zeros", "kernel_regularizer": None}
+    assert settings("SeparableConv1D", written | {"filters": 2}, "2.13.1") == {"kernel_size": [3], "filters": 2}
+    assert settings("DepthwiseConv1D", written, "2.13.1") == {"kernel_size": [3]}
+    with pytest.raises(ValueError, match=r"\(SeparableConv1D\) was saved with groups=2"):
+        settings("SeparableConv1D", {"groups": 2}, "2.13.1")
+
+
+@pytest.mark.parametrize(
+    ("first", "version", "expected"),
+    [
+        (("Embedding", {"mask_zero": True}), "2.13.1", True),
+        (("Masking", {}), "1.2.2", True),
+        (("Embedding", {"mask_zero": False}), "2.13.1", False),
+        (("Masking", {}), "3.15.1", False),
+    ],
+)
+def test_masks_count_as_in_the_keras_that_wrote(first, version, expected):
+    layers = [first, ("Concatenate", {}), ("Rescaling", {"scale": 2.0}), ("Dense", {})]
+    written = [{"class_name": name, "config": {"name": name} | config} for name, config in layers]
+    model = normalise({"class_name": "Sequential", "config": {"name": "m", "layers": written}}, version)
+    flags = {entry["class_name"]: entry["config"].get("keras2_masks", False) for entry in model["config"]["layers"]}
+    assert [flags[name] for name in ("Concatenate", "Rescaling", "Dense")] == [expected, expected, False]
+
+
 def tensor(*history):
     return {"class_name": "__keras_tensor__", "config": {"keras_history": list(history)}}
 
