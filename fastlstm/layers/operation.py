@@ -1,12 +1,12 @@
 """Functions of symbolic tensors as nodes of a graph: Keras 3's operations, by its names.
 
-Arithmetic, comparisons and slicing, and what Keras 3 itself makes masks from, which its files show.
+Arithmetic, comparisons and slicing; what Keras 3 makes masks from is in `mask_operation.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,25 +41,25 @@ class Operation(Layer):
         super().__init__(name=name)
         self.built = True
 
-    def __init_subclass__(cls, **kwargs: object) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _classes[cls.__name__] = cls
 
-    def __call__(self, *args: object) -> object:
+    def __call__(self, *args: Any) -> Any:
         if not is_symbolic(args):
             return as_tensors(self.call(*args))
         output = KerasTensor(self.compute_output_shape(*args), self.output_dtype(*args))
         Node(self, args, {}, output)
         return output
 
-    def output_dtype(self, *args: object) -> str:
+    def output_dtype(self, *args: Any) -> str:
         """Return the dtype of the output."""
         return "float32"
 
-    def call(self, *args: object) -> np.ndarray:
+    def call(self, *args: Any) -> np.ndarray:
         raise NotImplementedError(f"{type(self).__name__} has no `call`.")
 
-    def compute_output_shape(self, *args: object) -> Shape:
+    def compute_output_shape(self, *args: Any) -> Shape:
         """Return the shape of the output.
 
         Args:
@@ -70,10 +70,10 @@ class Operation(Layer):
         """
         raise NotImplementedError(f"{type(self).__name__} has no `compute_output_shape`.")
 
-    def compute_mask(self, inputs: object, previous_mask: object) -> None:
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
         return None
 
-    def get_config(self) -> dict[str, object]:
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name}
 
 
@@ -87,20 +87,20 @@ class _Elementwise(Operation):
 
     function: ClassVar[Callable[..., np.ndarray]]
 
-    def call(self, *args: object) -> np.ndarray:
+    def call(self, *args: Any) -> np.ndarray:
         with np.errstate(all="ignore"):
             result = self.function(*(_operand(arg) for arg in args))
         return result if result.dtype == bool else np.asarray(result, np.float32)
 
-    def compute_output_shape(self, *args: object) -> Shape:
+    def compute_output_shape(self, *args: Any) -> Shape:
         expected = type(self).function.nin
         if len(args) != expected:
             raise ValueError(f"{type(self).__name__} '{self.name}' takes {expected} arguments. Received: {args}")
-        return _broadcast([arg.shape if isinstance(arg, KerasTensor) else np.shape(_operand(arg)) for arg in args])
+        return broadcast([arg.shape if isinstance(arg, KerasTensor) else np.shape(_operand(arg)) for arg in args])
 
 
 class _Comparison(_Elementwise):
-    def output_dtype(self, *args: object) -> str:
+    def output_dtype(self, *args: Any) -> str:
         return "bool"
 
 
@@ -188,21 +188,21 @@ class LogicalNot(_Comparison):
     function = np.logical_not
 
 
-class _Rearrangement(Operation):
+class Rearrangement(Operation):
     """The values of its input, in another shape."""
 
-    def output_dtype(self, *args: object) -> str:
+    def output_dtype(self, *args: Any) -> str:
         tensors = flatten(args)
         return tensors[0].dtype if isinstance(tensors[0], KerasTensor) else "float32"
 
 
-class GetItem(_Rearrangement):
+class GetItem(Rearrangement):
     """`x[key]` with integers, slices, None and an ellipsis in the key."""
 
-    def call(self, x: np.ndarray, key: object) -> np.ndarray:
+    def call(self, x: np.ndarray, key: Any) -> np.ndarray:
         return np.asarray(x)[_key(key)]
 
-    def compute_output_shape(self, x: KerasTensor, key: object) -> Shape:
+    def compute_output_shape(self, x: KerasTensor, key: Any) -> Shape:
         remaining = list(x.shape)
         shape: list[int | None] = []
         items = _key(key)
@@ -222,165 +222,7 @@ class GetItem(_Rearrangement):
         return (*shape, *remaining)
 
 
-class ConvertToTensor(_Rearrangement):
-    """The identity.
-
-    Args:
-        dtype, sparse, ragged: Only None or False.
-        name: As for `Operation`.
-    """
-
-    keras_module = "keras.src.ops.core"
-
-    def __init__(
-        self, dtype: object = None, sparse: object = None, ragged: object = None, name: str | None = None
-    ) -> None:
-        super().__init__(name)
-        if dtype or sparse or ragged:
-            raise ValueError(f"ConvertToTensor '{self.name}': only dense tensors of the same dtype are supported.")
-
-    def call(self, x: np.ndarray) -> np.ndarray:
-        return x
-
-    def compute_output_shape(self, x: KerasTensor) -> Shape:
-        return x.shape
-
-
-class ExpandDims(_Rearrangement):
-    """A new axis of size 1.
-
-    Args:
-        axis: Its place in the output.
-        name: As for `Operation`.
-    """
-
-    def __init__(self, axis: int, name: str | None = None) -> None:
-        super().__init__(name)
-        self.axis = _checked_axis(axis)
-
-    def call(self, x: np.ndarray) -> np.ndarray:
-        return np.expand_dims(x, self.axis)
-
-    def compute_output_shape(self, x: KerasTensor) -> Shape:
-        place = _place(self.axis, len(x.shape) + 1)
-        return (*x.shape[:place], 1, *x.shape[place:])
-
-    def get_config(self) -> dict[str, object]:
-        return {"name": self.name, "axis": self.axis}
-
-
-class Concatenate(_Rearrangement):
-    """A list of tensors side by side.
-
-    Args:
-        axis: Along which axis.
-        name: As for `Operation`.
-    """
-
-    def __init__(self, axis: int = 0, name: str | None = None) -> None:
-        super().__init__(name)
-        self.axis = _checked_axis(axis)
-
-    def call(self, xs: Sequence[np.ndarray]) -> np.ndarray:
-        return np.concatenate(xs, self.axis)
-
-    def compute_output_shape(self, xs: Sequence[KerasTensor]) -> Shape:
-        shapes = [x.shape for x in xs]
-        place = _place(self.axis, len(shapes[0]))
-        if len({len(shape) for shape in shapes}) > 1:
-            raise ValueError(f"Cannot concatenate tensors of shapes {shapes}.")
-        rest = _broadcast([(*shape[:place], *shape[place + 1 :]) for shape in shapes])
-        sizes = [shape[place] for shape in shapes]
-        return (*rest[:place], None if None in sizes else sum(sizes), *rest[place:])
-
-    def get_config(self) -> dict[str, object]:
-        return {"name": self.name, "axis": self.axis}
-
-
-class Any(Operation):
-    """Whether any value along an axis is other than 0.
-
-    Args:
-        axis: The axis, alone or in a list; None for all.
-        keepdims: Boolean, whether the axis remains, with size 1.
-        name: As for `Operation`.
-    """
-
-    def __init__(self, axis: int | list[int] | None = None, keepdims: bool = False, name: str | None = None) -> None:
-        super().__init__(name)
-        axes = axis if isinstance(axis, (list, tuple)) else () if axis is None else (axis,)
-        self.axis = axis
-        self._axes = tuple(map(_checked_axis, axes)) or None
-        self.keepdims = bool(keepdims)
-
-    def call(self, x: np.ndarray) -> np.ndarray:
-        return np.any(x, axis=self._axes, keepdims=self.keepdims)
-
-    def output_dtype(self, x: KerasTensor) -> str:
-        return "bool"
-
-    def compute_output_shape(self, x: KerasTensor) -> Shape:
-        ndim = len(x.shape)
-        places = range(ndim) if self._axes is None else {_place(axis, ndim) for axis in self._axes}
-        if self.keepdims:
-            return tuple(1 if place in places else size for place, size in enumerate(x.shape))
-        return tuple(size for place, size in enumerate(x.shape) if place not in places)
-
-    def get_config(self) -> dict[str, object]:
-        return {"name": self.name, "axis": self.axis, "keepdims": self.keepdims}
-
-
-class _Constant(Operation):
-    """One value in the shape of the input.
-
-    Args:
-        dtype: String; None takes that of the input.
-        name: As for `Operation`.
-    """
-
-    value: ClassVar[int]
-
-    def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
-        super().__init__(name)
-        if dtype not in (None, "bool", "float32"):
-            raise ValueError(f"{type(self).__name__} '{self.name}': the dtype {dtype!r} is not supported.")
-        self._dtype = dtype
-
-    def call(self, x: np.ndarray) -> np.ndarray:
-        return np.full(np.shape(x), self.value, self._dtype or np.asarray(x).dtype)
-
-    def output_dtype(self, x: KerasTensor) -> str:
-        return self._dtype or x.dtype
-
-    def compute_output_shape(self, x: KerasTensor) -> Shape:
-        return x.shape
-
-    def get_config(self) -> dict[str, object]:
-        return {"name": self.name, "dtype": self._dtype}
-
-
-class ZerosLike(_Constant):
-    value = 0
-
-
-class OnesLike(_Constant):
-    value = 1
-
-
-def _checked_axis(axis: object) -> int:
-    if type(axis) is not int:
-        raise ValueError(f"An axis should be an integer. Received: axis={axis}")
-    return axis
-
-
-def _place(axis: int, ndim: int) -> int:
-    """The axis counted from the first one."""
-    if not -ndim <= axis < ndim:
-        raise ValueError(f"Axis {axis} is out of range for a tensor of {ndim} dimensions.")
-    return axis % ndim
-
-
-def _indexed(size: int | None, item: object, shape: Shape) -> list[int | None]:
+def _indexed(size: int | None, item: Any, shape: Shape) -> list[int | None]:
     """The dimensions that an index or a slice leaves of one."""
     if isinstance(item, slice):
         if size is None:
@@ -391,7 +233,7 @@ def _indexed(size: int | None, item: object, shape: Shape) -> list[int | None]:
     return []
 
 
-def _key(key: object) -> tuple[object, ...]:
+def _key(key: Any) -> tuple[Any, ...]:
     """The key as a tuple.
 
     Raises:
@@ -407,7 +249,7 @@ def _key(key: object) -> tuple[object, ...]:
     return items
 
 
-def _operand(value: object) -> object:
+def _operand(value: Any) -> Any:
     """A Python number as it is, so that it does not widen the result; anything else as an array."""
     if isinstance(value, (bool, int, float)):
         return value
@@ -415,7 +257,12 @@ def _operand(value: object) -> object:
     return array if array.dtype == bool else np.asarray(array, np.float32)
 
 
-def _broadcast(shapes: Sequence[Shape]) -> Shape:
+def broadcast(shapes: Sequence[Shape]) -> Shape:
+    """Return the shape that NumPy broadcasts shapes to, None where a size is not known.
+
+    Raises:
+        ValueError: When they do not fit.
+    """
     ndim = max(map(len, shapes))
     aligned = [(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes]
     result = []

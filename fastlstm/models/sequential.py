@@ -201,6 +201,8 @@ class Sequential(Model, builds_once=False):
 
     def prepared(self, inputs: Any, rows: int | None = None) -> np.ndarray:
         tensor = self.symbolic_input
+        if tensor is not None and self.built and data.is_ready(inputs, tensor.shape):
+            return inputs
         x = data.model_input(inputs, tensor, self.name)
         if x.ndim == 0:
             raise ValueError("The inputs need a batch axis. Received a single number.")
