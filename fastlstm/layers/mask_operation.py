@@ -120,7 +120,7 @@ class Any(Operation):
         return {"name": self.name, "axis": self.axis, "keepdims": self.keepdims}
 
 
-class _Constant(Operation):
+class _Constant(Operation, abstract=True):
     """One value in the shape of the input.
 
     Args:

@@ -41,9 +41,10 @@ class Operation(Layer):
         super().__init__(name=name)
         self.built = True
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _classes[cls.__name__] = cls
+        if not abstract:
+            _classes[cls.__name__] = cls
 
     def __call__(self, *args: Any) -> Any:
         if not is_symbolic(args):
@@ -82,7 +83,7 @@ def find(class_name: str) -> type[Operation] | None:
     return _classes.get(class_name)
 
 
-class _Elementwise(Operation):
+class _Elementwise(Operation, abstract=True):
     """A function of each value alone, on shapes that NumPy broadcasts."""
 
     function: ClassVar[Callable[..., np.ndarray]]
@@ -99,7 +100,7 @@ class _Elementwise(Operation):
         return broadcast([arg.shape if isinstance(arg, KerasTensor) else np.shape(_operand(arg)) for arg in args])
 
 
-class _Comparison(_Elementwise):
+class _Comparison(_Elementwise, abstract=True):
     def output_dtype(self, *args: Any) -> str:
         return "bool"
 
@@ -188,7 +189,7 @@ class LogicalNot(_Comparison):
     function = np.logical_not
 
 
-class Rearrangement(Operation):
+class Rearrangement(Operation, abstract=True):
     """The values of its input, in another shape."""
 
     def output_dtype(self, *args: Any) -> str:

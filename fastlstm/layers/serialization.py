@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from fastlstm.layers import mask_operation, operation
+import fastlstm.layers.mask_operation  # noqa: F401 - makes its operations known
+from fastlstm.layers import operation
 from fastlstm.layers.layer import Layer
 
 MAX_DEPTH = 64
@@ -13,7 +14,6 @@ MAX_OBJECTS = 100_000
 
 # Modules of Keras 3 whose classes are operations; some have the names of layers.
 _OPERATIONS = ("keras.src.ops.", "keras.ops.")
-_OPERATION_MODULES = (mask_operation, operation)
 
 _classes: dict[str, type[Layer]] = {}
 

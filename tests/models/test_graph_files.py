@@ -166,6 +166,8 @@ def test_operations_of_tensorflow_2_0(node_def, constants, inputs, expected):
          "is the TensorFlow operation 'concat'. Only arithmetic, comparisons and slicing"),
         (lambda: functional({"class_name": "Matmul", "module": "keras.src.ops.numpy", "config": {"name": "c"}}),
          "Operation 'c' (keras.src.ops.numpy.Matmul) is not supported"),
+        (lambda: functional({"class_name": "Rearrangement", "module": "keras.src.ops.numpy", "config": {"name": "c"}}),
+         "Operation 'c' (keras.src.ops.numpy.Rearrangement) is not supported"),
         (lambda: functional({"class_name": "Lambda", "config": {"name": "c"}}), "holds Python code"),
         (lambda: functional({"class_name": "TFSMLayer", "config": {"name": "c"}}), "(class TFSMLayer) is not"),
     ],
