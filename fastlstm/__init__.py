@@ -12,7 +12,7 @@ from fastlstm import (
     utils,
 )
 from fastlstm._version import __version__
-from fastlstm.engine import show_config
+from fastlstm.engine import get_num_threads, set_num_threads, show_config
 from fastlstm.layers import Input, Layer
 from fastlstm.models import (
     Model,
@@ -33,6 +33,7 @@ __all__ = [
     "backend",
     "clone_model",
     "constraints",
+    "get_num_threads",
     "initializers",
     "layers",
     "load_model",
@@ -41,6 +42,7 @@ __all__ = [
     "random",
     "regularizers",
     "save_model",
+    "set_num_threads",
     "show_config",
     "utils",
 ]

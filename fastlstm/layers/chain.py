@@ -63,6 +63,11 @@ class Chain:
             return built.program.run(x, mask)[0]
         return self._run_with_states(built.program, x, mask, initial_state)
 
+    def describe(self) -> list[str]:
+        """Return what the engine runs, a line per op."""
+        program = self._current().program
+        return [] if program is None else program.describe()
+
     def _run_with_states(self, program: Program, x: np.ndarray, mask: np.ndarray | None, initial_state: Any) -> Any:
         initial = self._starting_states(x.shape[0], initial_state)
         return self._finished(*program.run(x, mask, list(chain(*initial)), True), initial)

@@ -49,6 +49,10 @@ class Plan:
         """Return whether a new plan for `calls` would be the same one."""
         return self._layers == calls.layers and self._native == _native(calls.layers)
 
+    def describe(self) -> list[str]:
+        """Return what runs, a line per op of the engine or layer in NumPy."""
+        return [line for step in self._steps for line in step.describe()]
+
     def run(self, x: Any, mask: Any = None) -> Any:
         """Run all calls.
 
@@ -99,6 +103,9 @@ class _ChainStep:
         self.reads = [slot.index for slot in head.inputs]
         self.writes = [slot.index for slot in calls[-1].outputs]
 
+    def describe(self) -> list[str]:
+        return [f"engine, {line}" for line in self.chain.describe()]
+
     def run(self, values: list[Any], masks: list[Any]) -> None:
         x, mask = as_float32(values[self.source]), masks[self.source]
         if isinstance(self.mask, Slot):
@@ -131,6 +138,9 @@ class _LayerStep:
                 self._kwargs["training"] = True
         self.reads = [slot.index for slot in call.inputs]
         self.writes = [slot.index for slot in call.outputs]
+
+    def describe(self) -> list[str]:
+        return [f"NumPy: {type(self._layer).__name__} '{self._layer.name}'"]
 
     def run(self, values: list[Any], masks: list[Any]) -> None:
         first, *others = _filled(self._args, values)

@@ -152,7 +152,7 @@ class Model(Layer, builds_once=False):
             ValueError: When the inputs do not fit.
         """
         x = self.prepared(x)
-        return self.structured(self.plan.run(x))
+        return self.structured(self.current_plan.run(x))
 
     def predict(
         self,
@@ -199,20 +199,25 @@ class Model(Layer, builds_once=False):
         outputs = []
         with Progress(verbose, total) as progress:
             for batch in batches:
-                outputs.append(self.plan.run(batch))
+                outputs.append(self.current_plan.run(batch))
                 progress.advance()
         if not outputs:
             raise ValueError("The generator gave no batch to predict from.")
         return outputs
 
+    def plan(self) -> str:
+        """Return how the model, which is built, is run at inference, in words: a line per op of the engine, with its
+        sizes and kernels, or per layer that runs in NumPy."""
+        return "\n".join(self.current_plan.describe())
+
     @property
-    def plan(self) -> Plan:
+    def current_plan(self) -> Plan:
         """How the model, which is built, is run at inference; it follows all changes."""
         plan = self._plan
         return self._planned() if plan is None or plan.changes != CHANGES.latest else plan
 
     def _plan_for(self, training: bool | None) -> Plan:
-        plan = self.plan
+        plan = self.current_plan
         return Plan(self.calls(), training) if training or (training is None and plan.trains) else plan
 
     def _planned(self) -> Plan:

@@ -48,7 +48,7 @@ def predict(model: Model, sequences: Sequence[Any], batch_size: int, verbose: An
     arrays = [model.prepared(np.asarray(sequence)[np.newaxis], 1) for sequence in sequences]
     order = sorted(range(len(arrays)), key=lambda index: -arrays[index].shape[1])
     rows: list[tuple[np.ndarray, ...]] = [()] * len(arrays)
-    chain = model.plan.chain
+    chain = model.current_plan.chain
     joined = chain is not None and chain.continues
     batches = list(_batches(order, [array.shape[1] for array in arrays], batch_size, joined))
     with Progress(verbose, len(batches)) as progress:
@@ -72,7 +72,7 @@ def _batches(order: Sequence[int], lengths: Sequence[int], batch_size: int, join
 
 def _alike(model: Model, arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
     """The outputs of every row of sequences of one length."""
-    outputs = model.plan.run(np.concatenate(arrays))
+    outputs = model.current_plan.run(np.concatenate(arrays))
     return zip(*(outputs if isinstance(outputs, tuple) else (outputs,)), strict=True)
 
 

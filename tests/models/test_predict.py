@@ -7,7 +7,7 @@ import pytest
 
 from fastlstm import Input, Sequential
 from fastlstm.backend import Tensor
-from fastlstm.layers import LSTM, Activation, Dense, Dropout, Layer
+from fastlstm.layers import LSTM, Activation, Dense, Dropout, GlobalMaxPooling1D, Layer
 from fastlstm.models import progress
 
 X = np.random.default_rng(2).normal(size=(70, 5, 3)).astype(np.float32)
@@ -238,3 +238,13 @@ def test_weights_set_during_calls_are_never_mixed(model):
     thread.join()
     assert seen <= set(allowed)
     assert model(X[:1]).tobytes() == allowed[1]
+
+
+def test_plan_in_words():
+    model = Sequential([Input((5, 3)), LSTM(18, return_sequences=True), GlobalMaxPooling1D(name="pool"), Dense(2)])
+    lines = model.plan().splitlines()
+    assert [line.split(" on ")[0] for line in lines] == [
+        "engine, stage 1: LSTM 3 x 18",
+        "NumPy: GlobalMaxPooling1D 'pool'",
+        "engine, stage 1: Dense 18 x 2",
+    ]

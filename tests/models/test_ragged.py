@@ -69,7 +69,7 @@ def test_functional_models():
 def test_the_batch_shrinks():
     # One run of the engine per distinct length, each with the rows that go on.
     model = model_of("stacked")
-    chain, runs = model.plan.chain, []
+    chain, runs = model.current_plan.chain, []
     advance = chain.advance
     chain.advance = lambda x, states=None: runs.append(x.shape[:2]) or advance(x, states)
     model.predict(SEQUENCES, verbose=0)
