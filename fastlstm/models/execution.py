@@ -64,7 +64,8 @@ class Plan:
             A new array, or a tuple of them if there are several outputs.
         """
         if self.chain is not None:
-            return self.chain.run(x, None if mask is None else as_mask(mask, x.shape))
+            # Without a recurrent layer the mask may be of any shape, and changes nothing.
+            return self.chain.run(x, as_mask(mask, x.shape) if mask is not None and self.chain.recurrent else None)
         return self.run_with_masks(x, mask)[0]
 
     def run_with_masks(self, x: Any, mask: Any = None) -> tuple[Any, list[Any]]:

@@ -186,6 +186,8 @@ def normalization(d, shape):
     if kind == "RMSNormalization":
         return L.RMSNormalization(**d.some(epsilon=[0.01]))
     if kind == "UnitNormalization":
+        if shape[-1] == 1:  # all -1 and 1, give or take a bit: whether that is a mask's value is chance
+            return None
         return L.UnitNormalization(**(d.some(axis=[1, [1, 2], -1]) if steps_known else {}))
     if d.chance(0.5):
         return L.Normalization(**d.some(0.5, axis=[-1]))

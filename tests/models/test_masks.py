@@ -7,6 +7,7 @@ from fastlstm import Input, Model, Sequential
 from fastlstm.layers import (
     GRU,
     LSTM,
+    Activation,
     Add,
     Bidirectional,
     Concatenate,
@@ -200,3 +201,11 @@ def test_a_model_that_begins_with_an_embedding_carries_its_mask():
     model = Sequential([Input((6,)), Embedding(7, 2, mask_zero=True), LSTM(3, return_sequences=True)])
     np.testing.assert_array_equal(model(IDS)._keras_mask, VALID)
     np.testing.assert_array_equal(model(IDS), model.predict(IDS, verbose=0))
+
+
+def test_a_mask_is_nothing_to_a_model_without_recurrent_layers():
+    inner = Sequential([Input((2,)), Activation("relu")])
+    model = Sequential([Input((5, 2)), Masking(), TimeDistributed(inner)])
+    x = np.random.default_rng(0).standard_normal((3, 5, 2)).astype(np.float32)
+    x[1, 2] = 0
+    np.testing.assert_array_equal(model.predict(x, verbose=0), np.maximum(x, 0))
