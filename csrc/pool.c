@@ -6,13 +6,13 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <stdint.h>
+#include <time.h>
 
 enum {
     MAX_WORKERS = 63,
-    SPINS_BEFORE_SLEEP = 20000, /* of a pause each: some tens of microseconds */
+    SPINS_BEFORE_SLEEP = 20000, /* of a pause each: some hundreds of microseconds */
     SPINS_BEFORE_YIELD = 2000,
-    PARTS_BITS = 8,
+    MOST_MUSTERS = 0x3fffffff, /* then their numbers begin anew: they share a word with others */
 };
 
 static struct {
@@ -20,12 +20,14 @@ static struct {
     pthread_mutex_t lock;   /* guards sleepers and goes with `wake` */
     pthread_cond_t wake;
     int n_workers, sleepers;
-    /* One call's work. `round` counts the calls above its low PARTS_BITS, which hold the call's parts: a worker looks at
-     * nothing else before it knows that the call waits for it. */
+    /* A call first musters workers, so that it never waits for one that has no processor: a worker reports by adding 1 to
+     * `muster` while it is open. Those that did wait for the call's rounds until another muster begins. Every word that
+     * they look at carries the muster's number, so that nobody takes one call's work for another's. */
+    atomic_long muster; /* number << 16 | open << 15 | wanted << 8 | reported */
+    atomic_long round;  /* number << 32 | count << 8 | parts; parts 0 dismisses */
+    atomic_int running;
     fl_task *task;
     void *context;
-    atomic_long round;
-    atomic_int running;
 } pool;
 
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
@@ -45,7 +47,6 @@ static void reset(void)
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.wake, NULL);
     pool.n_workers = pool.sleepers = 0;
-    atomic_store(&pool.round, 0);
     atomic_store(&pool.running, 0);
 }
 
@@ -55,32 +56,71 @@ static void prepare(void)
     pthread_atfork(NULL, NULL, reset);
 }
 
-/* Waits for a round after `seen`: spinning, then asleep. */
-static long next_round(long seen)
+static long number_of_muster(long muster) { return muster >> 16; }
+
+/* Reports to the open muster; returns the worker's number in it from 1 on, 0 if it is closed or full. */
+static int report(long *number)
 {
-    for (int spin = 0; spin < SPINS_BEFORE_SLEEP; spin++) {
-        long round = atomic_load_explicit(&pool.round, memory_order_acquire);
-        if (round != seen) return round;
-        pause_cpu();
-    }
-    pthread_mutex_lock(&pool.lock);
-    pool.sleepers++;
-    while (atomic_load_explicit(&pool.round, memory_order_acquire) == seen) pthread_cond_wait(&pool.wake, &pool.lock);
-    pool.sleepers--;
-    pthread_mutex_unlock(&pool.lock);
-    return atomic_load_explicit(&pool.round, memory_order_acquire);
+    long muster = atomic_load_explicit(&pool.muster, memory_order_acquire);
+    while ((muster & (1 << 15)) && (muster & 0xff) < (muster >> 8 & 0x7f))
+        if (atomic_compare_exchange_weak_explicit(&pool.muster, &muster, muster + 1, memory_order_acq_rel,
+                                                  memory_order_acquire)) {
+            *number = number_of_muster(muster);
+            return (int)(muster & 0xff) + 1;
+        }
+    return 0;
 }
 
-static void *work(void *argument)
+/* Waits until a muster is open, and reports: spinning, then asleep. Returns the worker's number in it. */
+static int next_muster(long *number)
 {
-    int number = (int)(intptr_t)argument; /* 1 is the first: part 0 is the caller's */
-    long seen = 0;
-    for (;;) {
-        seen = next_round(seen);
-        if (number < (seen & ((1 << PARTS_BITS) - 1))) {
-            pool.task(pool.context, number);
-            atomic_fetch_sub_explicit(&pool.running, 1, memory_order_release);
+    for (int spin = 0;; spin++) {
+        int mine = report(number);
+        if (mine) return mine;
+        if (spin < SPINS_BEFORE_SLEEP) {
+            pause_cpu();
+            continue;
         }
+        pthread_mutex_lock(&pool.lock);
+        pool.sleepers++;
+        while (!(atomic_load_explicit(&pool.muster, memory_order_acquire) & (1 << 15)))
+            pthread_cond_wait(&pool.wake, &pool.lock);
+        pool.sleepers--;
+        pthread_mutex_unlock(&pool.lock);
+        spin = 0;
+    }
+}
+
+/* Takes part in the rounds of a muster until it is over. */
+static void serve(int mine, long number)
+{
+    long seen = -1;
+    for (int spin = 0;; spin++) {
+        long muster = atomic_load_explicit(&pool.muster, memory_order_acquire);
+        long round = atomic_load_explicit(&pool.round, memory_order_acquire);
+        if (round != seen && round >> 32 == number) {
+            int parts = (int)(round & 0xff);
+            if (!parts) return;
+            if (mine < parts) {
+                pool.task(pool.context, mine);
+                atomic_fetch_sub_explicit(&pool.running, 1, memory_order_release);
+            }
+            seen = round;
+            spin = 0;
+        } else if (number_of_muster(muster) != number) {
+            return; /* dismissed while it was not looking */
+        }
+        spin < SPINS_BEFORE_YIELD ? pause_cpu() : (void)sched_yield();
+    }
+}
+
+static void *work(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        long number;
+        int mine = next_muster(&number);
+        serve(mine, number);
     }
     return NULL;
 }
@@ -91,21 +131,51 @@ static int start_worker(void)
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    int failed = pthread_create(&thread, &attributes, work, (void *)(intptr_t)(pool.n_workers + 1));
+    int failed = pthread_create(&thread, &attributes, work, NULL);
     pthread_attr_destroy(&attributes);
     if (!failed) pool.n_workers++;
     return !failed;
 }
 
-int fl_pool_acquire(int parts)
+static long nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000L + now.tv_nsec;
+}
+
+/* Opens a muster for `wanted` workers; returns how many reported within `patience` nanoseconds. */
+static int muster_workers(int wanted, long patience)
+{
+    long number = (number_of_muster(atomic_load_explicit(&pool.muster, memory_order_relaxed)) + 1) & MOST_MUSTERS;
+    pthread_mutex_lock(&pool.lock);
+    atomic_store_explicit(&pool.muster, number << 16 | 1 << 15 | (long)wanted << 8, memory_order_release);
+    if (pool.sleepers) pthread_cond_broadcast(&pool.wake);
+    pthread_mutex_unlock(&pool.lock);
+    long deadline = nanoseconds() + patience;
+    while ((atomic_load_explicit(&pool.muster, memory_order_relaxed) & 0xff) < wanted && nanoseconds() < deadline)
+        pause_cpu();
+    return (int)(atomic_fetch_and_explicit(&pool.muster, ~(1L << 15), memory_order_acq_rel) & 0xff);
+}
+
+int fl_pool_acquire(int parts, long patience)
 {
     pthread_once(&prepared, prepare);
     if (parts > MAX_WORKERS + 1) parts = MAX_WORKERS + 1;
     if (parts <= 1 || pthread_mutex_trylock(&pool.in_use)) return 1;
     while (pool.n_workers < parts - 1 && start_worker()) continue;
     if (pool.n_workers < parts - 1) parts = pool.n_workers + 1;
+    if (parts > 1) parts = 1 + muster_workers(parts - 1, patience);
     if (parts == 1) pthread_mutex_unlock(&pool.in_use);
     return parts;
+}
+
+/* Says to those of the present muster that there is work for `parts` parts, or with 0 that it is over. */
+static void call_round(int parts)
+{
+    long number = number_of_muster(atomic_load_explicit(&pool.muster, memory_order_relaxed));
+    long count = (atomic_load_explicit(&pool.round, memory_order_relaxed) >> 8 & 0xffffff) + 1;
+    atomic_store_explicit(&pool.round, number << 32 | (count & 0xffffff) << 8 | parts, memory_order_release);
 }
 
 void fl_pool_run(fl_task *task, void *context, int parts)
@@ -113,17 +183,17 @@ void fl_pool_run(fl_task *task, void *context, int parts)
     pool.task = task;
     pool.context = context;
     atomic_store_explicit(&pool.running, parts - 1, memory_order_relaxed);
-    long calls = atomic_load_explicit(&pool.round, memory_order_relaxed) >> PARTS_BITS;
-    pthread_mutex_lock(&pool.lock);
-    atomic_store_explicit(&pool.round, ((calls + 1) << PARTS_BITS) + parts, memory_order_release);
-    if (pool.sleepers) pthread_cond_broadcast(&pool.wake);
-    pthread_mutex_unlock(&pool.lock);
+    call_round(parts);
     task(context, 0);
     for (int spin = 0; atomic_load_explicit(&pool.running, memory_order_acquire); spin++)
         spin < SPINS_BEFORE_YIELD ? pause_cpu() : (void)sched_yield();
 }
 
-void fl_pool_release(void) { pthread_mutex_unlock(&pool.in_use); }
+void fl_pool_release(void)
+{
+    call_round(0);
+    pthread_mutex_unlock(&pool.in_use);
+}
 
 void fl_wait_for(const atomic_long *progress, long target)
 {

@@ -1,8 +1,8 @@
 /* pool.h: worker threads that a call may borrow.
  *
  * There is one pool in the process. Its threads start when they are first asked for and live on; between calls they spin for
- * some microseconds and then sleep. A call that finds the pool in use runs on its own thread instead of waiting. After a
- * fork the child starts with an empty pool.
+ * some microseconds and then sleep. A call that finds the pool in use, or its threads asleep or without a processor for
+ * longer than it is worth waiting, runs on its own thread. After a fork the child starts with an empty pool.
  */
 #ifndef FL_POOL_H
 #define FL_POOL_H
@@ -13,9 +13,9 @@
  * they all run at once or not at all. */
 typedef void fl_task(void *context, int part);
 
-/* Borrows workers for at most `parts` parts, the caller's own included; returns how many parts may run: 1 if the pool is in
- * use or has no threads to give. After anything above 1 comes fl_pool_release. */
-int fl_pool_acquire(int parts);
+/* Borrows workers for at most `parts` parts, the caller's own included; returns how many parts may run, 1 if the pool is in
+ * use or no worker reports within `patience` nanoseconds. After anything above 1 comes fl_pool_release. */
+int fl_pool_acquire(int parts, long patience);
 void fl_pool_release(void);
 
 /* Runs task(context, 0 … parts - 1) on the borrowed workers, at most as many as were acquired, and waits for all. */

@@ -225,7 +225,7 @@ cdef class Executor:
         cdef int by_rows = 1, by_ops = 1, by_units = 1, parts = 1
         if threads > 1 and not self.has_callbacks and self.work * batch * timesteps >= parallel_work:
             by_rows, by_ops, by_units = self.split(batch, timesteps, threads)
-            parts = acquire(max(by_rows, by_ops, by_units))
+            parts = acquire(max(by_rows, by_ops, by_units), self.work * batch * timesteps)
         try:
             self._run(x, width, out, mask, initial_states, states, batch, timesteps, min(by_rows, parts),
                       min(max(by_ops, by_units), parts), by_units > 1)

@@ -39,7 +39,7 @@ def run_pair(Executor first not None, Executor second not None, cnp.ndarray x no
         start(&rows[0], first, x, mask, first_states, return_states),
         start(&rows[1], second, x, mask, second_states, return_states),
     ]
-    cdef int parts = acquire(2)
+    cdef int parts = acquire(2, work)
     with nogil:
         if parts > 1:
             run(rows_forward, rows, 2)

@@ -7,7 +7,7 @@ cdef extern from "<stdatomic.h>":
 cdef extern from "pool.h":
     ctypedef void fl_task(void *context, int part) noexcept nogil
 
-cdef int acquire(int parts) noexcept nogil
+cdef int acquire(int parts, double work) noexcept nogil
 cdef void release() noexcept nogil
 cdef void run(fl_task *task, void *context, int parts) noexcept nogil
 cdef void wait_for(const atomic_long *progress, long target) noexcept nogil

@@ -1,7 +1,7 @@
 """The worker threads of csrc/pool.c: an extension of its own, so that there is one pool in the process."""
 
 cdef extern from "pool.h":
-    int fl_pool_acquire(int parts) noexcept nogil
+    int fl_pool_acquire(int parts, long patience) noexcept nogil
     void fl_pool_release() noexcept nogil
     void fl_pool_run(fl_task *task, void *context, int parts) noexcept nogil
     void fl_wait_for(const atomic_long *progress, long target) noexcept nogil
@@ -9,9 +9,14 @@ cdef extern from "pool.h":
     void fl_meet(atomic_long *arrived, long target) noexcept nogil
 
 
-cdef int acquire(int parts) noexcept nogil:
-    """Borrows threads for `parts` parts; returns how many parts may run, 1 if there are none to be had."""
-    return fl_pool_acquire(parts)
+cdef int acquire(int parts, double work) noexcept nogil:
+    """Borrows threads for `parts` parts; returns how many parts may run, 1 if there are none to be had.
+
+    Args:
+        work: Multiplications of the call. It waits for threads that sleep for about an eighth of what it takes alone,
+            at some 25 multiplications a nanosecond.
+    """
+    return fl_pool_acquire(parts, <long> (work / 200))
 
 
 cdef void release() noexcept nogil:

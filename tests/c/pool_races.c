@@ -51,7 +51,7 @@ static void meetings(void *context, int part)
 static void *caller(void *wrong)
 {
     for (int i = 0; i < CALLS; i++) {
-        struct call call = {.parts = fl_pool_acquire(2 + i % 2)};
+        struct call call = {.parts = fl_pool_acquire(2 + i % 2, 1000000)};
         if (call.parts == 1) continue;
         fl_pool_run(pipeline, &call, call.parts);
         int expected = CHUNKS * (CHUNKS - 1) / 2 + CHUNKS * call.parts;
