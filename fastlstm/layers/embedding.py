@@ -79,10 +79,10 @@ class Embedding(Layer):
         self.supports_masking = mask_zero
         self._embeddings: Variable | None = None
         if weights is not None:
-            self.build((None,))
+            self.build()
             self.set_weights(weights if isinstance(weights, list) and len(weights) == 1 else [np.asarray(weights)])
 
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: Shape = (None,)) -> None:
         self._embeddings = add_weight(self, "embeddings", (self.input_dim, self.output_dim))
 
     @property

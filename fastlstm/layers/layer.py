@@ -27,7 +27,12 @@ def _once(build: Any) -> Any:
     """Wrap a `build` so that the second call checks the shape and leaves the weights alone."""
 
     @functools.wraps(build)
-    def build_once(self: Layer, input_shape: Sequence[int | None]) -> None:
+    def build_once(self: Layer, input_shape: Sequence[int | None] | None = None) -> None:
+        if input_shape is None:
+            # A layer whose weights do not depend on the shape says so by a default.
+            if not build.__defaults__:
+                raise TypeError(f"{type(self).__name__}.build() needs an `input_shape`.")
+            (input_shape,) = build.__defaults__
         shape = map_shapes(standardize_shape, input_shape)
         self.check_input_shape(shape)
         if self.built:

@@ -33,7 +33,6 @@ FILES = {
         QUANTIZED,
         LORA,
         OWN_VARIABLES,
-        (r"test_correctness$|test_masking", "calls `build()` without a shape"),
         (r"test_invalid_", "expects `from_config` to raise a TypeError in place of the constructor's ValueError"),
     ),
     "layers/core/masking_test.py": (),
