@@ -33,8 +33,11 @@ extensions = [
     extension("_pool", ("csrc/pool.c",)),
     extension("_callback"),
     extension("_forward"),
+    extension("_sampling"),
     extension("_stage"),
+    extension("_steps"),
     extension("_stream"),
+    extension("_stream_pool"),
     extension("_workspace"),
     extension("_blas"),
 ]

@@ -17,7 +17,7 @@ sys.path.append(sys.path.pop(0))
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, environments, report, runner
+from bench import chart, environments, report, runner, streams
 from bench.cases import CASES, Case, parse_case
 from bench.engines import ENGINES, PEERS, engine
 from bench.protocol import command, environment, working
@@ -31,15 +31,19 @@ def main(arguments: list[str]) -> int:
         "run": (run, "time the engines and print the table (the default)"),
         "setup": (setup, "make the engines' environments"),
         "start": (start, "time import, load and first prediction"),
+        "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
         "table": (table, "a run's table in Markdown"),
         "chart": (draw, "a run's chart in SVG"),
     }
     subparsers = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in parts.items()}
-    for name in ("run", "setup", "start"):
+    for name in ("run", "setup", "start", "streams"):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
     subparsers["setup"].add_argument("engines", nargs="*", type=peer, metavar="ENGINE", default=list(PEERS))
     subparsers["start"].add_argument("--rounds", type=int, default=9)
+    subparsers["streams"].add_argument("--threads", type=int, choices=(1, 2), default=1)
+    subparsers["streams"].add_argument("--rounds", type=int, default=5)
+    subparsers["streams"].add_argument("--seconds", type=float, default=0.5, help="of one figure in one process")
     subparsers["table"].add_argument("results", type=Path)
     subparsers["chart"].add_argument("results", type=Path)
     subparsers["chart"].add_argument("out", type=Path)
@@ -159,6 +163,17 @@ def start_process(options: argparse.Namespace, action: str, key: str, path: str)
     code = f"from bench.start import in_process; in_process({action!r}, {key!r}, {path!r})"
     line = command(environments.python(options.environments, key), code)
     return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment()).stdout
+
+
+def time_streams(options: argparse.Namespace) -> int:
+    figures = streams.run(options.environments, options.threads, options.rounds, options.seconds)
+    shown = Table(caption=f"Median of {options.rounds} fresh processes, turn about; {options.threads} thread(s).")
+    for heading in ("", *(engine(key).name for key in figures), "ratio"):
+        shown.add_column(heading)
+    for row in streams.rows(figures):
+        shown.add_row(*row)
+    Console().print(shown)
+    return 0
 
 
 def table(options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent.parent / "bench"
 spec = importlib.util.spec_from_file_location("bench", FOLDER / "__init__.py", submodule_search_locations=[str(FOLDER)])
 sys.modules["bench"] = importlib.util.module_from_spec(spec)
 
-from bench import cases, chart, limits, onnx_graph, protocol, report, runner, start  # noqa: E402
+from bench import cases, chart, limits, onnx_graph, protocol, report, runner, start, streams  # noqa: E402
 
 MACHINE = limits.Machine(
     234e9,
@@ -89,6 +89,23 @@ def test_start(tmp_path, capsys):
     start.in_process("first", "fastlstm", path)
     _, megabytes = map(float, capsys.readouterr().out.split())
     assert megabytes > 1
+
+
+def test_streams():
+    figures, check = streams.measure("fastlstm", 1, 0, sizes=(1, 3))
+    assert {name: len(name.split()) for name in figures} == {
+        "step64": 1,
+        "step128x2": 1,
+        "1 together": 2,
+        "1 one by one": 4,
+        "3 together": 2,
+        "3 one by one": 4,
+        "closed loop": 2,
+    }
+    assert len(check) == 4 and np.abs(check).min() > 0
+    peer = {name: 3 * value for name, value in figures.items() if not name.endswith("one by one")}
+    shown = {name: ratio for name, *_, ratio in streams.rows({"fastlstm": figures, "onnxruntime": peer})}
+    assert len(shown) == 7 and shown["closed loop: µs a step"] == shown["3 streams: streams/s"] == "3.00x"
 
 
 def test_environment_forces_nothing(monkeypatch):

@@ -3,7 +3,9 @@
 from fastlstm.engine import threads
 from fastlstm.engine._engine import kernel_names
 from fastlstm.engine._pair import run_pair
+from fastlstm.engine._sampling import Sampler
 from fastlstm.engine._stream import Stepper
+from fastlstm.engine._stream_pool import PoolIds, PoolStepper
 from fastlstm.engine.configuration import show_config
 from fastlstm.engine.program import Program, activate
 from fastlstm.engine.threads import get_num_threads, set_num_threads
@@ -11,7 +13,10 @@ from fastlstm.engine.threads import get_num_threads, set_num_threads
 threads.set_default()
 
 __all__ = [
+    "PoolIds",
+    "PoolStepper",
     "Program",
+    "Sampler",
     "Stepper",
     "activate",
     "get_num_threads",

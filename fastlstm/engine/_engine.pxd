@@ -6,6 +6,11 @@ from fastlstm.engine._kernels cimport fl_activation
 from fastlstm.engine._structs cimport Call, Engine, Matrix, Op, Value
 from fastlstm.engine._workspace cimport Workspace
 
+cdef enum:
+    # Rows (timesteps x batch) of a chunk: enough for the input projection to run at full speed, few enough for z to
+    # stay in the L2 cache.
+    CHUNK_ROWS = 64
+
 cdef struct Rows:                     # some rows of a call's batch, from input to output
     const Engine *engine
     const Op *ops
@@ -40,6 +45,7 @@ cdef class Executor:
     cdef void _set_rows(self, Rows *rows, cnp.ndarray x, int width, cnp.ndarray out, mask, Py_ssize_t first,
                         Py_ssize_t batch, Py_ssize_t whole_batch, Py_ssize_t timesteps)
     cdef _check(self, cnp.ndarray x, mask, initial_states)
+    cdef int _check_ids(self, cnp.ndarray x) except -1
     cdef cnp.ndarray _empty_output(self, cnp.ndarray x)
     cdef Workspace _take_workspace(self, Call *call, const Value *value)
     cdef _keep_workspace(self, Workspace workspace)

@@ -44,9 +44,6 @@ import numpy as np
 cnp.import_array()
 
 cdef enum:
-    # Rows (timesteps x batch) of a chunk: enough for the input projection to run at full speed, few enough for z to
-    # stay in the L2 cache.
-    CHUNK_ROWS = 64
     # With the ops on several threads: the shorter, the sooner the next one starts.
     PIPELINE_CHUNK_ROWS = 12
     LARGEST_KEPT_WORKSPACE = 16 << 20  # bytes
@@ -278,13 +275,9 @@ cdef class Executor:
         cdef bint sequence = len(self.recurrent) > 0
         check_array("x", x, None)
         cdef int least = 3 if sequence else 2 if self.features else 1
-        cdef size_t bad
         if self.vocabulary:
             least = 2 if sequence else 1
-            bad = fl_first_bad_id(<const float *> cnp.PyArray_DATA(x), x.size, self.vocabulary)
-            if bad < <size_t> x.size:
-                raise ValueError(f"{self.ids_name}: ids must be from {-self.vocabulary} to {self.vocabulary - 1}. "
-                                 f"Received: {x.ravel()[bad]}")
+            self._check_ids(x)
         if x.ndim < least or (sequence and x.ndim > least):
             raise ValueError(f"expected x with {least} dimensions, received shape {np.shape(x)}")
         if self.features and not self.vocabulary and x.shape[x.ndim - 1] != self.features:
@@ -307,6 +300,16 @@ cdef class Executor:
                 raise ValueError(f"initial_states: expected {n} arrays for an op, received {len(given)}")
             for array in given or ():
                 check_array("initial_states", array, (x.shape[0], units))
+
+    cdef int _check_ids(self, cnp.ndarray x) except -1:
+        """Raises ValueError where the first op takes ids and x, C-contiguous float32, holds something that is none."""
+        cdef size_t bad, size = x.size
+        if self.vocabulary:
+            bad = fl_first_bad_id(<const float *> cnp.PyArray_DATA(x), size, self.vocabulary)
+            if bad < size:
+                raise ValueError(f"{self.ids_name}: ids must be from {-self.vocabulary} to {self.vocabulary - 1}. "
+                                 f"Received: {x.ravel()[bad]}")
+        return 0
 
     cdef cnp.ndarray _empty_output(self, cnp.ndarray x):
         cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]

@@ -1,14 +1,13 @@
-"""One time step at a time: the states stay in the workspace between calls, and nothing is allocated for a step.
-
-A step is a call of the executor over one time step that neither clears the states first nor gives them back, so its
-bits are those of the whole sequence.
-"""
+"""One time step at a time: the states stay in a workspace between calls, and nothing is allocated for a step."""
 
 cimport numpy as cnp
+from libc.string cimport memcpy, memset
 
 from fastlstm.engine._callback cimport raise_pending
-from fastlstm.engine._engine cimport Executor, Rows, check_array, rows_forward
-from fastlstm.engine._structs cimport ACTIVATION, LSTM
+from fastlstm.engine._engine cimport CHUNK_ROWS, Executor, Rows, check_array, rows_forward
+from fastlstm.engine._sampling cimport Sampler
+from fastlstm.engine._steps cimport Steps, as_float32, checked_states, unfit_out
+from fastlstm.engine._structs cimport LSTM, State, Value
 from fastlstm.engine._workspace cimport Workspace
 
 import numpy as np
@@ -16,8 +15,11 @@ import numpy as np
 cnp.import_array()
 
 
-cdef class Stepper:
+cdef class Stepper(Steps):
     """Runs a program step by step over `batch` rows, starting from states of zeros.
+
+    For one row, x and out may lack the axis of rows. After an exception of a Python activation the states are
+    undefined: reset them.
 
     Args:
         program: A causal one: no recurrent op goes backwards.
@@ -26,92 +28,260 @@ cdef class Stepper:
     Raises:
         ValueError: An op goes backwards, or nothing is recurrent.
     """
-    cdef readonly Executor program
     cdef readonly Py_ssize_t batch
+    cdef readonly Py_ssize_t moves    # what changed the states, counted
     cdef Rows rows
     cdef Workspace workspace
-    cdef int units                    # of the output
-    cdef bint running
+    cdef cnp.ndarray last             # the output of the last step
+    cdef float *last_data
+    cdef bint has_last
 
-    def __init__(self, Executor program not None, Py_ssize_t batch):
-        cdef int i
+    def __init__(self, Executor program not None, Py_ssize_t batch=1):
         if batch < 1:
             raise ValueError(f"batch must be positive, received {batch}")
-        if not program.recurrent:
-            raise ValueError("no op of this program is recurrent")
-        for i in range(program.n_ops):
-            if program.ops[i].kind >= LSTM and program.ops[i].go_backwards:
-                raise ValueError("an op that goes backwards cannot run step by step")
-            if program.ops[i].kind != ACTIVATION:
-                self.units = program.ops[i].units
-        self.program, self.batch = program, batch
-        x = self._zero_input()
-        out = np.empty((batch, self.units), np.float32)
-        program._set_rows(&self.rows, x, 1 if program.vocabulary else program.features, out, None, 0, batch, batch, 1)
-        self.rows.call.parts, self.rows.call.by_units = 1, False
-        self.workspace = program._take_workspace(&self.rows.call, &self.rows.value)
+        Steps.__init__(self, program)
+        self.batch = batch
+        self.workspace = self.ready(&self.rows, batch, False)
+        self.last = np.empty((batch, self.units), np.float32)
+        self.last_data = <float *> cnp.PyArray_DATA(self.last)
         self.reset()
 
-    def step(self, cnp.ndarray x not None, cnp.ndarray out=None):
+    # ---- steps
+
+    def step(self, x, out=None):
         """Advances every row by one step.
 
         Args:
-            x: float32, C-contiguous, `(batch, features)`, or ids `(batch,)`.
+            x: Numbers `(batch, features)`, or ids `(batch,)`; float32 and C-contiguous is fastest.
             out: float32, C-contiguous, writable, `(batch, units)`: gets the output. None makes a new one.
 
         Raises:
             ValueError: A shape or dtype does not fit; the states are then as before.
-            RuntimeError: Another thread is in a step of the same stream.
+            RuntimeError: Another thread is using the same stream.
         """
-        cdef Rows rows
         cdef cnp.npy_intp shape[2]
-        self._check(x)
+        cdef bint bare = False
+        cdef cnp.ndarray given = self.fitted(x, self.ndim, &bare), result
+        if self.ndim == 1:
+            self.program._check_ids(given)
         if out is None:
             shape[0], shape[1] = self.batch, self.units
-            out = cnp.PyArray_EMPTY(2, shape, cnp.NPY_FLOAT32, 0)
+            result = cnp.PyArray_EMPTY(2 - bare, &shape[bare], cnp.NPY_FLOAT32, 0)
+        elif self.takes(out, bare):
+            result = out
         else:
-            check_array("out", out, (self.batch, self.units))
-            if not cnp.PyArray_ISWRITEABLE(out):
-                raise ValueError("out: expected a writable array")
-        if self.running:
-            raise RuntimeError("This stream is in a step on another thread; give each thread streams of its own.")
-        self.running = True
-        rows = self.rows
-        rows.value.data = <const float *> cnp.PyArray_DATA(x)
-        rows.out = <float *> cnp.PyArray_DATA(out)
+            raise unfit_out(out, (self.batch, self.units)[bare:])
+        self.enter()
         with nogil:
+            self.advance(<const float *> cnp.PyArray_DATA(given), <float *> cnp.PyArray_DATA(result))
+            memcpy(self.last_data, <const float *> cnp.PyArray_DATA(result), self.batch * self.units * sizeof(float))
+        self.moved(True)
+        return result
+
+    def run(self, x):
+        """Advances every row by several steps.
+
+        Args:
+            x: Numbers `(batch, timesteps, features)`, or ids `(batch, timesteps)`.
+
+        Returns:
+            Every step's output, `(batch, timesteps, units)`.
+
+        Raises:
+            ValueError, RuntimeError: As `step`.
+        """
+        cdef Rows rows
+        cdef bint bare = False
+        cdef cnp.ndarray given = self.fitted(x, self.ndim + 1, &bare), out
+        cdef Py_ssize_t b, timesteps = given.shape[given.ndim - self.ndim]
+        self.program._check_ids(given)
+        out = np.empty((self.batch, timesteps, self.units), np.float32)
+        if timesteps == 0:
+            return out[0] if bare else out
+        rows = self.rows
+        rows.value = Value(<const float *> cnp.PyArray_DATA(given), timesteps, self.width,
+                           self.batch == 1 or timesteps == 1)
+        rows.out = <float *> cnp.PyArray_DATA(out)
+        rows.call.chunk = min(timesteps, max(1, CHUNK_ROWS // self.batch))
+        # The steps of a chunk take more room than one does; what passes between stages takes none.
+        cdef Value sized = Value(NULL, 0, self.width, True)
+        cdef Workspace workspace = self.program._take_workspace(&rows.call, &sized)
+        self.enter()
+        with nogil:
+            self.copy_states(rows.call.states, self.rows.call.states)
             rows_forward(&rows, 0)
-        self.running = False
-        raise_pending()
+            self.copy_states(self.rows.call.states, rows.call.states)
+            for b in range(self.batch):
+                memcpy(self.last_data + b * self.units, rows.out + ((b + 1) * timesteps - 1) * self.units,
+                       self.units * sizeof(float))
+        self.program._keep_workspace(workspace)
+        self.moved(True)
+        return out[0] if bare else out
+
+    def generate(self, cnp.ndarray x not None, Py_ssize_t steps, Sampler sampler=None):
+        """Advances every row by `steps` steps, each on what the one before gave.
+
+        Args:
+            x: float32, C-contiguous: the first input `(batch, features)`, or ids `(batch,)`.
+            steps: Positive.
+            sampler: Chooses ids from the outputs: as many as the first op's vocabulary, or as there are features,
+                which are then 1 at the chosen one and 0 elsewhere. None: the outputs are the next inputs.
+
+        Returns:
+            The outputs `(batch, steps, units)`; with a sampler the ids `(batch, steps)`, as int64.
+
+        Raises:
+            ValueError: A shape or dtype does not fit, or the output does not fit the input.
+            RuntimeError: As `step`.
+        """
+        cdef long choices = self.program.vocabulary if sampler is not None and self.ndim == 1 else self.width
+        if self.units != choices or steps < 1 or (sampler is None and self.ndim == 1):
+            raise ValueError(f"{self.units} outputs do not fit the input, for {steps} steps")
+        if sampler is not None and (sampler.rows, sampler.units) != (self.batch, self.units):
+            raise ValueError(f"expected a sampler of {(self.batch, self.units)}")
+        check_array("x", x, (self.batch, self.width)[:self.ndim])
+        self.program._check_ids(x)
+        cdef cnp.ndarray given = x.copy(), ids = np.empty(self.batch, np.float32)
+        if sampler is None:
+            out = np.empty((self.batch, steps, self.units), np.float32)
+            self.enter()
+            self.generate_values(given, out, steps)
+        else:
+            out = np.empty((self.batch, steps), np.int64)
+            self.enter()
+            self.generate_ids(given, ids, out, steps, sampler)
+        self.moved(True)
         return out
 
-    cdef cnp.ndarray _zero_input(self):
-        """One step as a call of the whole program takes it."""
-        if self.program.vocabulary:
-            return np.zeros((self.batch, 1), np.float32)
-        return np.zeros((self.batch, 1, self.program.features), np.float32)
+    cdef generate_values(self, cnp.ndarray given, cnp.ndarray out, Py_ssize_t steps):
+        cdef float *x = <float *> cnp.PyArray_DATA(given)
+        cdef float *to = <float *> cnp.PyArray_DATA(out)
+        cdef Py_ssize_t t, b, size = self.units * sizeof(float)
+        with nogil:
+            for t in range(steps):
+                self.advance(x, self.last_data)
+                memcpy(x, self.last_data, self.batch * size)
+                for b in range(self.batch):
+                    memcpy(to + (b * steps + t) * self.units, x + b * self.units, size)
 
-    cdef int _check(self, cnp.ndarray x) except -1:
-        if self.program.vocabulary:
-            check_array("x", x, (self.batch,))
-            self.program._check(x[:, np.newaxis], None, None)
-        elif (x.ndim != 2 or cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT32 or not cnp.PyArray_ISCARRAY_RO(x)
-                or x.shape[0] != self.batch or x.shape[1] != self.program.features):
-            check_array("x", x, (self.batch, self.program.features))
-        return 0
+    cdef generate_ids(self, cnp.ndarray given, cnp.ndarray chosen, cnp.ndarray out, Py_ssize_t steps, Sampler sampler):
+        cdef float *x = <float *> cnp.PyArray_DATA(given)
+        cdef float *ids = <float *> cnp.PyArray_DATA(chosen)
+        cdef cnp.int64_t *to = <cnp.int64_t *> cnp.PyArray_DATA(out)
+        cdef Py_ssize_t t, b
+        with nogil:
+            for t in range(steps):
+                self.advance(x, self.last_data)
+                sampler.choose(ids, self.last_data)
+                if self.ndim == 2:
+                    memset(x, 0, self.batch * self.width * sizeof(float))
+                for b in range(self.batch):
+                    to[b * steps + t] = <cnp.int64_t> ids[b]
+                    if self.ndim == 2:
+                        x[b * self.width + <Py_ssize_t> ids[b]] = 1.0
+                    else:
+                        x[b] = ids[b]
+
+    # ---- states
 
     @property
     def states(self):
         """Per recurrent op a list of new arrays, LSTM `[h, c]`, else `[h]`, each `(batch, units)`."""
-        states = [[np.empty((self.batch, units), np.float32) for _ in range(n)] for units, n in self.program.recurrent]
+        states = self.program._empty_states(self.batch)
+        self.enter()
         self.program._get_states(&self.rows.call, states, 0)
+        self.leave()
         return states
 
     @states.setter
     def states(self, states):
-        self.program._check(self._zero_input(), None, states)
+        states = checked_states(states, self.program.recurrent, self.batch)
+        self.enter()
         self.program._set_states(&self.rows.call, states, 0)
+        self.moved(False)
 
-    def reset(self):
-        """Sets all states to zeros."""
-        self.program._set_states(&self.rows.call, None, 0)
+    def reset(self, rows=None):
+        """Sets the states to zeros, all of them or those of some rows.
+
+        Raises:
+            ValueError: There is no such row.
+        """
+        cdef Py_ssize_t row, i, size
+        cdef State *state
+        chosen = range(self.batch) if rows is None else np.atleast_1d(rows).tolist()
+        for index in chosen:
+            if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < self.batch:
+                raise ValueError(f"rows: expected integers from 0 to {self.batch - 1}, received {index!r}")
+        self.enter()
+        for i, (units, _) in enumerate(self.program.recurrent):
+            state = &self.rows.call.states[i]
+            size = units
+            for row in chosen:
+                memset(state.h + row * size, 0, size * sizeof(float))
+                if state.c != NULL:
+                    memset(state.c + row * size, 0, size * sizeof(float))
+        self.moved(False)
+
+    @property
+    def output(self):
+        """A copy of the last step's output `(batch, units)`; None if the states do not come from a step."""
+        return self.last.copy() if self.has_last else None
+
+    @output.setter
+    def output(self, output):
+        if output is not None:
+            self.last[:] = output
+        self.has_last = output is not None
+
+    # ---- parts of the above
+
+    cdef void advance(self, const float *x, float *out) noexcept nogil:
+        """One step of every row."""
+        cdef Rows rows = self.rows
+        rows.value.data, rows.out = x, out
+        rows_forward(&rows, 0)
+
+    cdef int moved(self, bint has_last) except -1:
+        """Ends what `enter` began, with the exception of a Python activation if there was one."""
+        self.moves += 1
+        self.has_last = has_last
+        self.leave()
+        return raise_pending()
+
+    cdef void copy_states(self, State *to, const State *states) noexcept nogil:
+        cdef int i, state = 0
+        cdef size_t size
+        for i in range(self.program.n_ops):
+            if self.ops[i].kind >= LSTM:
+                size = self.batch * self.ops[i].units * sizeof(float)
+                memcpy(to[state].h, states[state].h, size)
+                if to[state].c != NULL:
+                    memcpy(to[state].c, states[state].c, size)
+                state += 1
+
+    cdef cnp.ndarray fitted(self, x, int ndim, bint *bare):
+        """x as the engine takes it, but for ids out of range; `bare` where it lacks the axis of rows.
+
+        Args:
+            ndim: Of x with the rows; time, if there is any, follows them.
+        """
+        cdef cnp.ndarray array
+        if (cnp.PyArray_Check(x) and cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32 and cnp.PyArray_ISCARRAY_RO(x)):
+            array = x
+        else:
+            array = as_float32("x", x)
+        bare[0] = self.batch == 1 and array.ndim == ndim - 1
+        if (array.ndim != ndim - bare[0] or (not bare[0] and array.shape[0] != self.batch)
+                or (self.ndim == 2 and array.shape[array.ndim - 1] != self.width)):
+            expected = (self.batch, *("timesteps",) * (ndim - self.ndim), *(self.width,) * (self.ndim - 1))
+            raise ValueError(f"x: expected shape ({', '.join(map(str, expected))}), received {np.shape(x)}")
+        return array
+
+    cdef bint takes(self, out, bint bare):
+        """Whether a step's output can be written to the array."""
+        if (not cnp.PyArray_Check(out) or cnp.PyArray_TYPE(out) != cnp.NPY_FLOAT32
+                or not cnp.PyArray_ISCARRAY(out)):
+            return False
+        cdef cnp.ndarray array = out
+        return (array.ndim == 2 - bare and array.shape[1 - bare] == self.units
+                and (bare or array.shape[0] == self.batch))

@@ -107,6 +107,11 @@ class Chain:
         return self._finished(*result, mine), other._finished(*other_result, others)
 
     @property
+    def program(self) -> Program | None:
+        """The Program of the present weights; None if the layers leave their inputs as they are."""
+        return self._current().program
+
+    @property
     def continues(self) -> bool:
         """Whether the outputs of a call may be had in pieces of time: all layers read forwards and keep no states."""
         return bool(self.recurrent) and not any(layer.go_backwards or layer.stateful for layer in self.recurrent)
@@ -140,7 +145,7 @@ class Chain:
     def _refresh(self) -> _Built:
         """Bring the Program up to date: changes elsewhere in the process cost a comparison, not a new one."""
         with CHANGES.lock:
-            versions = tuple(_versions(self.layers))
+            versions = tuple(layer_versions(self.layers))
             built = self._built
             if built is not None and built.versions == versions:
                 program = built.program
@@ -153,9 +158,10 @@ class Chain:
             return built
 
 
-def _versions(layers: Sequence[Layer]) -> Iterator[int]:
+def layer_versions(layers: Sequence[Layer]) -> Iterator[int]:
+    """Yield numbers that are others after any change of the layers' weights and attributes."""
     for layer in layers:
         yield layer.version
         for variable in layer.own_variables:
             yield variable.version
-        yield from _versions(layer.children)
+        yield from layer_versions(layer.children)

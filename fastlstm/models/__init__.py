@@ -5,5 +5,17 @@ from fastlstm.models.functional import Functional
 from fastlstm.models.loading import load_model, model_from_json, save_model
 from fastlstm.models.model import Model
 from fastlstm.models.sequential import Sequential
+from fastlstm.models.stream_pool import StreamPool
+from fastlstm.models.streaming import Stream
 
-__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
+__all__ = [
+    "Functional",
+    "Model",
+    "Sequential",
+    "Stream",
+    "StreamPool",
+    "clone_model",
+    "load_model",
+    "model_from_json",
+    "save_model",
+]

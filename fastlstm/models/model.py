@@ -16,12 +16,14 @@ from fastlstm.layers.node import record_call
 from fastlstm.layers.serialization import serialize
 from fastlstm.layers.structure import flatten
 from fastlstm.layers.variable import CHANGES
+from fastlstm.models import generation, loading, ragged, stream_pool, streaming
 from fastlstm.models import inputs as data
-from fastlstm.models import loading, ragged
 from fastlstm.models.calls import Calls, Slot
 from fastlstm.models.compilation import CompileArguments
 from fastlstm.models.execution import Plan
 from fastlstm.models.progress import Progress
+from fastlstm.models.stream_pool import StreamPool
+from fastlstm.models.streaming import Stream
 from fastlstm.models.summary import print_summary
 
 
@@ -236,6 +238,48 @@ class Model(Layer, builds_once=False):
         calls = Calls(len(self.inputs))
         calls.outputs = tuple(self.expand(calls, calls.inputs))
         return calls
+
+    # Time, step by step
+
+    def stream(self, batch: int = 1) -> Stream:
+        """Return a stream, which takes the input step by step and gives what `predict` gives for all of it so far.
+
+        Args:
+            batch: Number of sequences that it reads side by side.
+
+        Raises:
+            ValueError: When the model is not built or, with the layer's name, when its output at a step may depend on
+                later ones.
+        """
+        return streaming.open_stream(self, batch)
+
+    def stream_pool(self, capacity: int = 64) -> StreamPool:
+        """Return a pool of streams that come and go, any of which advance together.
+
+        Args:
+            capacity: Streams to make room for at first.
+
+        Raises:
+            ValueError: As `stream`.
+        """
+        return stream_pool.open_pool(self, capacity)
+
+    def forecast(self, window: Any, steps: int) -> np.ndarray:
+        """Return the next `steps` steps of a series, each one the model's output for the window before it.
+
+        Args:
+            window: `(batch, timesteps, features)` or `(timesteps, features)`. Each output becomes the last step of the
+                next window, whose first one goes.
+            steps: Positive integer.
+
+        Returns:
+            `(batch, steps, features)`, without the batch if the window came without. Of a model that gives every step
+            it is the last one that counts.
+
+        Raises:
+            ValueError: When something does not fit, or the output is no step of the input.
+        """
+        return generation.forecast(self, window, steps)
 
     def reset_states(self) -> None:
         """Set the states of all stateful layers to zeros.

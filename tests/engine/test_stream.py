@@ -1,11 +1,12 @@
-"""Stepper: the bits of the whole sequence, states in and out, and what it refuses."""
+"""Stepper and PoolStepper: the bits of the whole sequence, states in and out, and what they refuse."""
 
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 import pytest
 
-from fastlstm.engine import Program, Stepper
+from fastlstm.engine import PoolIds, PoolStepper, Program, Sampler, Stepper, kernel_names
 from fastlstm.engine.ops import Activation, DenseOp, EmbeddingOp, GRUOp, LSTMOp, SimpleRNNOp
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
@@ -65,7 +66,7 @@ def test_ids():
 
 
 @pytest.mark.parametrize(
-    "x", [np.zeros((1, 4), np.float32), np.zeros((2, 3), np.float32), np.zeros((1, 3)), np.zeros(3, np.float32)]
+    "x", [np.zeros((1, 4), np.float32), np.zeros((2, 3), np.float32), np.zeros((1, 3), complex), np.float32(0), "abc"]
 )
 def test_bad_input_leaves_the_states_alone(x):
     stepper = Stepper(Program(ops(False)), 1)
@@ -76,7 +77,10 @@ def test_bad_input_leaves_the_states_alone(x):
     with pytest.raises(ValueError, match="expected"):
         stepper.step(np.ones((1, 3), np.float32), np.empty((1, 3), np.float32))
     with pytest.raises(ValueError, match="expected"):
-        stepper.states = before[:-1]
+        stepper.run(np.ones((1, 3, 4), np.float32))
+    for states in (before[:-1], None, [*before[:-1], [np.zeros((1, 6))]], [*before[:-1], [np.zeros((1, 5))] * 2]):
+        with pytest.raises(ValueError, match="expected"):
+            stepper.states = states
     for kept, exact in zip(chain(*stepper.states), chain(*before), strict=True):
         np.testing.assert_array_equal(kept, exact)
 
@@ -89,3 +93,102 @@ def test_what_cannot_be_stepped_is_refused():
         Stepper(Program([DenseOp(weights(3, 2), None)]), 1)
     with pytest.raises(ValueError, match="batch must be positive"):
         Stepper(Program(ops(False)), 0)
+    stepper = Stepper(Program(ops(False)))
+    with pytest.raises(TypeError, match="keeps the program"):
+        stepper.__init__(Program(ops(False)))
+
+
+@pytest.mark.parametrize("isa", kernel_names())
+@pytest.mark.parametrize("batch", [1, 3, 70])
+def test_runs_are_steps(batch, isa):
+    program = Program(ops(False), isa, "packed")
+    x = weights(batch, 90, 3)
+    one, other = Stepper(program, batch), Stepper(program, batch)
+    exact = np.stack([one.step(x[:, t].copy()) for t in range(90)], axis=1)
+    assert other.output is None
+    for start, end in ((0, 1), (1, 71), (71, 90)):
+        np.testing.assert_array_equal(other.run(x[:, start:end]), exact[:, start:end])
+        np.testing.assert_array_equal(other.output, exact[:, end - 1])
+    for kept, exact in zip(chain(*other.states), chain(*one.states), strict=True):
+        np.testing.assert_array_equal(kept, exact)
+    assert (one.moves, other.moves) == (91, 4)
+
+
+def test_generate_is_the_loop():
+    program = Program([*ops(False)[:-1], DenseOp(weights(5, 3), weights(3))], backend="packed")
+    one, other, x = Stepper(program, 4), Stepper(program, 4), weights(4, 3)
+    out = one.generate(x, 6)
+    for t in range(6):
+        x = other.step(x)
+        np.testing.assert_array_equal(out[:, t], x)
+    with pytest.raises(ValueError, match="do not fit"):
+        Stepper(Program(ops(False)), 4).generate(x, 6)
+    with pytest.raises(ValueError, match="do not fit"):
+        one.generate(x, 0)
+    with pytest.raises(ValueError, match="expected a sampler"):
+        one.generate(x, 6, Sampler(3, 3))
+    with pytest.raises(ValueError, match="expected"):
+        one.generate(x[:2], 6)
+
+
+@pytest.mark.parametrize("isa", kernel_names())
+def test_masked_rows_of_a_pool(isa):
+    """As the executor's masks, which the steps of one row here see one by one."""
+    recurrent = [op for op in ops(True) if not isinstance(op, DenseOp)]
+    kernels = {LSTMOp: (3, 18), GRUOp: (18, 9), SimpleRNNOp: (9, 5)}
+    blocks = {LSTMOp: 4, GRUOp: 3, SimpleRNNOp: 1}
+    recurrent = [
+        replace(op, kernel=weights(kernels[type(op)][0], blocks[type(op)] * kernels[type(op)][1])) for op in recurrent
+    ]
+    program = Program(recurrent, isa, "packed")
+    x, mask = weights(130, 9, 3), np.random.default_rng(3).random((130, 9)) < 0.6
+    whole, states = program.run(x, mask, return_states=True)
+    pool = PoolStepper(program, 200, masked=True)
+    rows = np.random.default_rng(4).permutation(200)[:130]
+    for t in range(9):
+        out = pool.step(rows, x[:, t].copy(), None, mask[:, t].copy())
+        np.testing.assert_array_equal(out, whole[:, t])
+    for kept, exact in zip(chain(*pool.states(rows)), chain(*states), strict=True):
+        np.testing.assert_array_equal(kept, exact)
+
+
+def test_what_a_pool_refuses():
+    pool = PoolStepper(Program(ops(False)), 4)
+    rows, x = np.arange(3), weights(3, 3)
+    pool.step(rows, x)
+    before = pool.states(np.arange(4))
+    mask = np.ones(3, bool)
+    for arguments in (
+        (np.array([0, 1, 4]), x),
+        (np.array([0, -1, 2]), x),
+        (rows.astype(np.int32), x),
+        (rows[:2], x),
+        (rows, x.astype(np.float64)),
+        (rows, x, np.empty((3, 3), np.float32)),
+        (rows, x, None, mask),
+    ):
+        with pytest.raises(ValueError, match="expected"):
+            pool.step(*arguments)
+    masked = PoolStepper(Program(ops(False)), 4, masked=True)
+    for wrong in (mask[:2], mask.astype(np.int8)):
+        with pytest.raises(ValueError, match="expected a C-contiguous bool"):
+            masked.step(rows, x, None, wrong)
+    with pytest.raises(ValueError, match="expected shape"):
+        pool.set_states(rows, before)
+    for kept, exact in zip(chain(*pool.states(np.arange(4))), chain(*before), strict=True):
+        np.testing.assert_array_equal(kept, exact)
+    assert pool.step(rows[:0], x[:0]).shape == (0, 2)
+    with pytest.raises(ValueError, match="backwards"):
+        PoolStepper(Program([replace(ops(False)[0], go_backwards=True)]), 1)
+
+
+def test_ids_of_a_pool():
+    ids = PoolIds(1)
+    first = ids.open()
+    ids.grow(3)
+    assert [first, ids.open(), ids.open()] == [0, 1, 2] and len(ids) == ids.capacity == 3
+    assert ids.rows([2, 0]).tolist() == [2, 0]
+    ids.close(1)
+    again = ids.open()
+    assert ids.rows(np.array([again], np.uint64)).tolist() == [1]
+    assert sorted(ids.open_ids()) == [0, 2, again] and again not in (0, 1, 2)

@@ -1,0 +1,28 @@
+"""A program as one step of time: what the steppers share."""
+
+cimport numpy as cnp
+
+from fastlstm.engine._engine cimport Executor, Rows
+from fastlstm.engine._structs cimport Op
+from fastlstm.engine._workspace cimport Workspace
+
+cdef extern from "<stdatomic.h>":
+    ctypedef struct atomic_flag:
+        pass
+
+
+cdef class Steps:
+    cdef readonly Executor program
+    cdef Op *ops                      # the program's, all of them returning sequences
+    cdef int starts[2]                # of one stage
+    cdef int width, units             # of a row of x, of the output
+    cdef int ndim                     # of one step's x: 1 of ids, else 2
+    cdef atomic_flag busy
+
+    cdef Workspace ready(self, Rows *rows, Py_ssize_t batch, bint masked)
+    cdef int enter(self) except -1
+    cdef void leave(self) noexcept
+
+cdef cnp.ndarray as_float32(name, value)
+cdef object unfit_out(out, tuple shape)
+cdef list checked_states(states, tuple recurrent, Py_ssize_t batch)
