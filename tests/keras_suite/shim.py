@@ -3,6 +3,7 @@
 The files are read from the installed `keras` package, which itself is never imported.
 """
 
+import contextlib
 import importlib.metadata
 import json
 import shutil
@@ -27,13 +28,28 @@ def module(name, **contents):
     return made
 
 
+@contextlib.contextmanager
+def stubbed(stubs):
+    """The stubs as modules for a while; whatever else is imported meanwhile stays."""
+    before = {name: sys.modules.get(name) for name in stubs}
+    sys.modules.update(stubs)
+    try:
+        yield
+    finally:
+        for name, original in before.items():
+            if original is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = original
+
+
 class TestCase(parameterized.TestCase):
     """Keras' `testing.TestCase`, with a `run_layer_test` that leaves out training and dtypes."""
 
     def setUp(self):
-        modules = mock.patch.dict(sys.modules, STUBS)
-        modules.start()
-        self.addCleanup(modules.stop)
+        modules = stubbed(STUBS)
+        modules.__enter__()
+        self.addCleanup(modules.__exit__, None, None, None)
         fastlstm.backend.clear_session()
 
     def get_temp_dir(self):
@@ -113,7 +129,7 @@ def test_classes(path):
     """The test cases that a file of Keras defines."""
     name = "keras.src." + path.removesuffix(".py").replace("/", ".")
     made = types.ModuleType(name)
-    with mock.patch.dict(sys.modules, {**STUBS, name: made}):
+    with stubbed({**STUBS, name: made}):
         exec(compile(source(path), path, "exec"), vars(made))
     STUBS[name] = made
     return [value for value in vars(made).values() if isinstance(value, type) and issubclass(value, TestCase)]
