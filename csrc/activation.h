@@ -39,7 +39,7 @@ static inline vec act_celu(vec x, const float *p)
     return vec_select(vec_less(vec_set(0.0f), x), x, negative);
 }
 
-static inline vec act_silu(vec x) { return vec_div(x, vec_sigmoid_divisor(x)); }
+static inline vec act_silu(vec x) { return vec_times_sigmoid(x, x); }
 
 static inline vec act_gelu_tanh(vec x)
 {

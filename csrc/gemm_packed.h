@@ -16,10 +16,8 @@
  * of rows, any chunk of time and any ISA.
  */
 
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16")
-
 #define GROUP_VECS (FL_GROUP / VEC_WIDTH)
+#define PANEL (4 * FL_GROUP)
 /* Rows of a tile: 4 sums a row and 4 weights have to fit the registers. */
 #if VEC_REGISTERS >= 32
 #define TILE_ROWS 6
@@ -80,28 +78,78 @@ static tile_function *const tiles[4][TILE_ROWS] = {TILES_OF(1), TILES_OF(2), TIL
 
 static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
+/* Rows of the next tile where `left` are left: all tiles of about one size. */
+static inline size_t next_rows(size_t left)
+{
+    size_t n_tiles = (left + TILE_ROWS - 1) / TILE_ROWS;
+    return (left + n_tiles - 1) / n_tiles;
+}
+
+/* out (64 + groups * FL_GROUP) = initial + x (features) @ two panels that follow each other, the first of 4 groups. Where
+ * a group is one vec, the sums of one row and panel would wait for each other; those of two panels do not. */
+INLINE void two_panels(float *out, const float *initial, const float *x, const float *panel, size_t features,
+                       const int groups)
+{
+    const float *second = panel + PANEL * features;
+    if (GROUP_VECS > 1) {
+        tile(out, 0, initial, 0, x, 0, panel, features, 1, 4);
+        tile(out + PANEL, 0, initial + PANEL, 0, x, 0, second, features, 1, groups);
+        return;
+    }
+    vec sums[8];
+    UNROLL for (int j = 0; j < 4 + groups; j++) sums[j] = vec_load(initial + j * FL_GROUP);
+    for (size_t k = 0; k < features; k++, panel += PANEL, second += groups * FL_GROUP) {
+        vec a = vec_set(x[k]);
+        UNROLL for (int j = 0; j < 4; j++) sums[j] = vec_fma(a, vec_load(panel + j * FL_GROUP), sums[j]);
+        UNROLL for (int j = 0; j < groups; j++)
+            sums[4 + j] = vec_fma(a, vec_load(second + j * FL_GROUP), sums[4 + j]);
+    }
+    UNROLL for (int j = 0; j < 4 + groups; j++) vec_store(out + j * FL_GROUP, sums[j]);
+}
+
+typedef void two_panels_function(float *out, const float *initial, const float *x, const float *panel, size_t features);
+
+#define TWO_PANELS(groups)                                                                                \
+    static void two_panels_##groups(float *out, const float *initial, const float *x, const float *panel, \
+                                    size_t features)                                                      \
+    {                                                                                                     \
+        two_panels(out, initial, x, panel, features, groups);                                             \
+    }
+TWO_PANELS(1) TWO_PANELS(2) TWO_PANELS(3) TWO_PANELS(4)
+
+/* [groups of the second panel - 1] */
+static two_panels_function *const pairs_of_panels[4] = {two_panels_1, two_panels_2, two_panels_3, two_panels_4};
+
 /* The first `columns` of the last panel, whose tile is wider than what is left of `out`. */
 static void last_panel(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
                        size_t x_stride, const float *panel, size_t features, size_t columns, tile_function *sums,
                        size_t rows)
 {
-    float first[TILE_ROWS * 4 * FL_GROUP] = {0.0f}, padded[TILE_ROWS * 4 * FL_GROUP];
+    float first[TILE_ROWS * PANEL] = {0.0f}, padded[TILE_ROWS * PANEL];
     for (size_t m = 0; m < rows; m++)
-        memcpy(first + m * 4 * FL_GROUP, initial + m * initial_stride, columns * sizeof *first);
-    sums(padded, 4 * FL_GROUP, first, 4 * FL_GROUP, x, x_stride, panel, features);
+        memcpy(first + m * PANEL, initial + m * initial_stride, columns * sizeof *first);
+    sums(padded, PANEL, first, PANEL, x, x_stride, panel, features);
     for (size_t m = 0; m < rows; m++)
-        memcpy(out + m * out_stride, padded + m * 4 * FL_GROUP, columns * sizeof *out);
+        memcpy(out + m * out_stride, padded + m * PANEL, columns * sizeof *out);
 }
 
 static void FL_KERNEL(gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
                                            const float *x, const float *packed, size_t rows, size_t features,
                                            size_t columns)
 {
-    for (size_t first = 0; first < columns; first += 4 * FL_GROUP) {
-        size_t width = smaller(4 * FL_GROUP, columns - first), groups = (width + FL_GROUP - 1) / FL_GROUP;
+    size_t width;
+    for (size_t first = 0; first < columns; first += width) {
         const float *panel = packed + first * features;
-        for (size_t row = 0; row < rows; row += TILE_ROWS) {
-            size_t n = smaller(TILE_ROWS, rows - row);
+        width = smaller(PANEL, columns - first);
+        size_t second = smaller(PANEL, columns - first - width);
+        if (rows == 1 && second > 0 && second % FL_GROUP == 0) {
+            pairs_of_panels[second / FL_GROUP - 1](out + first, initial + first, x, panel, features);
+            width += second;
+            continue;
+        }
+        size_t groups = (width + FL_GROUP - 1) / FL_GROUP;
+        for (size_t row = 0, n; row < rows; row += n) {
+            n = next_rows(rows - row);
             tile_function *sums = tiles[groups - 1][n - 1];
             float *to = out + row * out_stride + first;
             const float *from = initial + row * initial_stride + first, *rows_of_x = x + row * features;

@@ -7,16 +7,22 @@
  * Any other pair of activations goes over z in place, block by block.
  */
 
-/* sigmoid(gate) * tanh(x) with one division */
-static inline vec sigmoid_times_tanh(vec gate, vec x)
+/* sign(x) t / (divisor (t + 2)): tanh x by the divisor of a sigmoid */
+static inline vec tanh_quotient(vec t, vec divisor, vec x)
 {
-    vec t = vec_tanh_term(x);
-    return vec_copysign(vec_div(t, vec_mul(vec_sigmoid_divisor(gate), vec_add(t, vec_set(2.0f)))), x);
+    return vec_copysign(vec_div(t, vec_mul(divisor, vec_add(t, vec_set(2.0f)))), x);
 }
 
-static inline vec cell_state(vec z_i, vec z_f, vec z_c, vec c_prev)
+/* h; c goes from c_prev to c. Exponentials that do not wait for each other are taken side by side. */
+INLINE vec cell_tanh_sigmoid(vec *c, vec z_i, vec z_f, vec z_c, vec z_o)
 {
-    return vec_add(vec_div(c_prev, vec_sigmoid_divisor(z_f)), sigmoid_times_tanh(z_i, z_c));
+    vec n[3], q[3] = {vec_sigmoid_argument(z_i), vec_sigmoid_argument(z_f), vec_tanh_argument(z_c)};
+    vec_expm1_reduced(q, n, 3);
+    vec divisor = vec_sigmoid_divisor(q[0], n[0]);
+    *c = vec_add(vec_div(*c, vec_sigmoid_divisor(q[1], n[1])), tanh_quotient(vec_expm1_result(q[2], n[2]), divisor, z_c));
+    q[0] = vec_sigmoid_argument(z_o), q[1] = vec_tanh_argument(*c);
+    vec_expm1_reduced(q, n, 2);
+    return tanh_quotient(vec_expm1_result(q[1], n[1]), vec_sigmoid_divisor(q[0], n[0]), *c);
 }
 
 static void cell_row_tanh_sigmoid(float *h, float *c, const float *z, size_t units)
@@ -24,16 +30,17 @@ static void cell_row_tanh_sigmoid(float *h, float *c, const float *z, size_t uni
     const float *z_i = z, *z_f = z + units, *z_c = z + 2 * units, *z_o = z + 3 * units;
     size_t u = 0;
     for (; u + VEC_WIDTH <= units; u += VEC_WIDTH) {
-        vec state = cell_state(vec_load(z_i + u), vec_load(z_f + u), vec_load(z_c + u), vec_load(c + u));
+        vec state = vec_load(c + u);
+        vec_store(h + u, cell_tanh_sigmoid(&state, vec_load(z_i + u), vec_load(z_f + u), vec_load(z_c + u),
+                                           vec_load(z_o + u)));
         vec_store(c + u, state);
-        vec_store(h + u, sigmoid_times_tanh(vec_load(z_o + u), state));
     }
     if (u < units) {
         size_t n = units - u;
-        vec state = cell_state(vec_load_part(z_i + u, n), vec_load_part(z_f + u, n), vec_load_part(z_c + u, n),
-                               vec_load_part(c + u, n));
+        vec state = vec_load_part(c + u, n);
+        vec_store_part(h + u, cell_tanh_sigmoid(&state, vec_load_part(z_i + u, n), vec_load_part(z_f + u, n),
+                                                vec_load_part(z_c + u, n), vec_load_part(z_o + u, n)), n);
         vec_store_part(c + u, state, n);
-        vec_store_part(h + u, sigmoid_times_tanh(vec_load_part(z_o + u, n), state), n);
     }
 }
 

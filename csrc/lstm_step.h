@@ -4,10 +4,49 @@
  *
  * z and packed_recurrent have the columns of gemm_packed.h: a panel's sums are the i, f, c, o of its 16 units (the last
  * panel: of the units that are left), so they go into the cell update straight from the tile, still in the L1 cache.
+ * One row alone takes two panels at once where its sums would else wait for each other rather than for the weights: where
+ * all of them stay in the L1 cache, and at the end, where a narrow panel has few sums.
  *
  * A step that is `descending` takes the panels from the last to the first. Where the weights are larger than a cache that
  * drops what was used longest ago, every second step then finds those that the step before read last.
  */
+
+enum {
+    L1_FLOATS = 1 << 13, /* 32 KB */
+    NARROW = FL_GROUP / 2
+};
+
+static inline size_t whole_vecs(size_t n) { return (n + VEC_WIDTH - 1) / VEC_WIDTH; }
+
+/* Few units of several rows, brought together so that they fill whole vecs. */
+static void cell_narrow_rows(float *h, float *c, const float *gates, size_t rows, size_t n, size_t units)
+{
+    float z[4 * TILE_ROWS * FL_GROUP + FL_GROUP], c_all[TILE_ROWS * FL_GROUP], h_all[TILE_ROWS * FL_GROUP];
+    for (size_t gate = 0; gate < 4; gate++)
+        for (size_t m = 0; m < rows; m++)
+            for (size_t u = 0; u < n; u += VEC_WIDTH) /* what it writes past n is overwritten by the next */
+                vec_store(z + (gate * rows + m) * n + u, vec_load(gates + m * PANEL + gate * n + u));
+    for (size_t m = 0; m < rows; m++) memcpy(c_all + m * n, c + m * units, n * sizeof *c);
+    cell_row_tanh_sigmoid(h_all, c_all, z, rows * n);
+    for (size_t m = 0; m < rows; m++) {
+        memcpy(c + m * units, c_all + m * n, n * sizeof *c);
+        memcpy(h + m * units, h_all + m * n, n * sizeof *h);
+    }
+}
+
+/* The cell update of `n` units of `rows` rows, whose rows of gates are PANEL apart and of h and c `units`. */
+static void cell_tile(float *h, float *c, float *gates, size_t rows, size_t n, size_t units,
+                      const fl_activation *activation, const fl_activation *recurrent_activation)
+{
+    if (activation->kind != FL_TANH || recurrent_activation->kind != FL_SIGMOID) {
+        for (size_t m = 0; m < rows; m++)
+            cell_row(h + m * units, c + m * units, gates + m * PANEL, n, activation, recurrent_activation);
+    } else if (whole_vecs(rows * n) + 2 <= rows * whole_vecs(n)) {
+        cell_narrow_rows(h, c, gates, rows, n, units);
+    } else {
+        for (size_t m = 0; m < rows; m++) cell_row_tanh_sigmoid(h + m * units, c + m * units, gates + m * PANEL, n);
+    }
+}
 
 static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev,
                                          const float *packed_recurrent, size_t rows, size_t units, size_t first,
@@ -15,24 +54,29 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
                                          const fl_activation *activation, const fl_activation *recurrent_activation)
 {
     const size_t z_width = (4 * units + FL_GROUP - 1) / FL_GROUP * FL_GROUP;
-    const int fused = activation->kind == FL_TANH && recurrent_activation->kind == FL_SIGMOID;
-    float sums[TILE_ROWS * 4 * FL_GROUP];
-    const size_t panels = (last - first + FL_GROUP - 1) / FL_GROUP;
-    for (size_t i = 0; i < panels; i++) {
-        size_t unit = first + (descending ? panels - 1 - i : i) * FL_GROUP;
-        size_t n = smaller(FL_GROUP, last - unit), groups = (4 * n + FL_GROUP - 1) / FL_GROUP;
-        for (size_t row = 0; row < rows; row += TILE_ROWS) {
-            size_t n_rows = smaller(TILE_ROWS, rows - row);
-            tiles[groups - 1][n_rows - 1](sums, 4 * FL_GROUP, z + row * z_width + 4 * unit, z_width,
-                                          h_prev + row * units, units, packed_recurrent + 4 * unit * units, units);
-            for (size_t m = 0; m < n_rows; m++) {
-                size_t place = (row + m) * units + unit;
-                float *gates = sums + m * 4 * FL_GROUP;
-                if (fused)
-                    cell_row_tanh_sigmoid(h + place, c + place, gates, n);
-                else
-                    cell_row(h + place, c + place, gates, n, activation, recurrent_activation);
-            }
+    const size_t panels = (last - first + FL_GROUP - 1) / FL_GROUP, end_units = last - first - (panels - 1) * FL_GROUP;
+    const int pairs = rows == 1 && units * z_width <= L1_FLOATS, end_pair = rows == 1 && panels > 1 && end_units <= NARROW;
+    const size_t block = pairs ? 2 * FL_GROUP : FL_GROUP, blocks = pairs ? (panels + 1) / 2 : panels - end_pair;
+    float sums[TILE_ROWS * PANEL + FL_GROUP];
+    for (size_t i = 0; i < blocks; i++) {
+        size_t b = descending ? blocks - 1 - i : i, unit = first + b * block;
+        size_t n = b == blocks - 1 ? last - unit : block;
+        const float *panel = packed_recurrent + 4 * unit * units;
+        if (n > FL_GROUP) {
+            size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
+            pairs_of_panels[groups - 1](sums, z + 4 * unit, h_prev, panel, units);
+            cell_tile(h + unit, c + unit, sums, 1, FL_GROUP, units, activation, recurrent_activation);
+            cell_tile(h + unit + FL_GROUP, c + unit + FL_GROUP, sums + PANEL, 1, second, units, activation,
+                      recurrent_activation);
+            continue;
+        }
+        tile_function *const *tile_of = tiles[(4 * n + FL_GROUP - 1) / FL_GROUP - 1];
+        for (size_t row = 0, n_rows; row < rows; row += n_rows) {
+            size_t place = row * units + unit;
+            n_rows = next_rows(rows - row);
+            tile_of[n_rows - 1](sums, PANEL, z + row * z_width + 4 * unit, z_width, h_prev + row * units, units, panel,
+                                units);
+            cell_tile(h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);
         }
     }
 }

@@ -20,54 +20,76 @@
 #ifndef FL_VEC_H
 #define FL_VEC_H
 
-static inline vec vec_expm1_reduced(vec x, vec *n)
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+
+/* x becomes q, for `count` vecs side by side: one alone would wait for the result of each of its operations. */
+INLINE void vec_expm1_reduced(vec *x, vec *n, const int count)
 {
-    *n = vec_round(vec_mul(x, vec_set(0x1.715476p+0f)));
-    vec r = vec_fma(*n, vec_set(-0x1.62e000p-1f), x);
-    r = vec_fma(*n, vec_set(-0x1.0bfbe8p-15f), r);
-    vec p = vec_fma(r, vec_set(0x1.6bebfep-10f), vec_set(0x1.1227b0p-7f));
-    p = vec_fma(r, p, vec_set(0x1.555674p-5f));
-    p = vec_fma(r, p, vec_set(0x1.5554b0p-3f));
-    p = vec_fma(r, p, vec_set(0x1.fffffep-2f));
-    return vec_fma(vec_mul(r, r), p, r);
+    vec p[4];
+    UNROLL for (int i = 0; i < count; i++) n[i] = vec_round(vec_mul(x[i], vec_set(0x1.715476p+0f)));
+    UNROLL for (int i = 0; i < count; i++) x[i] = vec_fma(n[i], vec_set(-0x1.62e000p-1f), x[i]);
+    UNROLL for (int i = 0; i < count; i++) x[i] = vec_fma(n[i], vec_set(-0x1.0bfbe8p-15f), x[i]);
+    UNROLL for (int i = 0; i < count; i++) p[i] = vec_fma(x[i], vec_set(0x1.6bebfep-10f), vec_set(0x1.1227b0p-7f));
+    UNROLL for (int i = 0; i < count; i++) p[i] = vec_fma(x[i], p[i], vec_set(0x1.555674p-5f));
+    UNROLL for (int i = 0; i < count; i++) p[i] = vec_fma(x[i], p[i], vec_set(0x1.5554b0p-3f));
+    UNROLL for (int i = 0; i < count; i++) p[i] = vec_fma(x[i], p[i], vec_set(0x1.fffffep-2f));
+    UNROLL for (int i = 0; i < count; i++) x[i] = vec_fma(vec_mul(x[i], x[i]), p[i], x[i]);
 }
 
-/* e^x: 0 below -104, inf above 88.73, denormals in between rounded once. */
+/* The two ends of exp(x): 0 below -104, inf above 88.73, denormals in between rounded once. */
+static inline vec vec_exp_argument(vec x) { return vec_max(vec_set(-104.0f), vec_min(vec_set(89.0f), x)); }
+static inline vec vec_exp_result(vec q, vec n) { return vec_scale(vec_add(vec_set(1.0f), q), n); }
+
 static inline vec vec_exp(vec x)
 {
-    vec n, q = vec_expm1_reduced(vec_max(vec_set(-104.0f), vec_min(vec_set(89.0f), x)), &n);
-    return vec_scale(vec_add(vec_set(1.0f), q), n);
+    vec n, q = vec_exp_argument(x);
+    vec_expm1_reduced(&q, &n, 1);
+    return vec_exp_result(q, n);
 }
 
-/* e^x - 1 for x <= 40, exact near 0. */
-static inline vec vec_expm1(vec x)
+/* e^x - 1, exact near 0, from its q and n */
+static inline vec vec_expm1_result(vec q, vec n)
 {
-    vec n, q = vec_expm1_reduced(vec_max(vec_set(-104.0f), x), &n);
     vec power = vec_scale(vec_set(1.0f), n);
     return vec_fma(power, q, vec_sub(power, vec_set(1.0f)));
 }
 
-/* t = e^(2|x|) - 1, from which tanh |x| = t / (t + 2); the quotient is 1 from |x| = 9.02 on. */
-static inline vec vec_tanh_term(vec x)
+/* for x <= 40 */
+static inline vec vec_expm1(vec x)
 {
-    return vec_expm1(vec_min(vec_set(18.1f), vec_mul(vec_set(2.0f), vec_abs(x))));
+    vec n, q = vec_max(vec_set(-104.0f), x);
+    vec_expm1_reduced(&q, &n, 1);
+    return vec_expm1_result(q, n);
+}
+
+/* tanh |x| = t / (t + 2) with t = e^(2|x|) - 1; the quotient is 1 from |x| = 9.02 on. */
+static inline vec vec_tanh_argument(vec x)
+{
+    vec magnitude = vec_abs(x);
+    return vec_min(vec_set(18.1f), vec_add(magnitude, magnitude));
 }
 
 static inline vec vec_tanh(vec x)
 {
-    vec t = vec_tanh_term(x);
+    vec n, t = vec_tanh_argument(x);
+    vec_expm1_reduced(&t, &n, 1);
+    t = vec_expm1_result(t, n);
     return vec_copysign(vec_div(t, vec_add(t, vec_set(2.0f))), x);
 }
 
-/* 1 + e^-x, the divisor of sigmoid x. */
-static inline vec vec_sigmoid_divisor(vec x)
+/* sigmoid x = 1 / (1 + e^-x) */
+static inline vec vec_sigmoid_argument(vec x) { return vec_exp_argument(vec_sub(vec_set(0.0f), x)); }
+static inline vec vec_sigmoid_divisor(vec q, vec n) { return vec_add(vec_set(1.0f), vec_exp_result(q, n)); }
+
+/* numerator * sigmoid x, rounded twice */
+static inline vec vec_times_sigmoid(vec numerator, vec x)
 {
-    return vec_add(vec_set(1.0f), vec_exp(vec_sub(vec_set(0.0f), x)));
+    vec n, q = vec_sigmoid_argument(x);
+    vec_expm1_reduced(&q, &n, 1);
+    return vec_div(numerator, vec_sigmoid_divisor(q, n));
 }
 
-static inline vec vec_sigmoid(vec x)
-{
-    return vec_div(vec_set(1.0f), vec_sigmoid_divisor(x));
-}
+static inline vec vec_sigmoid(vec x) { return vec_times_sigmoid(vec_set(1.0f), x); }
 
 #endif
