@@ -29,6 +29,7 @@ def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:
 
 extensions = [
     extension("_engine", tuple(sorted({*glob("csrc/*.c")} - {"csrc/pool.c"}))),
+    extension("_array_form"),
     extension("_pair"),
     extension("_pool", ("csrc/pool.c",)),
     extension("_callback"),

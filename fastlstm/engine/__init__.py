@@ -1,6 +1,7 @@
 """The engine: op descriptions in, float32 arrays out. It knows no layers and no files."""
 
 from fastlstm.engine import threads
+from fastlstm.engine._array_form import ArrayForm
 from fastlstm.engine._engine import kernel_names
 from fastlstm.engine._pair import run_pair
 from fastlstm.engine._sampling import Sampler
@@ -13,6 +14,7 @@ from fastlstm.engine.threads import get_num_threads, set_num_threads
 threads.set_default()
 
 __all__ = [
+    "ArrayForm",
     "PoolIds",
     "PoolStepper",
     "Program",

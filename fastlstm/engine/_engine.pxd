@@ -51,6 +51,7 @@ cdef class Executor:
     cdef _keep_workspace(self, Workspace workspace)
     cdef list _empty_states(self, Py_ssize_t batch)
     cdef _set_states(self, Call *call, initial_states, Py_ssize_t first)
+    cdef void _clear_states(self, Call *call) noexcept nogil
     cdef _get_states(self, Call *call, list states, Py_ssize_t first)
 
 cdef int check_array(str name, array, shape) except -1

@@ -347,17 +347,32 @@ cdef class Executor:
         return [[np.zeros((batch, units), np.float32) for _ in range(n)] for units, n in self.recurrent]
 
     cdef _set_states(self, Call *call, initial_states, Py_ssize_t first):
-        cdef size_t i, size, units
+        cdef size_t i, units
         cdef State *state
-        for i, (units, n) in enumerate(self.recurrent):
-            size = call.batch * units
+        self._clear_states(call)
+        if initial_states is None:
+            return
+        for i, (units, _) in enumerate(self.recurrent):
             state = &call.states[i]
-            given = None if initial_states is None else initial_states[i]
-            _set_state(state.h, given[0] if given else None, first * units, size)
+            if initial_states[i] is not None:
+                _copy_state(state.h, initial_states[i][0], first * units, call.batch * units)
+                if state.c != NULL:
+                    _copy_state(state.c, initial_states[i][1], first * units, call.batch * units)
+
+    cdef void _clear_states(self, Call *call) noexcept nogil:
+        cdef State *state = call.states
+        cdef size_t size
+        cdef int i
+        for i in range(self.n_ops):
+            if self.ops[i].kind < LSTM:
+                continue
+            size = call.batch * self.ops[i].units * sizeof(float)
+            memset(state.h, 0, size)
             if state.c != NULL:
-                _set_state(state.c, given[1] if given else None, first * units, size)
+                memset(state.c, 0, size)
             if call.mask != NULL:
-                _set_state(state.out_prev, None, 0, size)
+                memset(state.out_prev, 0, size)
+            state += 1
 
     cdef _get_states(self, Call *call, list states, Py_ssize_t first):
         cdef size_t i, size, units
@@ -390,8 +405,5 @@ cdef int check_array(str name, array, shape) except -1:
     return 0
 
 
-cdef _set_state(float *state, given, size_t first, size_t size):
-    if given is None:
-        memset(state, 0, size * sizeof(float))
-    else:
-        memcpy(state, <const float *> cnp.PyArray_DATA(given) + first, size * sizeof(float))
+cdef _copy_state(float *state, cnp.ndarray given, size_t first, size_t size):
+    memcpy(state, <const float *> cnp.PyArray_DATA(given) + first, size * sizeof(float))

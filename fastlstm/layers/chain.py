@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 
 class _Built(NamedTuple):
-    """A Program with what it was made from; read and replaced as one, so that a thread never sees half of it."""
+    """A Program with what it was made from; read and replaced as one, so that a thread never sees half of it.
+
+    One that is `plain` has recurrent layers, and nothing to do but to run them.
+    """
 
     changes: int
     versions: tuple[int, ...]
     program: Program | None
     carries_states: bool
+    plain: bool
 
 
 class Chain:
@@ -53,15 +57,17 @@ class Chain:
             ValueError: When states do not fit, or there is no time step to read.
         """
         built = self._current()
+        if built.plain and initial_state is None:
+            return built.program.run(x, mask)[0]
         if built.program is None:
             return x.copy()
-        if self.recurrent and self.layers[0].takes_ids:
-            mask = self.layers[0].compute_mask(x)
         if not self.recurrent:
             return built.program.run(x)[0]
-        if not built.carries_states and initial_state is None:
-            return built.program.run(x, mask)[0]
-        return self._run_with_states(built.program, x, mask, initial_state)
+        if self.layers[0].takes_ids:
+            mask = self.layers[0].compute_mask(x)
+        if built.carries_states or initial_state is not None:
+            return self._run_with_states(built.program, x, mask, initial_state)
+        return built.program.run(x, mask)[0]
 
     def describe(self) -> list[str]:
         """Return what the engine runs, a line per op."""
@@ -154,7 +160,8 @@ class Chain:
                 program = Program(ops) if ops else None
             last = self.layers[-1]
             carries_states = any(layer.stateful for layer in self.recurrent) or (last.recurrent and last.return_state)
-            self._built = built = _Built(CHANGES.latest, versions, program, carries_states)
+            plain = bool(self.recurrent) and not carries_states and not self.layers[0].takes_ids
+            self._built = built = _Built(CHANGES.latest, versions, program, carries_states, plain)
             return built
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.engine import ArrayForm
 from fastlstm.layers.arrays import as_float32, as_mask
 from fastlstm.layers.calling import call_parameters, call_with_masks, output_masks
 from fastlstm.layers.chain import Chain
@@ -34,8 +35,10 @@ class Plan:
         self._steps = tuple(_chained(calls) if training is False else _alone(calls.calls, training))
         self._unneeded = _unneeded(self._steps, set(self._outputs))
         self.chain = self._whole_chain(calls)
+        self._makes_masks = self.chain is None or self.chain.layers[0].takes_ids
         self.trains = any(call.kwargs.get("training") for call in calls.calls)
         self.changes = -1
+        self.form: ArrayForm | None = None
 
     def _whole_chain(self, calls: Calls) -> Chain | None:
         """The chain that is the whole plan, from its one input to its outputs, if it is one."""
@@ -70,7 +73,7 @@ class Plan:
 
     def run_with_masks(self, x: Any, mask: Any = None) -> tuple[Any, list[Any]]:
         """Run all calls as `run` does, and return `(outputs, masks)`, one mask or None per output, or none at all."""
-        if mask is None and self.chain is not None and not self.chain.layers[0].takes_ids:
+        if mask is None and not self._makes_masks:
             return self.chain.run(x), []
         given = x if isinstance(x, tuple) else (x,)
         values = [*given, *[None] * (self._slots - len(given))]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.engine import ArrayForm
 from fastlstm.layers.arrays import as_float32, is_array
 from fastlstm.layers.keras_tensor import KerasTensor
 from fastlstm.layers.layer import Layer
@@ -171,6 +172,10 @@ class Functional(Model, builds_once=False):
         if rows is not None:
             data.check_rows(arrays)
         return arrays if len(arrays) > 1 else arrays[0]
+
+    def _input_form(self) -> ArrayForm | None:
+        tensors = self._graph.inputs
+        return ArrayForm(tensors[0].shape) if len(tensors) == 1 else None
 
     def _fitted(self, x: Any, tensor: KerasTensor) -> np.ndarray:
         x = as_float32(x)

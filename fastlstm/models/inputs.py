@@ -14,7 +14,6 @@ from fastlstm.layers.keras_tensor import KerasTensor
 from fastlstm.layers.structure import flatten
 
 DEFAULT_BATCH_SIZE = 32
-FLOAT32 = np.dtype(np.float32)
 
 
 def model_input(inputs: Any, tensor: KerasTensor | None, model_name: str) -> np.ndarray:
@@ -95,22 +94,6 @@ def check_rows(arrays: Sequence[np.ndarray]) -> None:
             "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples."
             f"'x' sizes: {', '.join(map(str, sizes))}\n"
         )
-
-
-def is_ready(x: Any, shape: tuple[int | None, ...]) -> bool:
-    """Return whether the layers can take `x` as it is; most calls of a service are, and this is all they need.
-
-    Args:
-        x: What a model was called with.
-        shape: Of the model's input, with the batch.
-    """
-    return (
-        type(x) is np.ndarray
-        and x.dtype is FLOAT32
-        and x.ndim == len(shape)
-        and x.shape[-1] == shape[-1]
-        and x.flags.carray
-    )
 
 
 def fit_rank(x: np.ndarray, tensor: KerasTensor) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.engine import ArrayForm
 from fastlstm.layers.arrays import as_tensors, carried_mask
 from fastlstm.layers.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.layers.layer import Layer
@@ -131,7 +132,7 @@ class Model(Layer, builds_once=False):
             if mask is None:
                 carried = [carried_mask(leaf) for leaf in flatten(inputs)]
                 mask = carried if any(leaf is not None for leaf in carried) else None
-        x = self.prepared(inputs)
+        x = inputs if self._takes(inputs) else self.prepared(inputs)
         outputs, masks = self._plan_for(training).run_with_masks(x, mask)
         return as_tensors(self.structured(outputs), masks)
 
@@ -153,7 +154,7 @@ class Model(Layer, builds_once=False):
         Raises:
             ValueError: When the inputs do not fit.
         """
-        x = self.prepared(x)
+        x = x if self._takes(x) else self.prepared(x)
         return self.structured(self.current_plan.run(x))
 
     def predict(
@@ -222,6 +223,15 @@ class Model(Layer, builds_once=False):
         plan = self.current_plan
         return Plan(self.calls(), training) if training or (training is None and plan.trains) else plan
 
+    def _takes(self, x: Any) -> bool:
+        """Return whether the layers take `x` as it is; most calls of a service need no more than this."""
+        plan = self._plan
+        return plan is not None and plan.form is not None and plan.form.fits(x)
+
+    def _input_form(self) -> ArrayForm | None:
+        """Return what an array has to be for the layers to take it as it is; None where none may be."""
+        return None
+
     def _planned(self) -> Plan:
         """Return the plan; after a change, the same one unless layers came, went or left the engine."""
         with CHANGES.lock:
@@ -229,6 +239,7 @@ class Model(Layer, builds_once=False):
             plan = self._plan
             if plan is None or not plan.holds_for(calls):
                 plan = Plan(calls)
+                plan.form = self._input_form()
             plan.changes = CHANGES.latest
             self._plan = plan
             return plan

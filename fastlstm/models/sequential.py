@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.engine import ArrayForm
 from fastlstm.layers.arrays import too_many_inputs
 from fastlstm.layers.input_layer import InputLayer
 from fastlstm.layers.input_spec import Shape, standardize_shape
@@ -201,8 +202,6 @@ class Sequential(Model, builds_once=False):
 
     def prepared(self, inputs: Any, rows: int | None = None) -> np.ndarray:
         tensor = self.symbolic_input
-        if tensor is not None and self.built and data.is_ready(inputs, tensor.shape):
-            return inputs
         x = data.model_input(inputs, tensor, self.name)
         if x.ndim == 0:
             raise ValueError("The inputs need a batch axis. Received a single number.")
@@ -216,6 +215,10 @@ class Sequential(Model, builds_once=False):
         x = data.fit_rank(x, tensor)
         self.check_input_shape(x.shape)
         return np.ascontiguousarray(x)
+
+    def _input_form(self) -> ArrayForm | None:
+        width = self.symbolic_input.shape[-1]
+        return None if width is None else ArrayForm((*[None] * (len(self.symbolic_input.shape) - 1), width))
 
     @property
     def symbolic_input(self) -> KerasTensor | None:
