@@ -19,7 +19,7 @@ from rich.table import Table
 
 from bench import chart, environments, report, runner, streams
 from bench.cases import CASES, Case, parse_case
-from bench.engines import ENGINES, PEERS, engine
+from bench.engines import ENGINES, engine
 from bench.protocol import command, environment, working
 from bench.start import ENGINES as START_ENGINES
 
@@ -39,7 +39,10 @@ def main(arguments: list[str]) -> int:
     for name in ("run", "setup", "start", "streams"):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
-    subparsers["setup"].add_argument("engines", nargs="*", type=peer, metavar="ENGINE", default=list(PEERS))
+    subparsers["setup"].add_argument(
+        "engines", nargs="*", type=peer, metavar="ENGINE", help="default all that pip installs"
+    )
+    subparsers["setup"].add_argument("--source", type=Path, metavar="DIR", help="a checkout of RTNeural, for rtneural")
     subparsers["start"].add_argument("--rounds", type=int, default=9)
     subparsers["streams"].add_argument("--threads", type=int, choices=(1, 2), default=1)
     subparsers["streams"].add_argument("--rounds", type=int, default=5)
@@ -78,7 +81,7 @@ def engine_list(text: str) -> list[str]:
 
 
 def peer(key: str) -> str:
-    return choice(key, PEERS, "engine")
+    return choice(key, environments.MADE, "engine")
 
 
 def case_list(text: str) -> list[Case]:
@@ -133,7 +136,8 @@ def print_versions(options: argparse.Namespace) -> int:
 
 
 def setup(options: argparse.Namespace) -> int:
-    failed = environments.setup(options.environments, options.engines)
+    keys = options.engines or [key for key in environments.MADE if not environments.needs_source(key)]
+    failed = environments.setup(options.environments, keys, options.source)
     if failed:
         print(f"not to be had on this machine: {', '.join(failed)}", file=sys.stderr)
     return bool(failed)
