@@ -17,7 +17,7 @@ sys.path.append(sys.path.pop(0))
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, environments, report, runner, streams
+from bench import chart, environments, memory, report, runner, streams
 from bench.cases import CASES, Case, parse_case
 from bench.engines import ENGINES, engine
 from bench.protocol import command, environment, working
@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> int:
         "run": (run, "time the engines and print the table (the default)"),
         "setup": (setup, "make the engines' environments"),
         "start": (start, "time import, load and first prediction"),
+        "memory": (take_memory, "what a loaded model takes by its weights, and a call by its time steps"),
         "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
         "table": (table, "a run's table in Markdown"),
         "chart": (draw, "a run's chart in SVG"),
@@ -177,6 +178,18 @@ def time_streams(options: argparse.Namespace) -> int:
     for row in streams.rows(figures):
         shown.add_row(*row)
     Console().print(shown)
+    return 0
+
+
+def take_memory(options: argparse.Namespace) -> int:
+    for title, (headings, *rows) in (
+        ("a loaded model, MB", memory.model_rows()),
+        ("a call, MB beside its input and output", memory.call_rows()),
+    ):
+        shown = Table(*headings, title=title)
+        for row in rows:
+            shown.add_row(*row)
+        Console().print(shown)
     return 0
 
 

@@ -18,7 +18,19 @@ FOLDER = Path(__file__).parent.parent / "bench"
 spec = importlib.util.spec_from_file_location("bench", FOLDER / "__init__.py", submodule_search_locations=[str(FOLDER)])
 sys.modules["bench"] = importlib.util.module_from_spec(spec)
 
-from bench import cases, chart, environments, limits, onnx_graph, protocol, report, runner, start, streams  # noqa: E402
+from bench import (  # noqa: E402
+    cases,
+    chart,
+    environments,
+    limits,
+    memory,
+    onnx_graph,
+    protocol,
+    report,
+    runner,
+    start,
+    streams,
+)
 from bench.engines import rtneural  # noqa: E402
 
 MACHINE = limits.Machine(
@@ -90,6 +102,33 @@ def test_start(tmp_path, capsys):
     start.in_process("first", "fastlstm", path)
     _, megabytes = map(float, capsys.readouterr().out.split())
     assert megabytes > 1
+
+
+@pytest.mark.parametrize("name", memory.NETWORKS + memory.NETWORKS_OVER_ALL_STEPS)
+def test_networks_of_the_memory_table(name):
+    def words(layer):
+        both = hasattr(layer, "forward_layer")
+        layer = layer.forward_layer if both else layer
+        flags = "".join(
+            flag for flag, name in (("B", "go_backwards"), ("S", "return_sequences")) if getattr(layer, name, 0)
+        )
+        return f"{'Bidirectional ' * both}{type(layer).__name__} {flags}".rstrip()
+
+    assert ", ".join(map(words, memory.network(name).layers)) == name
+
+
+@pytest.mark.skipif(not memory.REFERENCES.exists(), reason="the kernel does not say what is resident")
+def test_memory(tmp_path):
+    paths = [str(tmp_path / f"{name}.keras") for name in ("seed", "mid")]
+    memory.save("seed", paths[0])
+    memory.save("mid", paths[1])
+    weights, _, _ = memory.of_model(*paths)
+    assert weights == pytest.approx(4e-6 * sum(a.size for layer in cases.CASES["mid"].weights() for a in layer))
+    before = memory.resident()["VmRSS"]
+    np.ones(16 << 20, np.float32)
+    after = memory.resident()
+    assert after["VmRSS"] < before + 32 < after["VmHWM"]
+    assert memory.resident()["VmHWM"] < before + 32
 
 
 def test_streams():

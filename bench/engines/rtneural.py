@@ -25,7 +25,7 @@ source = "RTNeural/RTNeural.h"
 WRAPPER = Path(__file__).with_suffix(".cpp")
 FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-DNDEBUG", "-w", "-shared", "-fPIC"),
-    *("-DRTNEURAL_USE_EIGEN=1", "-DRTNEURAL_DEFAULT_ALIGNMENT=32"),
+    *("-DRTNEURAL_USE_EIGEN=1", "-DRTNEURAL_DEFAULT_ALIGNMENT=32", "-DRTNEURAL_NAMESPACE=RTNeural"),
     "-DEIGEN_STACK_ALLOCATION_LIMIT=0",  # a layer is one object of fixed size, megabytes of weights included
 )
 
@@ -62,7 +62,7 @@ def compiled(case: Case, sources: Path) -> ctypes.CDLL:
     layers = [f"RTNeural::LSTMLayerT<float,{features},{units}>" for features, units in case.widths()]
     model = f"RTNeural::ModelT<float,{case.features},{case.units[-1]},{','.join(layers)}>"
     sizes = [f"-DMODEL={model}", f"-DLAYERS={len(layers)}", f"-DTIMESTEPS={case.timesteps}"]
-    include = [f"-I{sources}", f"-I{sources / 'modules' / 'Eigen'}"]
+    include = [f"-I{folder}" for folder in (sources, sources / "modules" / "Eigen", sources / "modules" / "json")]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "case.so"
         command = [os.environ.get("CXX") or "c++", *FLAGS, *sizes, *include, str(WRAPPER), "-o", str(path)]
