@@ -17,9 +17,9 @@ sys.path.append(sys.path.pop(0))
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, environments, report, runner, streams
+from bench import chart, environments, memory, report, runner, streams
 from bench.cases import CASES, Case, parse_case
-from bench.engines import ENGINES, PEERS, engine
+from bench.engines import ENGINES, engine
 from bench.protocol import command, environment, working
 from bench.start import ENGINES as START_ENGINES
 
@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> int:
         "run": (run, "time the engines and print the table (the default)"),
         "setup": (setup, "make the engines' environments"),
         "start": (start, "time import, load and first prediction"),
+        "memory": (take_memory, "what a loaded model takes by its weights, and a call by its time steps"),
         "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
         "table": (table, "a run's table in Markdown"),
         "chart": (draw, "a run's chart in SVG"),
@@ -39,7 +40,10 @@ def main(arguments: list[str]) -> int:
     for name in ("run", "setup", "start", "streams"):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
-    subparsers["setup"].add_argument("engines", nargs="*", type=peer, metavar="ENGINE", default=list(PEERS))
+    subparsers["setup"].add_argument(
+        "engines", nargs="*", type=peer, metavar="ENGINE", help="default all that pip installs"
+    )
+    subparsers["setup"].add_argument("--source", type=Path, metavar="DIR", help="a checkout of RTNeural, for rtneural")
     subparsers["start"].add_argument("--rounds", type=int, default=9)
     subparsers["streams"].add_argument("--threads", type=int, choices=(1, 2), default=1)
     subparsers["streams"].add_argument("--rounds", type=int, default=5)
@@ -78,7 +82,7 @@ def engine_list(text: str) -> list[str]:
 
 
 def peer(key: str) -> str:
-    return choice(key, PEERS, "engine")
+    return choice(key, environments.MADE, "engine")
 
 
 def case_list(text: str) -> list[Case]:
@@ -133,7 +137,8 @@ def print_versions(options: argparse.Namespace) -> int:
 
 
 def setup(options: argparse.Namespace) -> int:
-    failed = environments.setup(options.environments, options.engines)
+    keys = options.engines or [key for key in environments.MADE if not environments.needs_source(key)]
+    failed = environments.setup(options.environments, keys, options.source)
     if failed:
         print(f"not to be had on this machine: {', '.join(failed)}", file=sys.stderr)
     return bool(failed)
@@ -173,6 +178,18 @@ def time_streams(options: argparse.Namespace) -> int:
     for row in streams.rows(figures):
         shown.add_row(*row)
     Console().print(shown)
+    return 0
+
+
+def take_memory(options: argparse.Namespace) -> int:
+    for title, (headings, *rows) in (
+        ("a loaded model, MB", memory.model_rows()),
+        ("a call, MB beside its input and output", memory.call_rows()),
+    ):
+        shown = Table(*headings, title=title)
+        for row in rows:
+            shown.add_row(*row)
+        Console().print(shown)
     return 0
 
 

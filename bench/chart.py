@@ -12,8 +12,8 @@ from bench.report import SUBJECT, Row, engines, rows
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 860, 110, 80, 64, 34
 BAR, GAP = 7, 9
-# Okabe and Ito's colours: told apart by all eyes, on white and on black.
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999933")
+# Okabe and Ito's colours, the last two Tol's: told apart by all eyes, on white and on black.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999933", "#882255")
 Across = Callable[[float], float]
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #1f2328; }
@@ -95,9 +95,10 @@ def _bars(row: Row, peers: list[str], across: Across, top: float) -> list[str]:
     """From 1 to the right where the peer is slower, to the left where it is faster."""
     ratios = _ratios(row, peers)
     middle = f"{top + len(peers) * BAR / 2 + 4:.1f}"
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
     parts = [
         f'<text x="{LEFT - 8}" y="{middle}" text-anchor="end">{escape(row.name)}</text>',
-        f'<text x="{WIDTH - 8}" y="{middle}" text-anchor="end">{min(ratios.values()):.2f}x</text>',
+        f'<text x="{WIDTH - 8}" y="{middle}" text-anchor="end">{ratio}</text>',
     ]
     for n, (key, colour) in enumerate(zip(peers, COLOURS, strict=False)):
         if key not in ratios:

@@ -8,9 +8,11 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from bench.engines import engine
+from bench.engines import OTHERS, PEERS, engine
 
 DEFAULT = Path.home() / ".cache" / "fastlstm-bench"
+# The engines with an environment of their own.
+MADE = PEERS + OTHERS
 
 
 def python(folder: Path, key: str) -> Path:
@@ -33,8 +35,31 @@ def _path(folder: Path, key: str) -> Path:
     return folder / key / "bin" / "python" if engine(key).requirements else Path(sys.executable)
 
 
-def setup(folder: Path, keys: list[str]) -> list[str]:
-    """Make or renew the engines' environments; the engines that failed."""
+def needs_source(key: str) -> bool:
+    """Whether pip has no package of the engine, so that its sources must be at hand."""
+    return hasattr(engine(key), "source")
+
+
+def setup(folder: Path, keys: list[str], source: Path | None = None) -> list[str]:
+    """Make or renew the engines' environments; the engines that failed.
+
+    Args:
+        folder: Of the environments.
+        keys: The engines.
+        source: Folder of the sources of the one engine among them that needs them.
+
+    Raises:
+        FileNotFoundError: An engine needs sources, and they are not in `source`.
+        RuntimeError: No engine needs sources, and there is a `source`.
+    """
+    built = [key for key in keys if needs_source(key)]
+    if source and not built:
+        raise RuntimeError(f"none of {', '.join(keys)} is made from sources; received --source {source}")
+    for key in built:
+        if source is None or not (source / engine(key).source).exists():
+            raise FileNotFoundError(
+                f"{key} is made from sources: --source DIR with DIR/{engine(key).source}; received {source}"
+            )
     failed = []
     for key in keys:
         requirements = engine(key).requirements
@@ -45,6 +70,8 @@ def setup(folder: Path, keys: list[str]) -> list[str]:
         pip = [_path(folder, key), "-m", "pip", "install", "--quiet", *requirements]
         if subprocess.run(pip).returncode:
             failed.append(key)
+        elif key in built:
+            (folder / key / "source").symlink_to(source.resolve())
     return failed
 
 

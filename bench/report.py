@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from bench.engines import OURS, engine
+from bench.engines import OTHERS, PEERS, engine
 
 SUBJECT = "fastlstm"
 # Rounds that differ by more are marked `~`: the machine was in two minds.
@@ -36,15 +36,19 @@ class Row:
 
     @property
     def best_peer(self) -> str | None:
-        peers = {key: value for key, value in self.microseconds.items() if key not in OURS}
+        peers = {key: value for key, value in self.microseconds.items() if key in PEERS}
         return min(peers, key=peers.__getitem__, default=None)
 
     @property
     def ratio(self) -> float | None:
         """How many times the best peer's time is fastlstm's; under 1 is a loss."""
-        if SUBJECT not in self.microseconds or self.best_peer is None:
+        return None if self.best_peer is None else self.against(self.best_peer)
+
+    def against(self, key: str) -> float | None:
+        """How many times an engine's time is fastlstm's."""
+        if SUBJECT not in self.microseconds or key not in self.microseconds:
             return None
-        return self.microseconds[self.best_peer] / self.microseconds[SUBJECT]
+        return self.microseconds[key] / self.microseconds[SUBJECT]
 
     @property
     def share_of_limit(self) -> float | None:
@@ -119,6 +123,11 @@ def notes(result: dict[str, Any]) -> list[str]:
         known = [value for value in values if value]
         if known:
             lines.append(f"Geometric mean over the cases of more than 3 steps, {what}: {geometric_mean(known):.2f}.")
+    for key in engines(result):
+        times = [(row.name, row.against(key)) for row in rows(result)]
+        beside = [f"{name} {ratio:.2f}x" for name, ratio in times if ratio is not None]
+        if key in OTHERS and beside:
+            lines.append(f"{engine(key).name}, no part of the ratio, its time by fastlstm's: {', '.join(beside)}.")
     for key, answer in result["versions"].items():
         lines.append(f"{engine(key).name}: {versions(answer)}.")
     for case in result["cases"]:

@@ -18,7 +18,20 @@ FOLDER = Path(__file__).parent.parent / "bench"
 spec = importlib.util.spec_from_file_location("bench", FOLDER / "__init__.py", submodule_search_locations=[str(FOLDER)])
 sys.modules["bench"] = importlib.util.module_from_spec(spec)
 
-from bench import cases, chart, limits, onnx_graph, protocol, report, runner, start, streams  # noqa: E402
+from bench import (  # noqa: E402
+    cases,
+    chart,
+    environments,
+    limits,
+    memory,
+    onnx_graph,
+    protocol,
+    report,
+    runner,
+    start,
+    streams,
+)
+from bench.engines import rtneural  # noqa: E402
 
 MACHINE = limits.Machine(
     234e9,
@@ -91,6 +104,33 @@ def test_start(tmp_path, capsys):
     assert megabytes > 1
 
 
+@pytest.mark.parametrize("name", memory.NETWORKS + memory.NETWORKS_OVER_ALL_STEPS)
+def test_networks_of_the_memory_table(name):
+    def words(layer):
+        both = hasattr(layer, "forward_layer")
+        layer = layer.forward_layer if both else layer
+        flags = "".join(
+            flag for flag, name in (("B", "go_backwards"), ("S", "return_sequences")) if getattr(layer, name, 0)
+        )
+        return f"{'Bidirectional ' * both}{type(layer).__name__} {flags}".rstrip()
+
+    assert ", ".join(map(words, memory.network(name).layers)) == name
+
+
+@pytest.mark.skipif(not memory.REFERENCES.exists(), reason="the kernel does not say what is resident")
+def test_memory(tmp_path):
+    paths = [str(tmp_path / f"{name}.keras") for name in ("seed", "mid")]
+    memory.save("seed", paths[0])
+    memory.save("mid", paths[1])
+    weights, _, _ = memory.of_model(*paths)
+    assert weights == pytest.approx(4e-6 * sum(a.size for layer in cases.CASES["mid"].weights() for a in layer))
+    before = memory.resident()["VmRSS"]
+    np.ones(16 << 20, np.float32)
+    after = memory.resident()
+    assert after["VmRSS"] < before + 32 < after["VmHWM"]
+    assert memory.resident()["VmHWM"] < before + 32
+
+
 def test_streams():
     figures, check = streams.measure("fastlstm", 1, 0, sizes=(1, 3))
     assert {name: len(name.split()) for name in figures} == {
@@ -106,6 +146,100 @@ def test_streams():
     peer = {name: 3 * value for name, value in figures.items() if not name.endswith("one by one")}
     shown = {name: ratio for name, *_, ratio in streams.rows({"fastlstm": figures, "onnxruntime": peer})}
     assert len(shown) == 7 and shown["closed loop: µs a step"] == shown["3 streams: streams/s"] == "3.00x"
+
+
+# As much of RTNeural's interface as the bench uses, by the plain equations; NaN where a frame is not aligned.
+RTNEURAL = """
+#include <cmath>
+#include <cstdint>
+#include <tuple>
+#include <vector>
+namespace RTNeural {
+template <typename T, int in, int out> struct LSTMLayerT {
+    static constexpr int in_size = in, out_size = out;
+    std::vector<std::vector<T>> w, u;
+    std::vector<T> b;
+    T outs[out], c[out];
+    void setWVals(const std::vector<std::vector<T>>& values) { w = values; }
+    void setUVals(const std::vector<std::vector<T>>& values) { u = values; }
+    void setBVals(const std::vector<T>& values) { b = values; }
+    void reset() { for (int k = 0; k < out; ++k) outs[k] = c[k] = 0; }
+    static double sigmoid(double z) { return 1 / (1 + std::exp(-z)); }
+    void forward(const T* x) {
+        std::vector<double> z(b.begin(), b.end());
+        for (int k = 0; k < 4 * out; ++k) {
+            for (int i = 0; i < in; ++i) z[k] += x[i] * w[i][k];
+            for (int i = 0; i < out; ++i) z[k] += outs[i] * u[i][k];
+        }
+        for (int k = 0; k < out; ++k) {
+            c[k] = sigmoid(z[k + out]) * c[k] + sigmoid(z[k]) * std::tanh(z[k + 2 * out]);
+            outs[k] = sigmoid(z[k + 3 * out]) * std::tanh(c[k]);
+        }
+    }
+};
+template <typename T, int in, int out, typename... Layers> struct ModelT {
+    static constexpr int input_size = in, output_size = out;
+    std::tuple<Layers...> layers;
+    template <int n> auto& get() { return std::get<n>(layers); }
+    void reset() { std::apply([](auto&... layer) { (layer.reset(), ...); }, layers); }
+    void forward(const T* x) {
+        if ((uintptr_t)x % RTNEURAL_DEFAULT_ALIGNMENT) get<0>().c[0] = NAN;
+        std::apply([&](auto&... layer) { ((layer.forward(x), x = layer.outs), ...); }, layers);
+    }
+    const T* getOutputs() { return get<sizeof...(Layers) - 1>().outs; }
+};
+}
+"""
+
+
+@pytest.fixture
+def rtneural_sources(tmp_path, monkeypatch):
+    path = tmp_path / "source" / rtneural.source
+    path.parent.mkdir(parents=True)
+    path.write_text(RTNEURAL)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    return path
+
+
+@pytest.mark.skipif(not shutil.which(os.environ.get("CXX") or "c++"), reason="needs a C++ compiler")
+@pytest.mark.parametrize("text", ["1,5,3,7,4,9", "1,4,1,2", "1,1,17,8x2"])
+def test_rtneural(rtneural_sources, text):
+    case = cases.parse_case(text)
+    call = rtneural.build(case, case.weights(), 1)
+    expected = runner.reference(case)
+    for x in (case.input(), np.zeros_like(case.input()), case.input()):  # each call starts from states of zeros
+        y = call(x)
+    assert y.shape == expected.shape
+    assert np.abs(y - expected).max() < 1e-6
+
+
+def test_rtneural_refuses(rtneural_sources, monkeypatch):
+    case = cases.parse_case("2,5,3,7")
+    with pytest.raises(ValueError, match=r"one sequence at a time.* batch=2"):
+        rtneural.build(case, case.weights(), 1)
+    case = cases.parse_case("1,5,3,7")
+    monkeypatch.setenv("CXX", "no such compiler")
+    with pytest.raises(RuntimeError, match=r"needs a C\+\+ compiler.*no such compiler"):
+        rtneural.build(case, case.weights(), 1)
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
+def test_rtneural_says_what_the_compiler_refused(rtneural_sources, monkeypatch):
+    monkeypatch.delenv("CXX", raising=False)
+    rtneural_sources.write_text("#error another RTNeural")
+    case = cases.parse_case("1,5,3,7")
+    with pytest.raises(RuntimeError, match="another RTNeural"):
+        rtneural.build(case, case.weights(), 1)
+
+
+def test_setup_wants_sources_where_they_are_needed(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"DIR/RTNeural/RTNeural\.h; received None"):
+        environments.setup(tmp_path, ["jax", "rtneural"])
+    with pytest.raises(FileNotFoundError, match=r"received .*empty"):
+        environments.setup(tmp_path, ["rtneural"], tmp_path / "empty")
+    with pytest.raises(RuntimeError, match="none of jax is made from sources"):
+        environments.setup(tmp_path, ["jax"], tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_environment_forces_nothing(monkeypatch):
@@ -154,6 +288,19 @@ def test_report(result):
     console = Console(width=200, record=True, file=io.StringIO())
     console.print(report.console(result))
     assert "lost on ONNX Runtime failed: Fail: [/E] why" in console.export_text()
+
+
+def test_report_keeps_others_out_of_the_ratio(result):
+    result["versions"]["rtneural"] = {"versions": {"numpy": "2"}}
+    for case, engine in zip(result["cases"], ({"microseconds": [5.5], "error": 1e-8}, {"failed": "why"}), strict=True):
+        case["engines"]["rtneural"] = engine
+    won, _ = report.rows(result)
+    assert (won.best_peer, won.ratio, won.against("rtneural")) == ("onnxruntime", 3.0, 0.5)
+    text = report.markdown(result)
+    assert "| won | 11~ | **33~** | 100 | 5.5 | 5.5 | 3.00x | 50% | 1.0e-08 |" in text
+    assert "RTNeural, no part of the ratio, its time by fastlstm's: won 0.50x." in text
+    assert "JAX, no part" not in text
+    assert "RTNeural, won: 0.50x" in chart.svg(result) and ">3.00x</text>" in chart.svg(result)
 
 
 def test_chart(result):

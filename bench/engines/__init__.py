@@ -3,6 +3,8 @@
 `name`: as in tables. `requirements`: what pip installs into its environment; empty for the runner's own.
 `build(case, weights, threads)`: a function from x to y, arrays to arrays, weights already in place. It imports its
 library itself, so that the runner can read the other names without it.
+`source`: only where pip has no package; a file of the folder that `setup --source` names, which the environment's
+`source` then links to.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-# Ours first: the peers are the rest.
+# The ratio is to the best of the peers; the others stand beside them.
 OURS = ("fastlstm", "fastlstm_blas")
-PEERS = ("onnxruntime", "openvino", "pytorch", "jax", "keras_function", "keras_predict", "litert")
-ENGINES = OURS + PEERS
+PEERS = ("onnxruntime", "openvino", "pytorch", "jax")
+OTHERS = ("keras_function", "keras_predict", "litert", "rtneural")
+ENGINES = OURS + PEERS + OTHERS
 
 
 def engine(key: str) -> ModuleType:

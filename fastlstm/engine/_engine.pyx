@@ -327,7 +327,7 @@ cdef class Executor:
         return cnp.PyArray_EMPTY(ndim, shape, cnp.NPY_FLOAT32, 0)
 
     cdef Workspace _take_workspace(self, Call *call, const Value *value):
-        cdef size_t size = workspace_size(call, value, self.ops, self.n_ops, self.n_stages)
+        cdef size_t size = workspace_size(call, value, self.ops, self.stage_starts, self.n_stages)
         cdef Workspace workspace = None
         try:
             workspace = self.workspaces.pop()
@@ -335,7 +335,7 @@ cdef class Executor:
             pass
         if workspace is None or workspace.size < size:
             workspace = Workspace(size)
-        workspace.lay_out(call, value, self.ops, self.n_ops, self.n_stages)
+        workspace.lay_out(call, value, self.ops, self.stage_starts, self.n_stages)
         return workspace
 
     cdef _keep_workspace(self, Workspace workspace):

@@ -68,8 +68,8 @@ cdef class Steps:
         rows.call.parts, rows.call.by_units = 1, False
         # Any address has room made for a mask.
         rows.call.mask, rows.call.mask_timesteps = <const unsigned char *> self.ops if masked else NULL, 1
-        workspace = Workspace(workspace_size(&rows.call, &rows.value, self.ops, self.program.n_ops, 1))
-        workspace.lay_out(&rows.call, &rows.value, self.ops, self.program.n_ops, 1)
+        workspace = Workspace(workspace_size(&rows.call, &rows.value, self.ops, self.starts, 1))
+        workspace.lay_out(&rows.call, &rows.value, self.ops, self.starts, 1)
         rows.call.mask = NULL
         return workspace
 

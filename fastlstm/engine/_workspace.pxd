@@ -8,7 +8,9 @@ cdef class Workspace:
     cdef char *base
     cdef readonly size_t size
 
-    cdef void lay_out(self, Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept
+    cdef void lay_out(self, Call *call, const Value *value, const Op *ops, const int *stage_starts,
+                      int n_stages) noexcept
 
 
-cdef size_t workspace_size(Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept
+cdef size_t workspace_size(Call *call, const Value *value, const Op *ops, const int *stage_starts,
+                           int n_stages) noexcept

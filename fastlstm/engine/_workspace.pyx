@@ -1,9 +1,13 @@
-"""The memory of one call, cut from a single block whose size is known before the first step."""
+"""The memory of one call, cut from a single block whose size is known before the first step.
 
+It grows with the chunk, not with the number of time steps, but where an op that reads backwards follows another one:
+that needs what the one before it gives for all steps.
+"""
+
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport uintptr_t
-from libc.stdlib cimport free, malloc
 
-from fastlstm.engine._structs cimport GRU, HANDED_OVER, LSTM, Call, Op, Scratch, State, Value
+from fastlstm.engine._structs cimport ACTIVATION, GRU, HANDED_OVER, LSTM, Call, Op, Scratch, State, Value
 
 cdef enum:
     ALIGNMENT = 64
@@ -17,32 +21,35 @@ cdef class Workspace:
     """A block of `size` bytes, aligned to the cache line."""
 
     def __cinit__(self, size_t size):
-        self.allocated = malloc(size + ALIGNMENT)
+        self.allocated = PyMem_RawMalloc(size + ALIGNMENT)  # malloc, in sight of tracemalloc
         if self.allocated == NULL:
             raise MemoryError(f"a workspace of {size} bytes")
         self.base = <char *> ((<uintptr_t> self.allocated + ALIGNMENT - 1) & ~(<uintptr_t> ALIGNMENT - 1))
         self.size = size
 
     def __dealloc__(self):
-        free(self.allocated)
+        PyMem_RawFree(self.allocated)
 
-    cdef void lay_out(self, Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept:
+    cdef void lay_out(self, Call *call, const Value *value, const Op *ops, const int *stage_starts,
+                      int n_stages) noexcept:
         """Gives every buffer of the call its place in this block."""
         cdef Arena arena = Arena(self.base, 0)
-        place(&arena, call, value, ops, n_ops, n_stages)
+        place(&arena, call, value, ops, stage_starts, n_stages)
 
 
-cdef size_t workspace_size(Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept:
+cdef size_t workspace_size(Call *call, const Value *value, const Op *ops, const int *stage_starts,
+                           int n_stages) noexcept:
     """Bytes that the call needs."""
     cdef Arena arena = Arena(NULL, 0)
-    place(&arena, call, value, ops, n_ops, n_stages)
+    place(&arena, call, value, ops, stage_starts, n_stages)
     return arena.used
 
 
-cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, int n_ops, int n_stages) noexcept:
+cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, const int *stage_starts,
+                int n_stages) noexcept:
     cdef size_t batch = call.batch, rows = call.chunk * call.batch
     cdef size_t widest = value.width, widest_z = 0, widest_products = 0
-    cdef int i, n_states = 0
+    cdef int i, n_states = 0, n_ops = stage_starts[n_stages]
     for i in range(n_ops):
         n_states += ops[i].kind >= LSTM
     call.states = <State *> take(arena, n_states * sizeof(State))
@@ -58,10 +65,22 @@ cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, int
             n_states += 1
     for i in range(call.parts):
         place_scratch(arena, call, i, rows * widest_z, batch * widest_products, rows * widest)
+    place_sequences(arena, call, value, ops, stage_starts, n_stages)
+
+
+cdef void place_sequences(Arena *arena, Call *call, const Value *value, const Op *ops, const int *stage_starts,
+                          int n_stages) noexcept:
+    """What passes between stages: all steps where the next stage reads them backwards, one where they have ended."""
+    cdef size_t timesteps = value.timesteps, width = value.width
+    cdef size_t[2] sizes = [0, 0]
+    cdef int stage, i
+    for stage in range(n_stages - 1):
+        for i in range(stage_starts[stage], stage_starts[stage + 1]):
+            width = width if ops[i].kind == ACTIVATION else ops[i].units
+            timesteps = 1 if ops[i].kind >= LSTM and not ops[i].return_sequences else timesteps
+        sizes[stage % 2] = max(sizes[stage % 2], timesteps * call.batch * width)
     for i in range(2):
-        call.sequences[i] = NULL
-        if n_stages > i + 1:
-            call.sequences[i] = take(arena, value.timesteps * batch * widest * sizeof(float))
+        call.sequences[i] = take(arena, sizes[i] * sizeof(float)) if sizes[i] else NULL
 
 
 cdef void place_scratch(Arena *arena, Call *call, int part, size_t z, size_t products, size_t chunk) noexcept:

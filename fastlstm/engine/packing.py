@@ -19,8 +19,14 @@ def pack(matrix: np.ndarray, order: np.ndarray) -> np.ndarray:
         float32 `(features * len(order),)`: panel after panel, each with its part of row 0, row 1, …
     """
     rows = np.atleast_2d(np.asarray(matrix, dtype=np.float32))
-    ordered = np.where(order < 0, np.float32(0), rows[:, order])
-    return np.concatenate([ordered[:, i : i + PANEL].ravel() for i in range(0, len(order), PANEL)])
+    packed = np.empty(len(rows) * len(order), np.float32)
+    # Straight into place: the holes that a temporary of a matrix's size leaves in the heap stay with the process.
+    for start in range(0, len(order), PANEL):
+        columns = order[start : start + PANEL]
+        panel = packed[len(rows) * start :][: len(rows) * len(columns)].reshape(len(rows), len(columns))
+        np.take(rows, columns, axis=1, out=panel, mode="clip")  # any other mode buffers
+        panel[:, columns < 0] = 0
+    return packed
 
 
 def plain_order(columns: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 import io
 import json
 import re
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -35,6 +36,22 @@ def rewritten(path, change):
         for name, content in members.items():
             archive.writestr(name, content)
     return other
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5", "folder"])
+def test_a_loaded_model_takes_twice_its_weights(tmp_path, name):
+    model = Sequential([Input((None, 100)), LSTM(200, return_sequences=True), LSTM(150), Dense(70)])
+    model.save(tmp_path / name, zipped=False if name == "folder" else None)
+    size = 4 * model.count_params()
+    load_model(tmp_path / name).predict_on_batch(np.zeros((1, 1, 100), np.float32))
+    tracemalloc.start()
+    try:
+        loaded = load_model(tmp_path / name)
+        loaded.predict_on_batch(np.zeros((1, 1, 100), np.float32))
+        now, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 2 * size < now < 2.2 * size
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.hdf5", "folder", Path("p.keras")])
