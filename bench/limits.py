@@ -41,14 +41,14 @@ class Machine:
     def case_seconds(self, case: Case, threads: int = 1) -> float:
         """The limit of a whole call, with the work and the bandwidth divided evenly over the threads.
 
-        Every step of every layer reads its recurrent kernel and updates its cells; a layer's input is projected for
-        all steps in one product.
+        A layer's input is projected for all steps in one product, and every step updates the cells. Every step but the
+        first, which begins from zeros, reads the recurrent kernel.
         """
         seconds = 0.0
         for features, units in case.widths():
             seconds += self.product_seconds(case.batch * case.timesteps, features, 4 * units)
-            step = self.product_seconds(case.batch, units, 4 * units) + CELL_SECONDS * case.batch * units
-            seconds += case.timesteps * step
+            seconds += (case.timesteps - 1) * self.product_seconds(case.batch, units, 4 * units)
+            seconds += case.timesteps * case.batch * units * CELL_SECONDS
         return seconds / threads
 
 

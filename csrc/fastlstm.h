@@ -62,9 +62,10 @@ typedef struct {
                                 const float *x, const float *packed, size_t rows, size_t features, size_t columns);
 
     /* One LSTM step: h (rows, units) and c (rows, units) from z (rows, 4*units padded to groups) = bias + x @ kernel, which
-     * stays as it is, h_prev (rows, units), which h must not overlap, and c, which goes from c_prev to c in place. Only the
-     * units first … last - 1 are computed; first is a multiple of FL_GROUP, last too or all of them. The activations are
-     * elementwise and native; `descending` does not change the result, see lstm_step.h. */
+     * stays as it is, h_prev (rows, units), which h must not overlap, and c, which goes from c_prev to c in place. An h_prev
+     * of NULL is one of zeros: the recurrent weights, which are finite then, are not read. Only the units first … last - 1
+     * are computed; first is a multiple of FL_GROUP, last too or all of them. The activations are elementwise and native;
+     * `descending` does not change the result, see lstm_step.h. */
     void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev, const float *packed_recurrent,
                               size_t rows, size_t units, size_t first, size_t last, int descending,
                               const fl_activation *activation, const fl_activation *recurrent_activation);

@@ -57,6 +57,7 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
     const size_t panels = (last - first + FL_GROUP - 1) / FL_GROUP, end_units = last - first - (panels - 1) * FL_GROUP;
     const int pairs = rows == 1 && units * z_width <= L1_FLOATS, end_pair = rows == 1 && panels > 1 && end_units <= NARROW;
     const size_t block = pairs ? 2 * FL_GROUP : FL_GROUP, blocks = pairs ? (panels + 1) / 2 : panels - end_pair;
+    const size_t features = h_prev ? units : 0; /* of a product with zeros nothing is left */
     float sums[TILE_ROWS * PANEL + FL_GROUP];
     for (size_t i = 0; i < blocks; i++) {
         size_t b = descending ? blocks - 1 - i : i, unit = first + b * block;
@@ -64,7 +65,7 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
         const float *panel = packed_recurrent + 4 * unit * units;
         if (n > FL_GROUP) {
             size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
-            pairs_of_panels[groups - 1](sums, z + 4 * unit, h_prev, panel, units);
+            pairs_of_panels[groups - 1](sums, z + 4 * unit, h_prev, panel, features);
             cell_tile(h + unit, c + unit, sums, 1, FL_GROUP, units, activation, recurrent_activation);
             cell_tile(h + unit + FL_GROUP, c + unit + FL_GROUP, sums + PANEL, 1, second, units, activation,
                       recurrent_activation);
@@ -74,8 +75,8 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
         for (size_t row = 0, n_rows; row < rows; row += n_rows) {
             size_t place = row * units + unit;
             n_rows = next_rows(rows - row);
-            tile_of[n_rows - 1](sums, PANEL, z + row * z_width + 4 * unit, z_width, h_prev + row * units, units, panel,
-                                units);
+            tile_of[n_rows - 1](sums, PANEL, z + row * z_width + 4 * unit, z_width, h_prev ? h_prev + row * units : NULL,
+                                units, panel, features);
             cell_tile(h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);
         }
     }

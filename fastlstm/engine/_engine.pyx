@@ -161,6 +161,7 @@ cdef class Executor:
             self._set_activation(&op.recurrent_activation, lowered["recurrent_activation"])
         if op.kind == LSTM:
             op.fused = lowered["fused"]
+            op.finite = lowered["fused"] and lowered["finite"]
         if op.kind == GRU:
             op.reset_after = lowered["reset_after"]
             op.recurrent_bias = self._data(lowered["recurrent_bias"])
@@ -358,6 +359,7 @@ cdef class Executor:
                 _copy_state(state.h, initial_states[i][0], first * units, call.batch * units)
                 if state.c != NULL:
                     _copy_state(state.c, initial_states[i][1], first * units, call.batch * units)
+                state.zero = False
 
     cdef void _clear_states(self, Call *call) noexcept nogil:
         cdef State *state = call.states
@@ -372,6 +374,7 @@ cdef class Executor:
                 memset(state.c, 0, size)
             if call.mask != NULL:
                 memset(state.out_prev, 0, size)
+            state.zero = self.ops[i].finite
             state += 1
 
     cdef _get_states(self, Call *call, list states, Py_ssize_t first):

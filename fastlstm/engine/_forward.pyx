@@ -104,15 +104,17 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
                                            columns)
     for t in range(steps):
         h = out + t * size if op.return_sequences else mine.h_next
-        engine.kernels.lstm_step_forward(h, mine.c, z, mine.h, op.recurrent_kernel.data, call.batch, op.units, first,
-                                         last, t % 2, &op.activation, &op.recurrent_activation)
+        engine.kernels.lstm_step_forward(h, mine.c, z, NULL if mine.zero else mine.h, op.recurrent_kernel.data,
+                                         call.batch, op.units, first, last, t % 2, &op.activation,
+                                         &op.recurrent_activation)
+        mine.zero = False
         z += call.batch * op.z_width
         mine.h_next, mine.h = mine.h, h
         meetings[0] += 1
         meet(arrived, meetings[0] * parts)
     if part == 0 and op.return_sequences:
         memcpy(state.h_next, mine.h, size * sizeof(float))
-        state.h = state.h_next
+        state.h, state.zero = state.h_next, False
     elif part == 0:
         state[0] = mine
     meetings[0] += 1
@@ -131,10 +133,15 @@ cdef void masked_step(const Engine *engine, const Op *op, Call *call, State *sta
 
 cdef void step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products, float *h,
                float *z, bint descending) noexcept nogil:
-    """h (batch, units), not state.h, and for LSTM state.c from z, which is used up, and the state."""
+    """h (batch, units), not state.h, and for LSTM state.c from z, which is used up, and the state.
+
+    From a state of zeros an LSTM step needs no product: the first one of a call without initial states.
+    """
     if op.fused:
-        engine.kernels.lstm_step_forward(h, state.c, z, state.h, op.recurrent_kernel.data, batch, op.units, 0,
-                                         op.units, descending, &op.activation, &op.recurrent_activation)
+        engine.kernels.lstm_step_forward(h, state.c, z, NULL if state.zero else state.h, op.recurrent_kernel.data,
+                                         batch, op.units, 0, op.units, descending, &op.activation,
+                                         &op.recurrent_activation)
+        state.zero = False
     elif op.kind == LSTM:
         # z += h_prev @ recurrent_kernel
         accumulate(engine, z, state.h, &op.recurrent_kernel, batch)

@@ -35,6 +35,7 @@ cdef struct Op:
     const float *table                # EMBEDDING (vocabulary, units); recurrent: NULL, or (vocabulary, z_width)
     long vocabulary
     bint fused                        # LSTM on lstm_step_forward
+    bint finite                       # fused: so are all recurrent weights
     bint reset_after                  # GRU
     bint return_sequences
     bint go_backwards
@@ -46,6 +47,7 @@ cdef struct State:                    # of one recurrent op during one call, eac
     float *c                          # NULL but for LSTM
     float *c_prev                     # only with a mask, as out_prev
     float *out_prev
+    bint zero                         # h is all zeros, and the op's recurrent weights are finite
 
 cdef struct Value:                    # what passes between stages
     const float *data

@@ -99,6 +99,7 @@ cdef void place_scratch(Arena *arena, Call *call, int part, size_t z, size_t pro
 cdef void place_state(Arena *arena, Call *call, const Op *op, int index) noexcept:
     cdef State state
     cdef size_t size = call.batch * op.units * sizeof(float)
+    state.zero = False
     state.h = take(arena, size)
     state.h_next = take(arena, size)
     state.c = take(arena, size) if op.kind == LSTM else NULL

@@ -247,7 +247,8 @@ def _lower_fused(op: LSTMOp, bias: np.ndarray, order: np.ndarray) -> dict:
         name: (pack(matrix, order), matrix.shape[0], len(order), True)
         for name, matrix in (("kernel", op.kernel), ("recurrent_kernel", op.recurrent_kernel))
     }
-    return {"fused": True, "z_width": len(order), "bias": pack(bias, order), **kernels}
+    finite = bool(np.isfinite(op.recurrent_kernel).all())
+    return {"fused": True, "finite": finite, "z_width": len(order), "bias": pack(bias, order), **kernels}
 
 
 def _lower_gru(op: GRUOp, bias: np.ndarray, packed: bool) -> dict:
