@@ -19,8 +19,10 @@ from fastlstm.models import (
     Sequential,
     clone_model,
     load_model,
+    load_packed,
     model_from_json,
     save_model,
+    save_packed,
 )
 
 __all__ = [
@@ -37,11 +39,13 @@ __all__ = [
     "initializers",
     "layers",
     "load_model",
+    "load_packed",
     "model_from_json",
     "models",
     "random",
     "regularizers",
     "save_model",
+    "save_packed",
     "set_num_threads",
     "show_config",
     "utils",

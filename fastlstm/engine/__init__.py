@@ -8,13 +8,16 @@ from fastlstm.engine._sampling import Sampler
 from fastlstm.engine._stream import Stepper
 from fastlstm.engine._stream_pool import PoolIds, PoolStepper
 from fastlstm.engine.configuration import show_config
-from fastlstm.engine.program import Program, activate
+from fastlstm.engine.packing import LAYOUT_VERSION, Packing, keep, obtain
+from fastlstm.engine.program import Program, activate, packings, require_packed
 from fastlstm.engine.threads import get_num_threads, set_num_threads
 
 threads.set_default()
 
 __all__ = [
+    "LAYOUT_VERSION",
     "ArrayForm",
+    "Packing",
     "PoolIds",
     "PoolStepper",
     "Program",
@@ -22,7 +25,11 @@ __all__ = [
     "Stepper",
     "activate",
     "get_num_threads",
+    "keep",
     "kernel_names",
+    "obtain",
+    "packings",
+    "require_packed",
     "run_pair",
     "set_num_threads",
     "show_config",

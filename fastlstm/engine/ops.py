@@ -1,7 +1,7 @@
 """The engine's input language: what a layer says of itself when it is lowered.
 
-An op is plain data: float32 arrays in Keras' layout and a few words. The engine copies what it keeps, so the arrays may
-be read-only or views, and may change later without any effect on a Program that was built from them.
+An op is plain data: float32 arrays in Keras' layout and a few words. The engine copies what it keeps but for read-only
+memory, so the arrays may be read-only or views, and may change later without any effect on a Program built from them.
 """
 
 from __future__ import annotations

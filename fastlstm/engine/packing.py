@@ -2,10 +2,73 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
 GROUP = 16  # FL_GROUP
 PANEL = 4 * GROUP
+
+# Of what a Program packs and how: files hold packed arrays, so every change to either takes the next number.
+LAYOUT_VERSION = 1
+
+
+class Packing(NamedTuple):
+    """An array that a Program makes of weights, before it is made.
+
+    Args:
+        form: Says what is made of the sources.
+        sources: The weights, which nobody changes while there are arrays kept for them.
+        shape: Of the array.
+        make: Makes it: float32, C-contiguous.
+    """
+
+    form: str
+    sources: tuple[np.ndarray, ...]
+    shape: tuple[int, ...]
+    make: Callable[[], np.ndarray]
+
+
+Obtain = Callable[[Packing], np.ndarray]
+
+_kept: dict[tuple[str | int, ...], tuple[tuple[weakref.ref, ...], np.ndarray]] = {}
+
+
+def obtain(packing: Packing) -> np.ndarray:
+    """Return the array: the one kept for these very sources if there is one, else a new one."""
+    sources, array = _kept.get(_key(packing), ((), None))
+    if array is None or any(kept() is not source for kept, source in zip(sources, packing.sources, strict=True)):
+        return packing.make()
+    return array
+
+
+def keep(packing: Packing, array: np.ndarray) -> None:
+    """Have `obtain` return an array, uncopied, for as long as all sources are there.
+
+    Args:
+        packing: What would be made.
+        array: The same values, float32 and C-contiguous, made before.
+
+    Raises:
+        ValueError: The array has another shape or dtype.
+    """
+    if array.shape != packing.shape or array.dtype != np.float32 or not array.flags.c_contiguous:
+        raise ValueError(
+            f"Expected a C-contiguous float32 array of shape {packing.shape}, received {array.dtype} of shape "
+            f"{array.shape}."
+        )
+    key = _key(packing)
+
+    def forget(_: weakref.ref) -> None:
+        _kept.pop(key, None)
+
+    _kept[key] = tuple(weakref.ref(source, forget) for source in packing.sources), array
+
+
+def _key(packing: Packing) -> tuple[str | int, ...]:
+    return (packing.form, *map(id, packing.sources))
 
 
 def pack(matrix: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from fastlstm.engine.ops import (
     RecurrentOp,
     SimpleRNNOp,
 )
-from fastlstm.engine.packing import lstm_order, pack, plain_order
+from fastlstm.engine.packing import Obtain, Packing, lstm_order, obtain, pack, plain_order
 
 # `auto` takes for each op what measured faster; `blas` is SciPy's, `packed` the kernels of csrc/gemm_packed.h.
 BACKENDS = ("auto", "blas", "packed")
@@ -56,9 +57,7 @@ class Program(Executor):
         recurrent = [op for op in ops if isinstance(op, RecurrentOp)]
         self._n_recurrent = len(recurrent)
         self._wide = any(op.recurrent_kernel.size > WIDE for op in recurrent)
-        lowered = [_lower(op, isa, backend) for op in ops]
-        if _takes_table(ops):
-            ops, lowered = ops[1:], [_look_up(ops[1], lowered[1], ops[0], isa, backend), *lowered[2:]]
+        ops, lowered = _lower_chain(ops, isa, backend, obtain)
         super().__init__(lowered, _stages(ops), isa)
         self._description = _describe(lowered, _stages(ops), isa)
 
@@ -100,6 +99,41 @@ def _describe(lowered: list[dict], stages: list[int], isa: str) -> list[str]:
         fused = ", cell update fused" if op.get("fused") else ""
         lines.append(f"stage {stage}: {op['kind'].removesuffix('Op')} {sizes} on {products}{fused}".replace("  ", " "))
     return lines
+
+
+def packings(ops: Sequence[Op]) -> list[Packing]:
+    """What a `Program` of the ops packs, in its order, without packing it. It is the same for every instruction set.
+
+    Args:
+        ops: As for `Program`.
+
+    Raises:
+        ValueError: As `Program`; or `require_packed` does.
+    """
+    ops, found = list(ops), []
+    _check_chain(ops)
+
+    def record(packing: Packing) -> np.ndarray:
+        found.append(packing)
+        return np.empty(0, np.float32)
+
+    _lower_chain(ops, default_isa(), require_packed(), record)
+    return found
+
+
+def require_packed() -> str:
+    """Return the name of the backend, which packs weights.
+
+    Raises:
+        ValueError: Programs have their products from BLAS here, which packs nothing.
+    """
+    isa, backend = default_isa(), default_backend()
+    if not _packs(isa, backend):
+        raise ValueError(
+            f"Packed weights are for the packed kernels, but products are BLAS' here (FASTLSTM_BACKEND is {backend!r}, "
+            f"the instruction set {isa!r}). FASTLSTM_BACKEND='packed' has the packed kernels used."
+        )
+    return backend
 
 
 def default_isa() -> str:
@@ -187,25 +221,24 @@ def _takes_table(ops: list[Op]) -> bool:
     )
 
 
-def _look_up(op: RecurrentOp, lowered: dict, embedding: EmbeddingOp, isa: str, backend: str) -> dict:
-    """The lowered op with `embedding @ kernel + bias` in place of the kernel: the same sums, so the same bits."""
-    order = lstm_order(lowered["units"]) if lowered.get("fused") else np.arange(lowered["z_width"])
-    bias = np.zeros(op.kernel.shape[1]) if op.bias is None else np.atleast_2d(op.bias)[0]
-    kernel, bias = (np.where(order < 0, 0, array[..., order]) for array in (op.kernel, bias))
-    table = Program([DenseOp(kernel, bias)], isa, backend).run(np.array(embedding.table, np.float32, order="C"))[0]
-    return {**lowered, "table": table, "name": embedding.name}
+def _lower_chain(ops: list[Op], isa: str, backend: str, obtain: Obtain) -> tuple[list[Op], list[dict]]:
+    """The ops that are run, and what the executor takes for each."""
+    if not _takes_table(ops):
+        return ops, [_lower(op, isa, backend, obtain) for op in ops]
+    embedding, first, *others = ops
+    lowered = _lower(first, isa, backend, obtain, embedding)
+    return ops[1:], [lowered, *(_lower(op, isa, backend, obtain) for op in others)]
 
 
-def _lower(op: Op, isa: str, backend: str) -> dict:
-    """The op as the executor takes it: weights copied or packed, activations as numbers."""
+def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingOp | None = None) -> dict:
+    """The op as the executor takes it: weights copied or packed, activations as numbers.
+
+    With an embedding, its projection is looked up: the op takes ids.
+    """
     lowered: dict = {"kind": type(op).__name__}
     if isinstance(op, EmbeddingOp):
         lowered["activation"] = _activation(LINEAR)
-        return lowered | {
-            "table": np.array(op.table, np.float32, order="C"),
-            "units": op.table.shape[1],
-            "name": op.name,
-        }
+        return lowered | {"table": _unchanging(op.table), "units": op.table.shape[1], "name": op.name}
     for name, value in vars(op).items():
         if isinstance(value, Activation):
             lowered[name] = _activation(value)
@@ -213,27 +246,77 @@ def _lower(op: Op, isa: str, backend: str) -> dict:
             lowered[name] = value
     if isinstance(op, ActivationOp):
         return lowered
-    # The packed kernels are ahead of BLAS wherever the CPU has fused multiply-adds (`python -m bench`).
-    packed = backend == "packed" or (backend == "auto" and isa != "scalar")
-    units, columns = _units(op), op.kernel.shape[1]
-    lowered |= {"features": op.kernel.shape[0], "units": units, "z_width": columns}
+    packed, columns = _packs(isa, backend), op.kernel.shape[1]
     bias = np.zeros(columns, np.float32) if op.bias is None else np.array(op.bias, np.float32)
-    if isinstance(op, LSTMOp) and packed and _is_elementwise(op):
-        return lowered | _lower_fused(op, bias, lstm_order(units))
+    fused = isinstance(op, LSTMOp) and packed and _is_elementwise(op)
+    order = lstm_order(_units(op)) if fused else np.arange(columns)
+    lowered |= {"features": op.kernel.shape[0], "units": _units(op), "z_width": len(order)}
     if isinstance(op, LSTMOp):
-        lowered["fused"] = False
-    if isinstance(op, GRUOp):
-        lowered |= _lower_gru(op, bias, packed)
-        bias = lowered["bias"]
+        lowered["fused"] = fused
+    if fused:
+        lowered |= {"recurrent_kernel": _gates(op.recurrent_kernel, order, obtain), "bias": pack(bias, order)}
+        lowered["finite"] = bool(np.isfinite(op.recurrent_kernel).all())
+    elif isinstance(op, GRUOp):
+        lowered |= _lower_gru(op, bias, packed, obtain)
     elif isinstance(op, RecurrentOp):
-        lowered["recurrent_kernel"] = _matrix(op.recurrent_kernel, packed)
-    return lowered | {"kernel": _matrix(op.kernel, packed), "bias": bias}
+        lowered |= {"recurrent_kernel": _matrix(op.recurrent_kernel, packed, obtain), "bias": bias}
+    else:
+        lowered["bias"] = bias
+    if embedding is not None:
+        table = _projections(op, order, fused, embedding, isa, backend)
+        return lowered | {"table": obtain(table) if packed else table.make(), "name": embedding.name}
+    kernel = _gates(op.kernel, order, obtain) if fused else _matrix(op.kernel, packed, obtain)
+    return lowered | {"kernel": kernel}
 
 
-def _matrix(matrix: np.ndarray, packed: bool) -> tuple[np.ndarray, int, int, bool]:
+def _packs(isa: str, backend: str) -> bool:
+    """The packed kernels are ahead of BLAS wherever the CPU has fused multiply-adds (`python -m bench`)."""
+    return backend == "packed" or (backend == "auto" and isa != "scalar")
+
+
+def _unchanging(array: np.ndarray) -> np.ndarray:
+    """float32, C-contiguous: the array itself where its memory is read-only, as a layer's weights are, else a copy."""
+    owner = array if array.base is None else array.base
+    if not array.flags.writeable:
+        with suppress(TypeError):  # an owner without a buffer, which does not say
+            if memoryview(owner).readonly:
+                return np.require(array, np.float32, "C")
+    return np.array(array, np.float32, order="C")
+
+
+def _projections(
+    op: RecurrentOp, order: np.ndarray, fused: bool, embedding: EmbeddingOp, isa: str, backend: str
+) -> Packing:
+    """`embedding @ kernel + bias`, its columns in `order`: the same sums as for every step, so the same bits."""
+
+    def make() -> np.ndarray:
+        bias = np.zeros(op.kernel.shape[1]) if op.bias is None else np.atleast_2d(op.bias)[0]
+        kernel, ordered_bias = (np.where(order < 0, 0, array[..., order]) for array in (op.kernel, bias))
+        program = Program([DenseOp(kernel, ordered_bias)], isa, backend)
+        return program.run(np.array(embedding.table, np.float32, order="C"))[0]
+
+    sources = (embedding.table, op.kernel) if op.bias is None else (embedding.table, op.kernel, op.bias)
+    return Packing("projected gates" if fused else "projected", sources, (len(embedding.table), len(order)), make)
+
+
+def _matrix(
+    weights: np.ndarray, packed: bool, obtain: Obtain, first: int = 0, last: int | None = None
+) -> tuple[np.ndarray, int, int, bool]:
+    """Columns first … last of the weights, as they are."""
+    matrix = weights[:, first:last]
     rows, columns = matrix.shape
-    data = pack(matrix, plain_order(columns)) if packed else np.array(matrix, np.float32, order="C")
-    return data, rows, columns, packed
+    if not packed:
+        return np.array(matrix, np.float32, order="C"), rows, columns, False
+    order = plain_order(columns)
+    form = f"columns {first} to {first + columns}"
+    return obtain(Packing(form, (weights,), (rows * len(order),), lambda: pack(matrix, order))), rows, columns, True
+
+
+def _gates(matrix: np.ndarray, order: np.ndarray, obtain: Obtain) -> tuple[np.ndarray, int, int, bool]:
+    """Weights for `lstm_step_forward`, whose columns are interleaved by gate."""
+    rows, columns = len(matrix), len(order)
+    data = obtain(Packing("gates", (matrix,), (rows * columns,), lambda: pack(matrix, order)))
+    return data, rows, columns, True
 
 
 def _is_elementwise(op: LSTMOp) -> bool:
@@ -241,26 +324,18 @@ def _is_elementwise(op: LSTMOp) -> bool:
     return not {op.activation.name, op.recurrent_activation.name} & {"softmax", "log_softmax", "python"}
 
 
-def _lower_fused(op: LSTMOp, bias: np.ndarray, order: np.ndarray) -> dict:
-    """The weights for `lstm_step_forward`, whose columns are interleaved by gate."""
-    kernels = {
-        name: (pack(matrix, order), matrix.shape[0], len(order), True)
-        for name, matrix in (("kernel", op.kernel), ("recurrent_kernel", op.recurrent_kernel))
-    }
-    finite = bool(np.isfinite(op.recurrent_kernel).all())
-    return {"fused": True, "finite": finite, "z_width": len(order), "bias": pack(bias, order), **kernels}
-
-
-def _lower_gru(op: GRUOp, bias: np.ndarray, packed: bool) -> dict:
+def _lower_gru(op: GRUOp, bias: np.ndarray, packed: bool, obtain: Obtain) -> dict:
     if op.reset_after:
         bias, recurrent_bias = np.array(np.broadcast_to(bias, (2, bias.shape[-1])))
         if op.bias is None:
             recurrent_bias = np.zeros_like(bias)
-        kernels = {"recurrent_kernel": _matrix(op.recurrent_kernel, packed)}
+        kernels = {"recurrent_kernel": _matrix(op.recurrent_kernel, packed, obtain)}
     else:
-        recurrent_bias = np.zeros_like(bias)
-        gates, candidate = np.split(op.recurrent_kernel, [2 * _units(op)], axis=1)
-        kernels = {"recurrent_kernel": _matrix(gates, packed), "candidate_kernel": _matrix(candidate, packed)}
+        recurrent_bias, gates = np.zeros_like(bias), 2 * _units(op)
+        kernels = {
+            "recurrent_kernel": _matrix(op.recurrent_kernel, packed, obtain, 0, gates),
+            "candidate_kernel": _matrix(op.recurrent_kernel, packed, obtain, gates),
+        }
     return {"bias": bias, "recurrent_bias": recurrent_bias, **kernels}
 
 

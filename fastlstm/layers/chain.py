@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastlstm.engine import Program, run_pair
+from fastlstm.engine.ops import Op
 from fastlstm.layers.variable import CHANGES
 
 if TYPE_CHECKING:
@@ -117,6 +118,10 @@ class Chain:
         """The Program of the present weights; None if the layers leave their inputs as they are."""
         return self._current().program
 
+    def lower(self) -> list[Op]:
+        """Return the layers as ops of the engine, with the present weights."""
+        return [op for layer in self.layers for op in layer.lower()]
+
     @property
     def continues(self) -> bool:
         """Whether the outputs of a call may be had in pieces of time: all layers read forwards and keep no states."""
@@ -156,8 +161,8 @@ class Chain:
             if built is not None and built.versions == versions:
                 program = built.program
             else:
-                ops = [op for layer in self.layers for op in layer.lower()]
-                program = Program(ops) if ops else None
+                lowered = self.lower()
+                program = Program(lowered) if lowered else None
             last = self.layers[-1]
             carries_states = any(layer.stateful for layer in self.recurrent) or (last.recurrent and last.return_state)
             plain = bool(self.recurrent) and not carries_states and not self.layers[0].takes_ids

@@ -4,6 +4,7 @@ from fastlstm.models.cloning import clone_model
 from fastlstm.models.functional import Functional
 from fastlstm.models.loading import load_model, model_from_json, save_model
 from fastlstm.models.model import Model
+from fastlstm.models.packed import load_packed, save_packed
 from fastlstm.models.sequential import Sequential
 from fastlstm.models.stream_pool import StreamPool
 from fastlstm.models.streaming import Stream
@@ -16,6 +17,8 @@ __all__ = [
     "StreamPool",
     "clone_model",
     "load_model",
+    "load_packed",
     "model_from_json",
     "save_model",
+    "save_packed",
 ]

@@ -52,6 +52,11 @@ class Plan:
         """Return whether a new plan for `calls` would be the same one."""
         return self._layers == calls.layers and self._native == _native(calls.layers)
 
+    @property
+    def parts(self) -> list[Chain | Layer]:
+        """What runs: the chains, and the layers that run by themselves."""
+        return [step.chain if isinstance(step, _ChainStep) else step.layer for step in self._steps]
+
     def describe(self) -> list[str]:
         """Return what runs, a line per op of the engine or layer in NumPy."""
         return [line for step in self._steps for line in step.describe()]
@@ -133,7 +138,7 @@ class _LayerStep:
     """
 
     def __init__(self, call: Call, training: bool | None) -> None:
-        self._layer = call.layer
+        self.layer = call.layer
         self._args = call.args
         self._kwargs = dict(call.kwargs)
         if training is not None:
@@ -144,17 +149,17 @@ class _LayerStep:
         self.writes = [slot.index for slot in call.outputs]
 
     def describe(self) -> list[str]:
-        return [f"NumPy: {type(self._layer).__name__} '{self._layer.name}'"]
+        return [f"NumPy: {type(self.layer).__name__} '{self.layer.name}'"]
 
     def run(self, values: list[Any], masks: list[Any]) -> None:
         first, *others = _filled(self._args, values)
-        if isinstance(self._layer, Operation):
-            values[self.writes[0]] = self._layer.call(first, *others)
+        if isinstance(self.layer, Operation):
+            values[self.writes[0]] = self.layer.call(first, *others)
             return
         carried = _filled(self._args[0], masks)
         inputs = map_structure(as_float32, first)
         kwargs = _filled(self._kwargs, values)
-        outputs, new_masks = call_with_masks(self._layer, inputs, tuple(others), kwargs, carried)
+        outputs, new_masks = call_with_masks(self.layer, inputs, tuple(others), kwargs, carried)
         for index, value, mask in zip(self.writes, flatten(outputs), new_masks, strict=True):
             values[index], masks[index] = as_float32(value), mask
 

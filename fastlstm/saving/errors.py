@@ -30,13 +30,14 @@ class SavedModelError(ValueError):
 
 
 @contextmanager
-def reading(path: str | PathLike[str]) -> Iterator[None]:
+def reading(path: str | PathLike[str], kind: str = "a Keras file") -> Iterator[None]:
     """Turn whatever damaged bytes make a parser raise into a ValueError that names the file.
 
     A `SavedModelError` only gains the name, and an OSError of the disk itself (it carries an `errno`) passes unchanged.
 
     Args:
         path: The file that is being read.
+        kind: What it should be.
 
     Raises:
         ValueError: The file is damaged.
@@ -51,4 +52,4 @@ def reading(path: str | PathLike[str]) -> Iterator[None]:
         # Seeking to a made-up address is EINVAL: the file's fault, not the disk's.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise SavedModelError(f"{path} is damaged or not a Keras file: {type(error).__name__}: {error}") from error
+        raise SavedModelError(f"{path} is damaged or not {kind}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,158 @@
+"""Models to packed files and back: all processes that load one share its weights, packed as the engine reads them.
+
+A file holds the model's config, its weights in Keras' layout, and whatever Programs make of them (engine/packing.py).
+Loading maps the file, hands the mapped weights to the layers, and tells the engine that the packings of these very
+arrays are there already. Whatever is built from the weights then finds them, a Stream's Program as well as the model's;
+weights that are set later are arrays of their own, and are packed as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from fastlstm.engine import LAYOUT_VERSION, Packing, keep, obtain, packings, require_packed
+from fastlstm.layers.chain import Chain
+from fastlstm.layers.layer import Layer
+from fastlstm.layers.serialization import check_limits, deserialize, serialize
+from fastlstm.layers.variable import CHANGES
+from fastlstm.models.compilation import kept_compile_config
+from fastlstm.models.model import Model
+from fastlstm.saving.config import normalise
+from fastlstm.saving.errors import SavedModelError, reading
+from fastlstm.saving.version import KERAS_VERSION
+
+if TYPE_CHECKING:
+    from fastlstm.saving.packed import NamedArray
+
+
+def save_packed(model: Model, filepath: str | PathLike[str]) -> None:
+    """Write a model to a file that `load_packed` maps; an old file stays as it was for those who have mapped it.
+
+    Args:
+        model: A built model. The states of stateful layers are not written.
+        filepath: The file; any name, e.g. `model.packed`.
+
+    Raises:
+        ValueError: When the model is not built, a layer holds a function of the caller's, or products are BLAS' here.
+        OSError: When the disk refused; the old file is untouched.
+    """
+    from fastlstm.saving.packed import NamedArray, write_packed
+
+    if not isinstance(model, Model):
+        raise ValueError(f"Expected `model` to be a Sequential or a Functional model. Received: model={model!r}")
+    if not model.built:
+        raise ValueError(
+            "You are saving a model that has not yet been built. Build it first by calling it on some data."
+        )
+    require_packed()
+    with CHANGES.lock:
+        _check_serializable(model)
+        config = model.serialized()
+        weights = [variable.value for variable in model.weights]
+        # What is written is what the model that is loaded will ask for.
+        twin = _model_of(config)
+        if [variable.shape for variable in twin.weights] != [weight.shape for weight in weights]:
+            raise ValueError(f"The config of model '{model.name}' does not describe the weights that it has.")
+        twin.adopt_weights(weights)
+        arrays = [NamedArray(*named) for named in zip(_weight_names(twin), weights, strict=True)]
+        arrays += [NamedArray(name, obtain(packing)) for name, packing in _named_packings(twin)]
+    write_packed(filepath, LAYOUT_VERSION, config, arrays)
+
+
+def load_packed(filepath: str | PathLike[str]) -> Model:
+    """Return the model in a file that `save_packed` wrote, without copying its weights.
+
+    The weights are read-only memory that all processes share; it stays as long as anything uses it. `set_weights`,
+    copies and pickles give weights of their own. Do not write to the file in place: replace it, as `save_packed` does.
+
+    Args:
+        filepath: The file.
+
+    Raises:
+        ValueError: When it is no such file, is of another version or is damaged, or products are BLAS' here.
+        OSError: When there is no such file.
+    """
+    from fastlstm.saving.packed import KIND, open_packed
+
+    require_packed()
+    config, arrays = open_packed(filepath, LAYOUT_VERSION)
+    with reading(filepath, KIND):
+        model = _model_of(config)
+        weights, packed = arrays[: len(model.weights)], arrays[len(model.weights) :]
+        _check_arrays(zip(_weight_names(model), (weight.shape for weight in model.weights), strict=True), weights)
+        model.adopt_weights([array for _, array in weights])
+        named = _named_packings(model)
+        _check_arrays(((name, packing.shape) for name, packing in named), packed)
+        for (_, packing), (_, array) in zip(named, packed, strict=True):
+            keep(packing, array)
+        for chain in _chains(model):
+            _ = chain.program
+        compile_config = kept_compile_config(config.get("compile_config"), keras3=True)
+        if compile_config is not None:
+            model.compile_from_config(compile_config)
+    return model
+
+
+def _check_serializable(model: Model) -> None:
+    for layer in model.leaves():
+        try:
+            serialize(layer)
+        except ValueError as error:
+            raise ValueError(f"Layer '{layer.name}' cannot be written to a file: {error}") from error
+
+
+def _model_of(config: dict[str, Any]) -> Model:
+    config = normalise(config, KERAS_VERSION)
+    check_limits(config)
+    model = deserialize(config)
+    if not isinstance(model, Model) or not model.built:
+        raise SavedModelError(f"The config does not describe a built model, but {model!r}.")
+    return model
+
+
+def _weight_names(model: Model) -> list[str]:
+    return [f"{number} {variable.name}" for number, variable in enumerate(model.weights)]
+
+
+def _named_packings(model: Model) -> list[tuple[str, Packing]]:
+    """What the model's Programs make of its weights, each once, in their order."""
+    names = {id(variable.value): name for variable, name in zip(model.weights, _weight_names(model), strict=True)}
+    named = {}
+    for chain in _chains(model):
+        lowered = chain.lower()
+        for packing in packings(lowered) if lowered else ():
+            sources = [names.get(id(source)) for source in packing.sources]
+            # An array that a layer makes anew every time has no packing that could be kept.
+            if None not in sources:
+                named[f"{packing.form} of {', '.join(sources)}"] = packing
+    return list(named.items())
+
+
+def _chains(layer: Layer) -> Iterator[Chain]:
+    """The chains that run a layer, or those inside it if it runs in NumPy; of a model, those of its plan."""
+    if isinstance(layer, Model):
+        parts = layer.current_plan.parts
+    else:
+        parts = [layer.chain] if layer.lower() is not None else layer.children
+    for part in parts:
+        if isinstance(part, Chain):
+            yield part
+        else:
+            yield from _chains(part)
+
+
+def _check_arrays(expected: Iterator[tuple[str, tuple[int, ...]]], found: list[NamedArray]) -> None:
+    """Raise ValueError unless arrays have the expected names and shapes, all of them."""
+    wanted, present = list(expected), [(name, array.shape) for name, array in found]
+    if wanted == present:
+        return
+    pairs = (pair for pair in zip(wanted, present, strict=False) if pair[0] != pair[1])
+    wrong = next(pairs, None)
+    if wrong is None:
+        raise SavedModelError(f"The model needs {len(wanted)} arrays; the file has {len(present)}.")
+    (name, shape), (found_name, found_shape) = wrong
+    raise SavedModelError(
+        f"The model needs array {name!r} of shape {shape}; the file has {found_name[:200]!r} of shape {found_shape}."
+    )

@@ -1,0 +1,184 @@
+"""Packed files of models that are refused: what cannot be written, and files that do not describe a model's arrays."""
+
+import copy
+import json
+import struct
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fastlstm import Input, Model, Sequential, load_packed, save_packed
+from fastlstm.engine import LAYOUT_VERSION
+from fastlstm.layers import GRU, LSTM, Add, Bidirectional, Dense, Embedding
+from fastlstm.saving.packed import NamedArray, open_packed, write_packed
+
+STEPS, FEATURES = 7, 5
+
+
+@pytest.fixture(autouse=True)
+def packed_kernels(monkeypatch):
+    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.packed"
+
+
+def network(*layers, shape=(STEPS, FEATURES)):
+    return Sequential([Input(shape), *layers])
+
+
+def stacked():
+    return network(LSTM(33, return_sequences=True), LSTM(16), Dense(3))
+
+
+def looked_up():
+    return network(Embedding(6, 16, mask_zero=True), LSTM(16, return_sequences=True), GRU(3), shape=(STEPS,))
+
+
+def two_inputs():
+    x, other = Input((STEPS, FEATURES)), Input((3, 2))
+    h = GRU(6, reset_after=False, return_state=True)(x)[1]
+    return Model([x, other], Add()([Bidirectional(LSTM(3))(x), GRU(6)(other, initial_state=h)]))
+
+
+def mine(x):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        (lambda: Sequential([LSTM(3)]), "has not yet been built"),
+        (lambda: Dense(3), "Expected `model` to be a Sequential or a Functional model"),
+        (
+            lambda: network(LSTM(3), Dense(2, activation=lambda x: x, name="last")),
+            "Layer 'last' .*cannot be serialized",
+        ),
+        (lambda: network(LSTM(3, activation=mine, name="odd")), "Layer 'odd' .*activation function"),
+    ],
+)
+def test_models_that_are_refused(model, text, path):
+    with pytest.raises(ValueError, match=text):
+        save_packed(model(), path)
+    assert not path.exists()
+
+
+def test_blas_is_refused(path, monkeypatch):
+    model = stacked()
+    save_packed(model, path)
+    for backend, isa in (("blas", ""), ("auto", "scalar")):
+        monkeypatch.setenv("FASTLSTM_BACKEND", backend)
+        monkeypatch.setenv("FASTLSTM_ISA", isa)
+        for call in (lambda: save_packed(model, path), lambda: load_packed(path)):
+            with pytest.raises(ValueError, match="for the packed kernels, but products are BLAS' here"):
+                call()
+
+
+def spoilt(path, change):
+    """The same file with another config or other arrays, and a right checksum."""
+    config, arrays = open_packed(path, LAYOUT_VERSION)
+    config, arrays = change(config, list(arrays))
+    write_packed(path, LAYOUT_VERSION, config, arrays)
+
+
+def edited(config, old, new):
+    return json.loads(json.dumps(config).replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda config, arrays: (config, arrays[:-1]), "needs 5 arrays; the file has 4"),
+        (lambda config, arrays: (config, arrays[:3]), "needs 8 arrays; the file has 3"),
+        (lambda config, arrays: (config, []), "needs 8 arrays; the file has 0"),
+        (lambda config, arrays: (config, [*arrays, arrays[0]]), "the file has"),
+        (lambda config, arrays: (config, arrays[::-1]), "needs array '0 kernel' of shape"),
+        (
+            lambda config, arrays: (config, [*arrays[:-1], NamedArray(arrays[-1].name, arrays[-1].array[1:])]),
+            "needs array 'columns 0 to 3 of 6 kernel' of shape",
+        ),
+        (lambda config, arrays: ({}, arrays), "should be an object with a class_name"),
+        (lambda config, arrays: (config["config"]["layers"][1], arrays), "does not describe a built model"),
+        (
+            lambda config, arrays: (edited(config, '"units": 3,', '"units": 4,'), arrays),
+            r"'6 kernel' of shape \(16, 4",
+        ),
+        (lambda config, arrays: (edited(config, '"units": 16', '"units": 17'), arrays), "could not be made from its"),
+        (lambda config, arrays: (edited(config, "LSTM", "Lambda"), arrays), "Python code"),
+    ],
+)
+def test_files_whose_parts_do_not_fit(path, change, text):
+    save_packed(stacked(), path)
+    spoilt(path, change)
+    with pytest.raises(ValueError, match=text) as error:
+        load_packed(path)
+    assert str(path) in str(error.value)
+
+
+def nodes(tree, place=()):
+    """Every place in JSON data, as the keys that lead there."""
+    yield place
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, item in items:
+        yield from nodes(item, (*place, key))
+
+
+def replaced(tree, place, value):
+    if not place:
+        return value
+    changed = copy.copy(tree)
+    changed[place[0]] = replaced(tree[place[0]], place[1:], value)
+    return changed
+
+
+VALUES = [
+    None,
+    True,
+    0,
+    1,
+    -1,
+    2,
+    3,
+    17,
+    2**31,
+    2**70,
+    0.5,
+    "",
+    "LSTM",
+    "tanh",
+    "softmax",
+    [],
+    [1],
+    [2**40],
+    {},
+    {"a": 1},
+]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(make=st.sampled_from([stacked, looked_up, two_inputs]), data=st.data())
+def test_any_header_is_refused_or_runs(path, make, data):
+    """With a right checksum around it: nothing that a header says may reach beyond the file."""
+    save_packed(make(), path)
+    content = path.read_bytes()
+    size = struct.unpack_from("<Q", content, 16)[0]
+    header = json.loads(content[64 : 64 + size])
+    arrays = content[64 + size + -size % 64 : -4]
+    for _ in range(data.draw(st.integers(1, 2))):
+        header = replaced(header, data.draw(st.sampled_from(list(nodes(header)))), data.draw(st.sampled_from(VALUES)))
+    text = json.dumps(header).encode()
+    body = text + bytes(-len(text) % 64) + arrays
+    whole = content[:16] + struct.pack("<QQ", len(text), 64 + len(body) + 4) + content[32:64] + body
+    path.write_bytes(whole + struct.pack("<I", zlib.crc32(whole)))
+    try:
+        model = load_packed(path)
+    except ValueError:
+        return
+    with suppress(ValueError, TypeError, NotImplementedError):  # inputs of other shapes, arguments that cannot be run
+        model.predict([np.ones((2, *tensor.shape[1:])) for tensor in model.inputs], verbose=0)
