@@ -45,7 +45,12 @@ class _Changes:
 
 CHANGES = _Changes()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=CHANGES.renew_lock)
+    # A fork waits for the change that another thread is making, so that the child has all of it or nothing.
+    os.register_at_fork(
+        before=lambda: CHANGES.lock.acquire(),
+        after_in_parent=lambda: CHANGES.lock.release(),
+        after_in_child=CHANGES.renew_lock,
+    )
 
 
 class Variable:
