@@ -17,7 +17,7 @@ sys.path.append(sys.path.pop(0))
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, environments, memory, report, runner, streams
+from bench import chart, environments, memory, processes, report, runner, streams
 from bench.cases import CASES, Case, parse_case
 from bench.engines import ENGINES, engine
 from bench.protocol import command, environment, working
@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> int:
         "start": (start, "time import, load and first prediction"),
         "memory": (take_memory, "what a loaded model takes by its weights, and a call by its time steps"),
         "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
+        "processes": (time_processes, "time and weigh workers that load a model"),
         "table": (table, "a run's table in Markdown"),
         "chart": (draw, "a run's chart in SVG"),
     }
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> int:
     subparsers["streams"].add_argument("--threads", type=int, choices=(1, 2), default=1)
     subparsers["streams"].add_argument("--rounds", type=int, default=5)
     subparsers["streams"].add_argument("--seconds", type=float, default=0.5, help="of one figure in one process")
+    subparsers["processes"].add_argument("--rounds", type=int, default=9)
     subparsers["table"].add_argument("results", type=Path)
     subparsers["chart"].add_argument("results", type=Path)
     subparsers["chart"].add_argument("out", type=Path)
@@ -190,6 +192,18 @@ def take_memory(options: argparse.Namespace) -> int:
         for row in rows:
             shown.add_row(*row)
         Console().print(shown)
+    return 0
+
+
+def time_processes(options: argparse.Namespace) -> int:
+    caption = f"Median of {options.rounds} fresh processes, turn about; memory of {processes.WORKERS} at once (Pss)."
+    shown = Table(caption=caption)
+    for heading in ("case", "a worker's way", "ms to first prediction", "MB of all workers"):
+        shown.add_column(heading)
+    with tempfile.TemporaryDirectory() as folder:
+        for row in processes.run(folder, options.rounds):
+            shown.add_row(*row)
+    Console().print(shown)
     return 0
 
 

@@ -25,6 +25,7 @@ from bench import (  # noqa: E402
     limits,
     memory,
     onnx_graph,
+    processes,
     protocol,
     report,
     runner,
@@ -240,6 +241,19 @@ def test_setup_wants_sources_where_they_are_needed(tmp_path):
     with pytest.raises(RuntimeError, match="none of jax is made from sources"):
         environments.setup(tmp_path, ["jax"], tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="this system does not tell Pss")
+def test_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "CASES", ("small",))
+    monkeypatch.setattr(processes, "WORKERS", 2)
+    rows = list(processes.run(str(tmp_path), 1))
+    assert [row[:2] for row in rows] == [("small", way) for way in ("import alone", "load_model", "load_packed")]
+    assert rows[0][2] == "" and all(float(row[2]) > 0 for row in rows[1:])
+    alone, loaded, packed = (float(row[3]) for row in rows)
+    assert 1 < alone < packed < loaded  # h5py among others
+    with pytest.raises(RuntimeError, match="a worker of load_packed on mid ended with 1"):
+        processes.megabytes("mid", "load_packed", str(tmp_path))
 
 
 def test_environment_forces_nothing(monkeypatch):
