@@ -58,6 +58,9 @@ class Program(Executor):
         self._n_recurrent = len(recurrent)
         self._wide = any(op.recurrent_kernel.size > WIDE for op in recurrent)
         ops, lowered = _lower_chain(ops, isa, backend, obtain)
+        for op, taken in zip(ops, lowered, strict=True):
+            if taken.get("fused"):
+                taken["finite"] = _is_finite(op.recurrent_kernel)
         super().__init__(lowered, _stages(ops), isa)
         self._description = _describe(lowered, _stages(ops), isa)
 
@@ -255,7 +258,6 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
         lowered["fused"] = fused
     if fused:
         lowered |= {"recurrent_kernel": _gates(op.recurrent_kernel, order, obtain), "bias": pack(bias, order)}
-        lowered["finite"] = bool(np.isfinite(op.recurrent_kernel).all())
     elif isinstance(op, GRUOp):
         lowered |= _lower_gru(op, bias, packed, obtain)
     elif isinstance(op, RecurrentOp):
@@ -272,6 +274,11 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
 def _packs(isa: str, backend: str) -> bool:
     """The packed kernels are ahead of BLAS wherever the CPU has fused multiply-adds (`python -m bench`)."""
     return backend == "packed" or (backend == "auto" and isa != "scalar")
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Whether no value is infinite or NaN. Both ends are NaN if one value is; no array of booleans is made."""
+    return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
 def _unchanging(array: np.ndarray) -> np.ndarray:
