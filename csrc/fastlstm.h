@@ -70,6 +70,13 @@ typedef struct {
                               size_t rows, size_t units, size_t first, size_t last, int descending,
                               const fl_activation *activation, const fl_activation *recurrent_activation);
 
+    /* One GRU step with reset_after: h (rows, units) from x (rows, 3*units) = x @ kernel + bias, whose bias has the
+     * recurrent one of z and r in it, recurrent_bias (units) of the candidate, and h_prev (rows, units), which h must not
+     * overlap. Activations and `descending` as above; the columns of packed_recurrent are those of gru_step.h. */
+    void (*gru_step_forward)(float *h, const float *x, const float *recurrent_bias, const float *h_prev,
+                             const float *packed_recurrent, size_t rows, size_t units, int descending,
+                             const fl_activation *activation, const fl_activation *recurrent_activation);
+
     /* out (rows, units) = activation(x (rows, units)); out may be x. */
     void (*activation_forward)(float *out, const float *x, size_t rows, size_t units, const fl_activation *activation);
 

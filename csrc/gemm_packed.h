@@ -10,7 +10,8 @@
  *   panel 2   units 32…47   the same
  *   panel 3   units 48, 49  row k: i48 i49 f48 f49 c48 c49 o48 o49 0 0 0 0 0 0 0 0    16 values
  *
- * One panel's sums are all that its units need for their cell update, and 50 units read 208 values a row, not 256.
+ * One panel's sums are all that its units need for their cell update, and 50 units read 208 values a row, not 256. (The
+ * recurrent weights of gru_step.h, of three gates, have panels of 3 groups.)
  *
  * Every sum is one chain of fused multiply-adds over k in ascending order, whatever the tile: the same bits for any number
  * of rows, any chunk of time and any ISA.
@@ -85,40 +86,43 @@ static inline size_t next_rows(size_t left)
     return (left + n_tiles - 1) / n_tiles;
 }
 
-/* out (64 + groups * FL_GROUP) = initial + x (features) @ two panels that follow each other, the first of 4 groups. Where
- * a group is one vec, the sums of one row and panel would wait for each other; those of two panels do not. */
+/* out ((wide + groups) * FL_GROUP) = initial + x (features) @ two panels that follow each other, the first of `wide`
+ * groups. Where a group is one vec, the sums of one row and panel would wait for each other; those of two panels do not. */
 INLINE void two_panels(float *out, const float *initial, const float *x, const float *panel, size_t features,
-                       const int groups)
+                       const int wide, const int groups)
 {
-    const float *second = panel + PANEL * features;
+    const float *second = panel + wide * FL_GROUP * features;
     if (GROUP_VECS > 1) {
-        tile(out, 0, initial, 0, x, 0, panel, features, 1, 4);
-        tile(out + PANEL, 0, initial + PANEL, 0, x, 0, second, features, 1, groups);
+        tile(out, 0, initial, 0, x, 0, panel, features, 1, wide);
+        tile(out + wide * FL_GROUP, 0, initial + wide * FL_GROUP, 0, x, 0, second, features, 1, groups);
         return;
     }
     vec sums[8];
-    UNROLL for (int j = 0; j < 4 + groups; j++) sums[j] = vec_load(initial + j * FL_GROUP);
-    for (size_t k = 0; k < features; k++, panel += PANEL, second += groups * FL_GROUP) {
+    UNROLL for (int j = 0; j < wide + groups; j++) sums[j] = vec_load(initial + j * FL_GROUP);
+    for (size_t k = 0; k < features; k++, panel += wide * FL_GROUP, second += groups * FL_GROUP) {
         vec a = vec_set(x[k]);
-        UNROLL for (int j = 0; j < 4; j++) sums[j] = vec_fma(a, vec_load(panel + j * FL_GROUP), sums[j]);
+        UNROLL for (int j = 0; j < wide; j++) sums[j] = vec_fma(a, vec_load(panel + j * FL_GROUP), sums[j]);
         UNROLL for (int j = 0; j < groups; j++)
-            sums[4 + j] = vec_fma(a, vec_load(second + j * FL_GROUP), sums[4 + j]);
+            sums[wide + j] = vec_fma(a, vec_load(second + j * FL_GROUP), sums[wide + j]);
     }
-    UNROLL for (int j = 0; j < 4 + groups; j++) vec_store(out + j * FL_GROUP, sums[j]);
+    UNROLL for (int j = 0; j < wide + groups; j++) vec_store(out + j * FL_GROUP, sums[j]);
 }
 
 typedef void two_panels_function(float *out, const float *initial, const float *x, const float *panel, size_t features);
 
-#define TWO_PANELS(groups)                                                                                \
-    static void two_panels_##groups(float *out, const float *initial, const float *x, const float *panel, \
-                                    size_t features)                                                      \
-    {                                                                                                     \
-        two_panels(out, initial, x, panel, features, groups);                                             \
+#define TWO_PANELS(wide, groups)                                                                                  \
+    static void two_panels_##wide##_##groups(float *out, const float *initial, const float *x, const float *panel, \
+                                             size_t features)                                                     \
+    {                                                                                                             \
+        two_panels(out, initial, x, panel, features, wide, groups);                                               \
     }
-TWO_PANELS(1) TWO_PANELS(2) TWO_PANELS(3) TWO_PANELS(4)
+TWO_PANELS(3, 1) TWO_PANELS(3, 2) TWO_PANELS(3, 3) TWO_PANELS(4, 1) TWO_PANELS(4, 2) TWO_PANELS(4, 3) TWO_PANELS(4, 4)
 
-/* [groups of the second panel - 1] */
-static two_panels_function *const pairs_of_panels[4] = {two_panels_1, two_panels_2, two_panels_3, two_panels_4};
+/* [groups of the first panel - 3][groups of the second - 1] */
+static two_panels_function *const pairs_of_panels[2][4] = {
+    {two_panels_3_1, two_panels_3_2, two_panels_3_3},
+    {two_panels_4_1, two_panels_4_2, two_panels_4_3, two_panels_4_4},
+};
 
 /* The first `columns` of the last panel, whose tile is wider than what is left of `out`. */
 static void last_panel(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
@@ -143,7 +147,7 @@ static void FL_KERNEL(gemm_packed_forward)(float *out, size_t out_stride, const 
         width = smaller(PANEL, columns - first);
         size_t second = smaller(PANEL, columns - first - width);
         if (rows == 1 && second > 0 && second % FL_GROUP == 0) {
-            pairs_of_panels[second / FL_GROUP - 1](out + first, initial + first, x, panel, features);
+            pairs_of_panels[1][second / FL_GROUP - 1](out + first, initial + first, x, panel, features);
             width += second;
             continue;
         }

@@ -4,17 +4,8 @@
  *
  * z and packed_recurrent have the columns of gemm_packed.h: a panel's sums are the i, f, c, o of its 16 units (the last
  * panel: of the units that are left), so they go into the cell update straight from the tile, still in the L1 cache.
- * One row alone takes two panels at once where its sums would else wait for each other rather than for the weights: where
- * all of them stay in the L1 cache, and at the end, where a narrow panel has few sums.
- *
- * A step that is `descending` takes the panels from the last to the first. Where the weights are larger than a cache that
- * drops what was used longest ago, every second step then finds those that the step before read last.
+ * unit_blocks.h says in which order, and when one row takes two panels at once.
  */
-
-enum {
-    L1_FLOATS = 1 << 13, /* 32 KB */
-    NARROW = FL_GROUP / 2
-};
 
 static inline size_t whole_vecs(size_t n) { return (n + VEC_WIDTH - 1) / VEC_WIDTH; }
 
@@ -54,18 +45,15 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
                                          const fl_activation *activation, const fl_activation *recurrent_activation)
 {
     const size_t z_width = (4 * units + FL_GROUP - 1) / FL_GROUP * FL_GROUP;
-    const size_t panels = (last - first + FL_GROUP - 1) / FL_GROUP, end_units = last - first - (panels - 1) * FL_GROUP;
-    const int pairs = rows == 1 && units * z_width <= L1_FLOATS, end_pair = rows == 1 && panels > 1 && end_units <= NARROW;
-    const size_t block = pairs ? 2 * FL_GROUP : FL_GROUP, blocks = pairs ? (panels + 1) / 2 : panels - end_pair;
     const size_t features = h_prev ? units : 0; /* of a product with zeros nothing is left */
+    const unit_blocks blocks = blocks_of_units(rows, first, last, units * z_width);
     float sums[TILE_ROWS * PANEL + FL_GROUP];
-    for (size_t i = 0; i < blocks; i++) {
-        size_t b = descending ? blocks - 1 - i : i, unit = first + b * block;
-        size_t n = b == blocks - 1 ? last - unit : block;
+    for (size_t i = 0, n; i < blocks.count; i++) {
+        size_t unit = block_at(&blocks, i, descending, &n);
         const float *panel = packed_recurrent + 4 * unit * units;
         if (n > FL_GROUP) {
             size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
-            pairs_of_panels[groups - 1](sums, z + 4 * unit, h_prev, panel, features);
+            pairs_of_panels[1][groups - 1](sums, z + 4 * unit, h_prev, panel, features);
             cell_tile(h + unit, c + unit, sums, 1, FL_GROUP, units, activation, recurrent_activation);
             cell_tile(h + unit + FL_GROUP, c + unit + FL_GROUP, sums + PANEL, 1, second, units, activation,
                       recurrent_activation);

@@ -159,9 +159,9 @@ cdef class Executor:
             self.recurrent += ((op.units, 2 if op.kind == LSTM else 1),)
         if op.kind == LSTM or op.kind == GRU:
             self._set_activation(&op.recurrent_activation, lowered["recurrent_activation"])
-        if op.kind == LSTM:
+        if op.kind == LSTM or op.kind == GRU:
             op.fused = lowered["fused"]
-            op.finite = lowered["fused"] and lowered["finite"]
+            op.finite = lowered.get("finite", False)
         if op.kind == GRU:
             op.reset_after = lowered["reset_after"]
             op.recurrent_bias = self._data(lowered["recurrent_bias"])

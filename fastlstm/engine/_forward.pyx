@@ -137,7 +137,7 @@ cdef void step(const Engine *engine, const Op *op, Py_ssize_t batch, State *stat
 
     From a state of zeros an LSTM step needs no product: the first one of a call without initial states.
     """
-    if op.fused:
+    if op.fused and op.kind == LSTM:
         engine.kernels.lstm_step_forward(h, state.c, z, NULL if state.zero else state.h, op.recurrent_kernel.data,
                                          batch, op.units, 0, op.units, descending, &op.activation,
                                          &op.recurrent_activation)
@@ -147,6 +147,9 @@ cdef void step(const Engine *engine, const Op *op, Py_ssize_t batch, State *stat
         accumulate(engine, z, state.h, &op.recurrent_kernel, batch)
         engine.kernels.lstm_cell_forward(h, state.c, z, batch, op.units, &op.activation,
                                          &op.recurrent_activation)
+    elif op.fused:
+        engine.kernels.gru_step_forward(h, z, op.recurrent_bias, state.h, op.recurrent_kernel.data, batch, op.units,
+                                        descending, &op.activation, &op.recurrent_activation)
     elif op.kind == GRU and op.reset_after:
         # products = h_prev @ recurrent_kernel + recurrent_bias
         product(engine, products, op.recurrent_bias, state.h, &op.recurrent_kernel, batch)

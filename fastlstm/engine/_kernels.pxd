@@ -19,6 +19,10 @@ cdef extern from "fastlstm.h":
                                   const float *packed_recurrent, size_t rows, size_t units, size_t first, size_t last,
                                   bint descending, const fl_activation *activation,
                                   const fl_activation *recurrent_activation) noexcept nogil
+        void (*gru_step_forward)(float *h, const float *x, const float *recurrent_bias, const float *h_prev,
+                                 const float *packed_recurrent, size_t rows, size_t units, bint descending,
+                                 const fl_activation *activation,
+                                 const fl_activation *recurrent_activation) noexcept nogil
         void (*activation_forward)(float *out, const float *x, size_t rows, size_t units,
                                    const fl_activation *activation) noexcept nogil
         void (*lstm_cell_forward)(float *h, float *c, float *z, size_t rows, size_t units,

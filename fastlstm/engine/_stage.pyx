@@ -146,7 +146,7 @@ cdef void units_forward(void *context, int part) noexcept nogil:
             op = &stage.ops[i]
             width = width if op.kind == ACTIVATION else op.units
             out = output_of(stage, scratch, i, x, width, start)
-            if op.fused:
+            if op.kind == LSTM and op.fused:
                 lstm_units_forward(stage.engine, op, call, &call.states[state], scratch, out, x, steps, part,
                                    call.parts, &stage.done[0], &meetings)
             else:

@@ -29,13 +29,13 @@ cdef struct Op:
     Matrix recurrent_kernel           # GRU without reset_after: of z and r alone
     Matrix candidate_kernel           # only there
     const float *bias                 # (z_width,)
-    const float *recurrent_bias       # GRU
+    const float *recurrent_bias       # GRU (3*units,), fused (units,) of the candidate
     fl_activation activation
     fl_activation recurrent_activation
     const float *table                # EMBEDDING (vocabulary, units); recurrent: NULL, or (vocabulary, z_width)
     long vocabulary
-    bint fused                        # LSTM on lstm_step_forward
-    bint finite                       # fused: so are all recurrent weights
+    bint fused                        # LSTM on lstm_step_forward, GRU on gru_step_forward
+    bint finite                       # fused LSTM: so are all recurrent weights
     bint reset_after                  # GRU
     bint return_sequences
     bint go_backwards

@@ -10,6 +10,7 @@ import numpy as np
 
 GROUP = 16  # FL_GROUP
 PANEL = 4 * GROUP
+GRU_PANEL = 3 * GROUP
 
 # Of what a Program packs and how: files hold packed arrays, so every change to either takes the next number.
 LAYOUT_VERSION = 1
@@ -71,12 +72,13 @@ def _key(packing: Packing) -> tuple[str | int, ...]:
     return (packing.form, *map(id, packing.sources))
 
 
-def pack(matrix: np.ndarray, order: np.ndarray) -> np.ndarray:
+def pack(matrix: np.ndarray, order: np.ndarray, width: int = PANEL) -> np.ndarray:
     """Lays out a matrix, or one row such as a bias.
 
     Args:
         matrix: `(features, columns)` or `(columns,)`.
         order: Which column goes where, -1 for a column of zeros; as many as whole groups hold.
+        width: Columns of a panel.
 
     Returns:
         float32 `(features * len(order),)`: panel after panel, each with its part of row 0, row 1, …
@@ -84,8 +86,8 @@ def pack(matrix: np.ndarray, order: np.ndarray) -> np.ndarray:
     rows = np.atleast_2d(np.asarray(matrix, dtype=np.float32))
     packed = np.empty(len(rows) * len(order), np.float32)
     # Straight into place: the holes that a temporary of a matrix's size leaves in the heap stay with the process.
-    for start in range(0, len(order), PANEL):
-        columns = order[start : start + PANEL]
+    for start in range(0, len(order), width):
+        columns = order[start : start + width]
         panel = packed[len(rows) * start :][: len(rows) * len(columns)].reshape(len(rows), len(columns))
         np.take(rows, columns, axis=1, out=panel, mode="clip")  # any other mode buffers
         panel[:, columns < 0] = 0
@@ -97,10 +99,11 @@ def plain_order(columns: int) -> np.ndarray:
     return _pad(np.arange(columns))
 
 
-def lstm_order(units: int) -> np.ndarray:
-    """The gate columns i, f, c, o of 16 units, of the next 16, …, of the units that are left, then padding."""
+def gate_order(units: int, gates: int) -> np.ndarray:
+    """The columns of every gate (LSTM i, f, c, o; GRU z, r, h) of 16 units, of the next 16, …, of the units that are
+    left, then padding."""
     blocks = [np.arange(unit, min(unit + GROUP, units)) for unit in range(0, units, GROUP)]
-    return _pad(np.concatenate([gate * units + block for block in blocks for gate in range(4)]))
+    return _pad(np.concatenate([gate * units + block for block in blocks for gate in range(gates)]))
 
 
 def _pad(order: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ from fastlstm.engine.ops import (
     RecurrentOp,
     SimpleRNNOp,
 )
-from fastlstm.engine.packing import Obtain, Packing, lstm_order, obtain, pack, plain_order
+from fastlstm.engine.packing import GRU_PANEL, PANEL, Obtain, Packing, gate_order, obtain, pack, plain_order
 
 # `auto` takes for each op what measured faster; `blas` is SciPy's, `packed` the kernels of csrc/gemm_packed.h.
 BACKENDS = ("auto", "blas", "packed")
@@ -251,23 +251,24 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
         return lowered
     packed, columns = _packs(isa, backend), op.kernel.shape[1]
     bias = np.zeros(columns, np.float32) if op.bias is None else np.array(op.bias, np.float32)
-    fused = isinstance(op, LSTMOp) and packed and _is_elementwise(op)
-    order = lstm_order(_units(op)) if fused else np.arange(columns)
+    interleaved = isinstance(op, LSTMOp) and packed and _is_elementwise(op)
+    order = gate_order(_units(op), 4) if interleaved else np.arange(columns)
     lowered |= {"features": op.kernel.shape[0], "units": _units(op), "z_width": len(order)}
     if isinstance(op, LSTMOp):
-        lowered["fused"] = fused
-    if fused:
-        lowered |= {"recurrent_kernel": _gates(op.recurrent_kernel, order, obtain), "bias": pack(bias, order)}
-    elif isinstance(op, GRUOp):
+        lowered["fused"] = interleaved
+    if isinstance(op, GRUOp):
         lowered |= _lower_gru(op, bias, packed, obtain)
+        bias = lowered["bias"]
+    elif interleaved:
+        lowered |= {"recurrent_kernel": _gates(op.recurrent_kernel, order, obtain), "bias": pack(bias, order)}
     elif isinstance(op, RecurrentOp):
         lowered |= {"recurrent_kernel": _matrix(op.recurrent_kernel, packed, obtain), "bias": bias}
     else:
         lowered["bias"] = bias
     if embedding is not None:
-        table = _projections(op, order, fused, embedding, isa, backend)
+        table = _projections(op, bias, order, lowered.get("fused", False), embedding, isa, backend)
         return lowered | {"table": obtain(table) if packed else table.make(), "name": embedding.name}
-    kernel = _gates(op.kernel, order, obtain) if fused else _matrix(op.kernel, packed, obtain)
+    kernel = _gates(op.kernel, order, obtain) if interleaved else _matrix(op.kernel, packed, obtain)
     return lowered | {"kernel": kernel}
 
 
@@ -292,18 +293,17 @@ def _unchanging(array: np.ndarray) -> np.ndarray:
 
 
 def _projections(
-    op: RecurrentOp, order: np.ndarray, fused: bool, embedding: EmbeddingOp, isa: str, backend: str
+    op: RecurrentOp, bias: np.ndarray, order: np.ndarray, fused: bool, embedding: EmbeddingOp, isa: str, backend: str
 ) -> Packing:
     """`embedding @ kernel + bias`, its columns in `order`: the same sums as for every step, so the same bits."""
 
     def make() -> np.ndarray:
-        bias = np.zeros(op.kernel.shape[1]) if op.bias is None else np.atleast_2d(op.bias)[0]
         kernel, ordered_bias = (np.where(order < 0, 0, array[..., order]) for array in (op.kernel, bias))
         program = Program([DenseOp(kernel, ordered_bias)], isa, backend)
         return program.run(np.array(embedding.table, np.float32, order="C"))[0]
 
     sources = (embedding.table, op.kernel) if op.bias is None else (embedding.table, op.kernel, op.bias)
-    return Packing("projected gates" if fused else "projected", sources, (len(embedding.table), len(order)), make)
+    return Packing("projected, fused" if fused else "projected", sources, (len(embedding.table), len(order)), make)
 
 
 def _matrix(
@@ -319,31 +319,35 @@ def _matrix(
     return obtain(Packing(form, (weights,), (rows * len(order),), lambda: pack(matrix, order))), rows, columns, True
 
 
-def _gates(matrix: np.ndarray, order: np.ndarray, obtain: Obtain) -> tuple[np.ndarray, int, int, bool]:
-    """Weights for `lstm_step_forward`, whose columns are interleaved by gate."""
+def _gates(
+    matrix: np.ndarray, order: np.ndarray, obtain: Obtain, panel: int = PANEL
+) -> tuple[np.ndarray, int, int, bool]:
+    """Weights for `lstm_step_forward` or `gru_step_forward`, whose columns are interleaved by gate."""
     rows, columns = len(matrix), len(order)
-    data = obtain(Packing("gates", (matrix,), (rows * columns,), lambda: pack(matrix, order)))
+    data = obtain(Packing(f"gates by {panel}", (matrix,), (rows * columns,), lambda: pack(matrix, order, panel)))
     return data, rows, columns, True
 
 
-def _is_elementwise(op: LSTMOp) -> bool:
+def _is_elementwise(op: LSTMOp | GRUOp) -> bool:
     """Whether the cell update may run on a few units at a time."""
     return not {op.activation.name, op.recurrent_activation.name} & {"softmax", "log_softmax", "python"}
 
 
 def _lower_gru(op: GRUOp, bias: np.ndarray, packed: bool, obtain: Obtain) -> dict:
-    if op.reset_after:
-        bias, recurrent_bias = np.array(np.broadcast_to(bias, (2, bias.shape[-1])))
-        if op.bias is None:
-            recurrent_bias = np.zeros_like(bias)
-        kernels = {"recurrent_kernel": _matrix(op.recurrent_kernel, packed, obtain)}
-    else:
-        recurrent_bias, gates = np.zeros_like(bias), 2 * _units(op)
+    gates = 2 * _units(op)
+    if not op.reset_after:
         kernels = {
             "recurrent_kernel": _matrix(op.recurrent_kernel, packed, obtain, 0, gates),
             "candidate_kernel": _matrix(op.recurrent_kernel, packed, obtain, gates),
         }
-    return {"bias": bias, "recurrent_bias": recurrent_bias, **kernels}
+        return {"fused": False, "bias": bias, "recurrent_bias": np.zeros_like(bias), **kernels}
+    bias, recurrent_bias = np.zeros((2, bias.shape[-1]), np.float32) if op.bias is None else bias.copy()
+    if not packed or not _is_elementwise(op):
+        kernel = _matrix(op.recurrent_kernel, packed, obtain)
+        return {"fused": False, "bias": bias, "recurrent_bias": recurrent_bias, "recurrent_kernel": kernel}
+    bias[:gates] += recurrent_bias[:gates]
+    kernel = _gates(op.recurrent_kernel, gate_order(_units(op), 3), obtain, GRU_PANEL)
+    return {"fused": True, "bias": bias, "recurrent_bias": recurrent_bias[gates:].copy(), "recurrent_kernel": kernel}
 
 
 _KINDS = {name: kind for kind, name in enumerate(ACTIVATIONS)}

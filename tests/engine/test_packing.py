@@ -8,7 +8,7 @@ import pytest
 
 from fastlstm.engine import Program, keep, kernel_names, obtain, packings
 from fastlstm.engine.ops import Activation, DenseOp, EmbeddingOp, GRUOp, LSTMOp, SimpleRNNOp
-from fastlstm.engine.packing import GROUP, PANEL, _kept, lstm_order, pack, plain_order
+from fastlstm.engine.packing import GROUP, PANEL, _kept, gate_order, pack, plain_order
 
 TANH, SIGMOID, SOFTMAX = Activation("tanh"), Activation("sigmoid"), Activation("softmax")
 
@@ -18,7 +18,7 @@ def weights(*shape):
 
 
 def test_lstm_order_of_18_units():
-    order = lstm_order(18)
+    order = gate_order(18, 4)
     assert order[:16].tolist() == list(range(16))  # i of units 0…15
     assert order[16:32].tolist() == list(range(18, 34))  # f
     assert order[48:64].tolist() == list(range(54, 70))  # o
@@ -27,7 +27,8 @@ def test_lstm_order_of_18_units():
 
 @pytest.mark.parametrize("units", [1, 3, 4, 5, 15, 16, 17, 33, 50, 64, 100])
 def test_every_column_is_there_once(units):
-    for order, columns in ((lstm_order(units), 4 * units), (plain_order(units), units)):
+    orders = (gate_order(units, 4), 4 * units), (gate_order(units, 3), 3 * units), (plain_order(units), units)
+    for order, columns in orders:
         assert sorted(order[order >= 0]) == list(range(columns))
         assert len(order) % GROUP == 0 and len(order) - columns < GROUP
 

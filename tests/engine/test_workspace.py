@@ -7,7 +7,7 @@ import pytest
 
 from fastlstm.engine import Program, get_num_threads, kernel_names, set_num_threads
 from fastlstm.engine.ops import Activation, ActivationOp, DenseOp, EmbeddingOp, GRUOp, LSTMOp
-from fastlstm.engine.packing import lstm_order, pack
+from fastlstm.engine.packing import gate_order, pack
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
 BATCH, FEATURES, UNITS = 3, 5, 17
@@ -102,7 +102,7 @@ def test_nor_on_several_threads(backend, threads):
 @pytest.mark.parametrize("units", [33, 100, 128])
 def test_packing_takes_what_it_makes(units):
     matrix = weights(200, 4 * units)
-    order = lstm_order(units)
+    order = gate_order(units, 4)
     packed, most = traced(lambda: pack(matrix, order))
     assert packed.nbytes <= most < packed.nbytes + 2 * SLACK
 

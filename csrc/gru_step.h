@@ -1,0 +1,86 @@
+/* gru_step.h: one GRU step with reset_after over packed weights, for the ISA whose vocabulary stands.
+ *
+ *   z, r = ract(x_zr + h_prev @ recurrent_kernel_zr)
+ *   h = z h_prev + (1 - z) act(x_h + r (recurrent_bias_h + h_prev @ recurrent_kernel_h))
+ *
+ * A panel of packed_recurrent is 3 groups wide, with the z, r, h of 16 units (the last one: of the units that are left);
+ * x has the columns of Keras. unit_blocks.h says in which order panels are taken.
+ */
+
+#define GRU_PANEL (3 * FL_GROUP)
+
+/* h of n units from their gates z, r (n each, as pre-activations) and candidate product, all three in a row */
+static void gru_row_tanh_sigmoid(float *h, const float *gates, const float *x_h, const float *h_prev, size_t n)
+{
+    for (size_t u = 0; u < n; u += VEC_WIDTH) {
+        const size_t left = smaller(VEC_WIDTH, n - u);
+        const int whole = left == VEC_WIDTH;
+        const float *z = gates + u, *r = z + n, *product = r + n;
+        vec q[2] = {vec_sigmoid_argument(whole ? vec_load(z) : vec_load_part(z, left)),
+                    vec_sigmoid_argument(whole ? vec_load(r) : vec_load_part(r, left))}, scale[2];
+        vec p = whole ? vec_load(product) : vec_load_part(product, left);
+        vec x = whole ? vec_load(x_h + u) : vec_load_part(x_h + u, left);
+        vec before = whole ? vec_load(h_prev + u) : vec_load_part(h_prev + u, left);
+        vec_expm1_reduced(q, scale, 2);
+        vec update = vec_div(vec_set(1.0f), vec_sigmoid_divisor(q[0], scale[0]));
+        vec candidate = vec_tanh(vec_add(x, vec_div(p, vec_sigmoid_divisor(q[1], scale[1]))));
+        vec after = vec_fma(update, before, vec_mul(vec_sub(vec_set(1.0f), update), candidate));
+        whole ? vec_store(h + u, after) : vec_store_part(h + u, after, left);
+    }
+}
+
+static void gru_row(float *h, float *gates, const float *x_h, const float *h_prev, size_t n,
+                    const fl_activation *activation, const fl_activation *recurrent_activation)
+{
+    float *r = gates + n, *candidate = r + n;
+    if (activation->kind == FL_TANH && recurrent_activation->kind == FL_SIGMOID) {
+        gru_row_tanh_sigmoid(h, gates, x_h, h_prev, n);
+        return;
+    }
+    FL_KERNEL(activation_forward)(gates, gates, 2, n, recurrent_activation);
+    for (size_t u = 0; u < n; u++) candidate[u] = x_h[u] + r[u] * candidate[u];
+    gru_output_row(h, gates, candidate, h_prev, n, activation);
+}
+
+/* gates (2*n + n) = x_z, x_r, recurrent_bias_h: what the products are added to */
+static inline void gru_initial(float *gates, const float *x, const float *recurrent_bias, size_t units, size_t n)
+{
+    memcpy(gates, x, n * sizeof *gates);
+    memcpy(gates + n, x + units, n * sizeof *gates);
+    memcpy(gates + 2 * n, recurrent_bias, n * sizeof *gates);
+}
+
+static void FL_KERNEL(gru_step_forward)(float *h, const float *x, const float *recurrent_bias, const float *h_prev,
+                                        const float *packed_recurrent, size_t rows, size_t units, int descending,
+                                        const fl_activation *activation, const fl_activation *recurrent_activation)
+{
+    const unit_blocks blocks = blocks_of_units(rows, 0, units, 3 * units * units);
+    float sums[TILE_ROWS * GRU_PANEL] = {0.0f};
+    for (size_t i = 0, n; i < blocks.count; i++) {
+        size_t unit = block_at(&blocks, i, descending, &n);
+        const float *panel = packed_recurrent + 3 * unit * units;
+        if (n > FL_GROUP) {
+            size_t second = n - FL_GROUP, groups = (3 * second + FL_GROUP - 1) / FL_GROUP, next = unit + FL_GROUP;
+            gru_initial(sums, x + unit, recurrent_bias + unit, units, FL_GROUP);
+            gru_initial(sums + GRU_PANEL, x + next, recurrent_bias + next, units, second);
+            pairs_of_panels[0][groups - 1](sums, sums, h_prev, panel, units);
+            gru_row(h + unit, sums, x + 2 * units + unit, h_prev + unit, FL_GROUP, activation, recurrent_activation);
+            gru_row(h + next, sums + GRU_PANEL, x + 2 * units + next, h_prev + next, second, activation,
+                    recurrent_activation);
+            continue;
+        }
+        tile_function *const *tile_of = tiles[(3 * n + FL_GROUP - 1) / FL_GROUP - 1];
+        for (size_t row = 0, n_rows; row < rows; row += n_rows) {
+            const float *of_rows = x + row * 3 * units + unit;
+            n_rows = next_rows(rows - row);
+            for (size_t m = 0; m < n_rows; m++)
+                gru_initial(sums + m * GRU_PANEL, of_rows + m * 3 * units, recurrent_bias + unit, units, n);
+            tile_of[n_rows - 1](sums, GRU_PANEL, sums, GRU_PANEL, h_prev + row * units, units, panel, units);
+            for (size_t m = 0; m < n_rows; m++) {
+                size_t place = (row + m) * units + unit;
+                gru_row(h + place, sums + m * GRU_PANEL, of_rows + m * 3 * units + 2 * units, h_prev + place, n,
+                        activation, recurrent_activation);
+            }
+        }
+    }
+}
