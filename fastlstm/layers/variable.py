@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ class _Changes:
     nothing has changed anywhere, so that one comparison per call is enough.
 
     The lock is held by whoever changes weights and by whoever collects them, so that nobody collects a mixture. It is
-    taken only when something changes.
+    taken only when something changes. Whoever reads weights without it, as a call of a layer in NumPy does, has read
+    those of one moment if `latest` stands afterwards where it stood before: new weights count before the first of them
+    is in place, and again after the last.
     """
 
     def __init__(self) -> None:
@@ -41,6 +44,20 @@ class _Changes:
             self.latest += 1
             for item in changed:
                 item.version = self.latest
+
+    @contextmanager
+    def making(self, *changed: Any) -> Iterator[None]:
+        """Hold the lock while weights change, and count that before and after.
+
+        Args:
+            *changed: As for `count`.
+        """
+        with self.lock:
+            self.count(*changed)
+            try:
+                yield
+            finally:
+                self.count(*changed)
 
 
 CHANGES = _Changes()
@@ -131,9 +148,8 @@ class Variable:
                 "The shape of the target variable and the shape of the target value in `variable.assign(value)` must "
                 f"match. variable.shape={self.shape}, Received: value.shape={array.shape}. Target variable: {self!r}"
             )
-        with CHANGES.lock:
+        with CHANGES.making(self):
             self.adopt(array)
-            CHANGES.count(self)
         return array
 
     def adopt(self, array: np.ndarray) -> None:
