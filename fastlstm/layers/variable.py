@@ -31,8 +31,16 @@ class _Changes:
         self.renew_lock()
 
     def renew_lock(self) -> None:
-        """Start with a lock that nobody holds, as after a fork: the thread that held it may not be there."""
+        """Start with a lock that nobody holds."""
         self.lock = threading.RLock()
+
+    def follow_forks(self) -> None:
+        """Let forks wait for changes under way: the child has no thread that would bring them to their end."""
+        os.register_at_fork(
+            before=lambda: self.lock.acquire(),
+            after_in_parent=lambda: self.lock.release(),
+            after_in_child=self.renew_lock,
+        )
 
     def count(self, *changed: Any) -> None:
         """Count one change, after it was made.
@@ -62,7 +70,7 @@ class _Changes:
 
 CHANGES = _Changes()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=CHANGES.renew_lock)
+    CHANGES.follow_forks()
 
 
 class Variable:

@@ -1,5 +1,7 @@
 """Weights set while a model is in use: a call sees the old ones or the new ones, whole."""
 
+import multiprocessing
+import sys
 import threading
 
 import numpy as np
@@ -211,3 +213,34 @@ def test_several_threads_predict_while_another_sets_weights(name):
     for thread in threads:
         thread.join()
     assert set().union(*seen) <= allowed
+
+
+def end_well_if_among(model, allowed):
+    sys.exit(model.predict_on_batch(X).tobytes() not in allowed)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_fork_while_another_thread_sets_weights():
+    model = with_bidirectional()
+    choices = [drawn_weights(model, seed) for seed in (1, 2)]
+    allowed = {output.tobytes() for output in outputs_of(model, *choices)}
+    done = threading.Event()
+
+    def change():
+        while not done.is_set():
+            for weights in choices:
+                model.set_weights(weights)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    codes = []
+    for _ in range(10):
+        process = multiprocessing.get_context("fork").Process(target=end_well_if_among, args=(model, allowed))
+        process.start()
+        process.join(60)
+        codes.append(process.exitcode)
+        process.kill()
+    done.set()
+    thread.join()
+    assert codes == [0] * 10
