@@ -12,7 +12,7 @@ COMPILE_ARGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"]
 # FASTLSTM_SANITIZE=address,undefined (or thread) builds for the sanitizers; see README, "Develop".
 SANITIZERS = [f"-fsanitize={os.environ['FASTLSTM_SANITIZE']}", "-g"] if os.environ.get("FASTLSTM_SANITIZE") else []
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
-DIRECTIVES = {"language_level": 3, "cdivision": True}
+DIRECTIVES = {"language_level": 3, "cdivision": True, "freethreading_compatible": True}
 
 
 def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:

@@ -14,10 +14,11 @@ from statistics import median
 # The checkout is searched last: its fastlstm has no compiled engine where the package is installed elsewhere.
 sys.path.append(sys.path.pop(0))
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, environments, memory, processes, report, runner, streams
+from bench import chart, environments, memory, processes, report, runner, service, streams
 from bench.cases import CASES, Case, parse_case
 from bench.engines import ENGINES, engine
 from bench.protocol import command, environment, working
@@ -34,11 +35,12 @@ def main(arguments: list[str]) -> int:
         "memory": (take_memory, "what a loaded model takes by its weights, and a call by its time steps"),
         "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
         "processes": (time_processes, "time and weigh workers that load a model"),
+        "service": (time_service, "time one model called by several threads at once"),
         "table": (table, "a run's table in Markdown"),
         "chart": (draw, "a run's chart in SVG"),
     }
     subparsers = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in parts.items()}
-    for name in ("run", "setup", "start", "streams"):
+    for name in ("run", "setup", "start", "streams", "service"):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
     subparsers["setup"].add_argument(
@@ -50,6 +52,8 @@ def main(arguments: list[str]) -> int:
     subparsers["streams"].add_argument("--rounds", type=int, default=5)
     subparsers["streams"].add_argument("--seconds", type=float, default=0.5, help="of one figure in one process")
     subparsers["processes"].add_argument("--rounds", type=int, default=9)
+    subparsers["service"].add_argument("--rounds", type=int, default=5)
+    subparsers["service"].add_argument("--seconds", type=float, default=2.0, help="of one number of threads")
     subparsers["table"].add_argument("results", type=Path)
     subparsers["chart"].add_argument("results", type=Path)
     subparsers["chart"].add_argument("out", type=Path)
@@ -204,6 +208,17 @@ def time_processes(options: argparse.Namespace) -> int:
         for row in processes.run(folder, options.rounds):
             shown.add_row(*row)
     Console().print(shown)
+    return 0
+
+
+def time_service(options: argparse.Namespace) -> int:
+    figures = service.run(options.environments, options.rounds, options.seconds)
+    shown = Table(box=box.MARKDOWN)
+    for heading in service.HEADINGS:
+        shown.add_column(heading)
+    for row in service.rows(figures, len(runner.usable_cpus())):
+        shown.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200).print(shown)
     return 0
 
 

@@ -7,12 +7,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     MAX_WORKERS = 63,
     SPINS_BEFORE_SLEEP = 20000, /* of a pause each: some hundreds of microseconds */
     SPINS_BEFORE_YIELD = 2000,
     MOST_MUSTERS = 0x3fffffff, /* then their numbers begin anew: they share a word with others */
+    CROWD_LASTS = 1000000,     /* nanoseconds for which calls that were met still count */
 };
 
 static struct {
@@ -29,6 +31,16 @@ static struct {
     fl_task *task;
     void *context;
 } pool;
+
+/* The calls that compute, counted by fl_call_begin and fl_call_end. */
+static struct {
+    atomic_int calls;
+    int processors;
+    /* How many others a call last met, and when. Threads that call again and again are now and then all between two calls;
+     * their processors are no less taken then. */
+    atomic_int met;
+    atomic_long met_at;
+} crowd;
 
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
@@ -48,11 +60,23 @@ static void reset(void)
     pthread_cond_init(&pool.wake, NULL);
     pool.n_workers = pool.sleepers = 0;
     atomic_store(&pool.running, 0);
+    atomic_store(&crowd.calls, 0); /* after a fork the threads that were in a call are not there */
+}
+
+static int count_processors(void)
+{
+#if defined(__linux__)
+    cpu_set_t usable;
+    if (!sched_getaffinity(0, sizeof usable, &usable)) return CPU_COUNT(&usable);
+#endif
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (int)online : 1;
 }
 
 static void prepare(void)
 {
     reset();
+    crowd.processors = count_processors();
     pthread_atfork(NULL, NULL, reset);
 }
 
@@ -158,10 +182,26 @@ static int muster_workers(int wanted, long patience)
     return (int)(atomic_fetch_and_explicit(&pool.muster, ~(1L << 15), memory_order_acq_rel) & 0xff);
 }
 
+/* How many of the parts may run at once: each other call has a processor. */
+static int parts_left(int parts)
+{
+    int others = atomic_load_explicit(&crowd.calls, memory_order_relaxed);
+    long now = nanoseconds();
+    if (others) {
+        atomic_store_explicit(&crowd.met, others, memory_order_relaxed);
+        atomic_store_explicit(&crowd.met_at, now, memory_order_relaxed);
+    } else if (now - atomic_load_explicit(&crowd.met_at, memory_order_relaxed) < CROWD_LASTS) {
+        others = atomic_load_explicit(&crowd.met, memory_order_relaxed);
+    }
+    if (!others || parts <= crowd.processors - others) return parts;
+    return others < crowd.processors ? crowd.processors - others : 1;
+}
+
 int fl_pool_acquire(int parts, long patience)
 {
     pthread_once(&prepared, prepare);
     if (parts > MAX_WORKERS + 1) parts = MAX_WORKERS + 1;
+    if (parts > 1) parts = parts_left(parts);
     if (parts <= 1 || pthread_mutex_trylock(&pool.in_use)) return 1;
     while (pool.n_workers < parts - 1 && start_worker()) continue;
     if (pool.n_workers < parts - 1) parts = pool.n_workers + 1;
@@ -208,3 +248,12 @@ void fl_meet(atomic_long *arrived, long target)
     atomic_fetch_add_explicit(arrived, 1, memory_order_acq_rel);
     fl_wait_for(arrived, target);
 }
+
+void fl_call_begin(void)
+{
+    pthread_once(&prepared, prepare);
+    int others = atomic_fetch_add_explicit(&crowd.calls, 1, memory_order_relaxed);
+    if (others >= crowd.processors) sched_yield();
+}
+
+void fl_call_end(void) { atomic_fetch_sub_explicit(&crowd.calls, 1, memory_order_relaxed); }

@@ -1,8 +1,9 @@
-/* pool.h: worker threads that a call may borrow.
+/* pool.h: worker threads that a call may borrow, and the calls that are under way.
  *
  * There is one pool in the process. Its threads start when they are first asked for and live on; between calls they spin for
  * some microseconds and then sleep. A call that finds the pool in use, or its threads asleep or without a processor for
- * longer than it is worth waiting, runs on its own thread. After a fork the child starts with an empty pool.
+ * longer than it is worth waiting, or that meets other calls on the processors, runs on its own thread. After a fork the
+ * child starts with an empty pool.
  */
 #ifndef FL_POOL_H
 #define FL_POOL_H
@@ -14,7 +15,8 @@
 typedef void fl_task(void *context, int part);
 
 /* Borrows workers for at most `parts` parts, the caller's own included; returns how many parts may run, 1 if the pool is in
- * use or no worker reports within `patience` nanoseconds. After anything above 1 comes fl_pool_release. */
+ * use, other calls use the processors, or no worker reports within `patience` nanoseconds. After anything above 1 comes
+ * fl_pool_release. */
 int fl_pool_acquire(int parts, long patience);
 void fl_pool_release(void);
 
@@ -28,5 +30,11 @@ void fl_advance(atomic_long *progress, long value);
 
 /* A barrier: adds 1 to *arrived and returns when it is `target` or more. */
 void fl_meet(atomic_long *arrived, long target);
+
+/* Around what a call computes, if it is long enough for others to notice. Where more calls are under way than there are
+ * processors, the one that begins lets the kernel run the others first. Left to itself the kernel gives a thread some
+ * milliseconds, dozens of calls, while those of the others wait for all of that (`python -m bench service`). */
+void fl_call_begin(void);
+void fl_call_end(void);
 
 #endif

@@ -29,6 +29,7 @@ from bench import (  # noqa: E402
     protocol,
     report,
     runner,
+    service,
     start,
     streams,
 )
@@ -147,6 +148,39 @@ def test_streams():
     peer = {name: 3 * value for name, value in figures.items() if not name.endswith("one by one")}
     shown = {name: ratio for name, *_, ratio in streams.rows({"fastlstm": figures, "onnxruntime": peer})}
     assert len(shown) == 7 and shown["closed loop: µs a step"] == shown["3 streams: streams/s"] == "3.00x"
+
+
+def test_service():
+    caller, set_weights = service.fastlstm(None)
+    expected = caller()(service.CASE.input())
+    figures = {str(number): service.measure(caller, number, 0) for number in service.THREADS}
+    assert all(0 < of_one["p50"] <= of_one["p99"] and of_one["requests"] > 0 for of_one in figures.values())
+    figures["2 beside set_weights"] = service.measure(caller, 2, 0, set_weights)
+    np.testing.assert_array_equal(caller()(service.CASE.input()), expected)
+    slower = {"requests": 100.0, "p50": 2e-3, "p99": 24e-3}
+    peer = dict.fromkeys(map(str, service.THREADS), slower)
+    ours = {name: {"requests": 300.0, "p50": 1e-3, "p99": 6e-3} for name in figures}
+    shown = {
+        name: rest
+        for name, *rest in service.rows(
+            {one: ours if one.engine == "fastlstm" else peer for one in service.SETTINGS}, cores=2
+        )
+    }
+    assert len(shown) == 10
+    assert shown["8, 1 thread a request"] == [
+        "300",
+        "1.00x",
+        "1,000",
+        "6,000",
+        "1.5",
+        "100",
+        "2,000",
+        "24,000",
+        "3.0",
+        "3.00x",
+    ]
+    assert shown["1, as is"] == ["300", "1.00x", "1,000", "6,000", "6.0", "100", "2,000", "24,000", "12.0", "3.00x"]
+    assert shown["2 beside set_weights, as is"][4:] == ["6.0", "", "", "", "", ""]
 
 
 # As much of RTNeural's interface as the bench uses, by the plain equations; NaN where a frame is not aligned.

@@ -22,7 +22,7 @@ from fastlstm.engine._kernels cimport (
     fl_kernels_find,
     fl_kernels_name,
 )
-from fastlstm.engine._pool cimport acquire, release, run
+from fastlstm.engine._pool cimport acquire, begin_call, end_call, release, run
 from fastlstm.engine._stage cimport stage_forward
 from fastlstm.engine._structs cimport (
     ACTIVATION,
@@ -62,13 +62,15 @@ cdef dict OP_KINDS = {
     "SimpleRNNOp": SIMPLE_RNN,
 }
 
+cdef extern from "<stdatomic.h>":
+    ctypedef int atomic_int
 
-cdef int threads = 1
+cdef atomic_int threads = 1
 
 
 def get_num_threads():
     """Threads that a call may run on, its own included."""
-    return threads
+    return <int> threads
 
 
 def set_num_threads(int number):
@@ -239,6 +241,7 @@ cdef class Executor:
         cdef int i
         cdef Py_ssize_t first
         cdef list workspaces = []
+        cdef bint noticed = self.work * batch * timesteps >= parallel_work and not self.has_callbacks
         for i in range(by_rows):
             first = batch * i // by_rows
             self._set_rows(&rows[i], x, width, out, mask, first, batch * (i + 1) // by_rows - first, batch, timesteps)
@@ -248,10 +251,14 @@ cdef class Executor:
             workspaces.append(self._take_workspace(&rows[i].call, &rows[i].value))
             self._set_states(&rows[i].call, initial_states, first)
         with nogil:
+            if noticed:
+                begin_call()
             if by_rows > 1:
                 run(rows_forward, rows, by_rows)
             else:
                 rows_forward(rows, 0)
+            if noticed:
+                end_call()
         raise_pending()
         for i in range(by_rows):
             if states is not None:

@@ -4,7 +4,7 @@ cimport numpy as cnp
 
 from fastlstm.engine._callback cimport raise_pending
 from fastlstm.engine._engine cimport Executor, Rows, rows_forward
-from fastlstm.engine._pool cimport acquire, release, run
+from fastlstm.engine._pool cimport acquire, begin_call, end_call, release, run
 
 from fastlstm.engine._engine import PARALLEL_WORK, get_num_threads
 
@@ -41,12 +41,14 @@ def run_pair(Executor first not None, Executor second not None, cnp.ndarray x no
     ]
     cdef int parts = acquire(2, work)
     with nogil:
+        begin_call()
         if parts > 1:
             run(rows_forward, rows, 2)
             release()
         else:
             rows_forward(rows, 0)
             rows_forward(rows, 1)
+        end_call()
     raise_pending()
     return finish(&rows[0], first, started[0]), finish(&rows[1], second, started[1])
 

@@ -7,16 +7,29 @@ cdef extern from "pool.h":
     void fl_wait_for(const atomic_long *progress, long target) noexcept nogil
     void fl_advance(atomic_long *progress, long value) noexcept nogil
     void fl_meet(atomic_long *arrived, long target) noexcept nogil
+    void fl_call_begin() noexcept nogil
+    void fl_call_end() noexcept nogil
+
+cdef enum:
+    # Multiplications from which on a call does not keep the GIL while it waits for threads, half a millisecond at most.
+    LONG_WORK = 100_000_000
 
 
-cdef int acquire(int parts, double work) noexcept nogil:
+cdef int acquire(int parts, double work) noexcept:
     """Borrows threads for `parts` parts; returns how many parts may run, 1 if there are none to be had.
+
+    Where that takes little time the GIL is kept: who lets it go may have to wait for it far longer.
 
     Args:
         work: Multiplications of the call. It waits for threads that sleep for about an eighth of what it takes alone,
             at some 25 multiplications a nanosecond.
     """
-    return fl_pool_acquire(parts, <long> (work / 200))
+    cdef long patience = <long> (work / 200)
+    if work < LONG_WORK:
+        return fl_pool_acquire(parts, patience)
+    with nogil:
+        parts = fl_pool_acquire(parts, patience)
+    return parts
 
 
 cdef void release() noexcept nogil:
@@ -41,3 +54,13 @@ cdef void advance(atomic_long *progress, long value) noexcept nogil:
 cdef void meet(atomic_long *arrived, long target) noexcept nogil:
     """A barrier: counts this part as arrived and returns when `target` have."""
     fl_meet(arrived, target)
+
+
+cdef void begin_call() noexcept nogil:
+    """Before a call computes, if it does so for long enough for other calls to notice; not with the GIL."""
+    fl_call_begin()
+
+
+cdef void end_call() noexcept nogil:
+    """After a `begin_call`."""
+    fl_call_end()

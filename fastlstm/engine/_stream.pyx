@@ -225,13 +225,20 @@ cdef class Stepper(Steps):
     @property
     def output(self):
         """A copy of the last step's output `(batch, units)`; None if the states do not come from a step."""
-        return self.last.copy() if self.has_last else None
+        self.enter()
+        output = self.last.copy() if self.has_last else None
+        self.leave()
+        return output
 
     @output.setter
     def output(self, output):
-        if output is not None:
-            self.last[:] = output
-        self.has_last = output is not None
+        self.enter()
+        try:
+            if output is not None:
+                self.last[:] = output
+            self.has_last = output is not None
+        finally:
+            self.leave()
 
     # ---- parts of the above
 

@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 
 from fastlstm.engine._callback cimport raise_pending
 from fastlstm.engine._engine cimport Executor, Rows, check_array, rows_forward
-from fastlstm.engine._pool cimport acquire, release, run
+from fastlstm.engine._pool cimport acquire, begin_call, end_call, release, run
 from fastlstm.engine._steps cimport Steps, checked_states, unfit_out
 
 from fastlstm.engine._engine import PARALLEL_WORK, get_num_threads
@@ -143,10 +143,11 @@ cdef class PoolStepper(Steps):
 
     cdef run_blocks(self, Step *step):
         cdef int threads = 1
+        cdef bint noticed = not self.program.has_callbacks and self.program.work * step.n >= PARALLEL_WORK
         step.parts, step.stored, step.n_stored = self.parts, self.stored, <int> len(self.arrays)
         step.width, step.units = self.width, self.units
         step.blocks, step.n_parts = (step.n + BLOCK - 1) // BLOCK, 1
-        if step.blocks > 1 and not self.program.has_callbacks and self.program.work * step.n >= PARALLEL_WORK:
+        if step.blocks > 1 and noticed:
             threads = min(<int> get_num_threads(), <int> MAX_PARTS, <int> min(step.blocks, <Py_ssize_t> MAX_PARTS))
         while len(self.workspaces) < threads:
             self.workspaces.append(self.ready(&self.parts[len(self.workspaces)], BLOCK, self.masked))
@@ -155,15 +156,23 @@ cdef class PoolStepper(Steps):
         # As many blocks for every thread.
         step.blocks = (step.blocks + step.n_parts - 1) // step.n_parts * step.n_parts
         with nogil:
+            if noticed:
+                begin_call()
             if step.n_parts > 1:
                 run(step_part, step, step.n_parts)
                 release()
             else:
                 step_part(step, 0)
+            if noticed:
+                end_call()
 
     def states(self, cnp.ndarray rows not None):
         """The states of some rows, as `Stepper.states` has them."""
-        return [[array[rows] for array in of_op] for of_op in self.arrays]
+        self.enter()
+        try:
+            return [[array[rows] for array in of_op] for of_op in self.arrays]
+        finally:
+            self.leave()
 
     def set_states(self, cnp.ndarray rows not None, states):
         """Sets the states of some rows; None: to zeros.
@@ -173,9 +182,13 @@ cdef class PoolStepper(Steps):
         """
         if states is not None:
             states = checked_states(states, self.program.recurrent, len(rows))
-        for i, of_op in enumerate(self.arrays):
-            for j, array in enumerate(of_op):
-                array[rows] = 0.0 if states is None else states[i][j]
+        self.enter()
+        try:
+            for i, of_op in enumerate(self.arrays):
+                for j, array in enumerate(of_op):
+                    array[rows] = 0.0 if states is None else states[i][j]
+        finally:
+            self.leave()
 
 
 cdef void step_part(void *context, int part) noexcept nogil:

@@ -21,8 +21,9 @@ def usable_cpus() -> int:
 def set_num_threads(number: int) -> None:
     """Set the number of threads that one call may run on, the caller's included.
 
-    The others are shared by all calls of the process: one that finds them busy runs on its caller's thread alone. The
-    default is the environment's `FASTLSTM_NUM_THREADS`, else the CPUs that this process may use.
+    The others are shared by all calls of the process: one that finds them busy, or the processors taken by other calls,
+    runs on its caller's thread alone. The default is the environment's `FASTLSTM_NUM_THREADS`, else the CPUs that this
+    process may use.
 
     Args:
         number: Positive integer.

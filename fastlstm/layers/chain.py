@@ -132,17 +132,18 @@ class Chain:
         """Whether there is an output for every step."""
         return all(layer.return_sequences for layer in self.recurrent)
 
-    def advance(self, x: np.ndarray, states: Any = None) -> tuple[tuple[np.ndarray, ...], Any]:
+    def advance(self, program: Program, x: np.ndarray, states: Any = None) -> tuple[tuple[np.ndarray, ...], Any]:
         """Run the layers on the next piece of time.
 
         Args:
+            program: What `program` was at the first piece, so that all are read with the same weights.
             x: float32, C-contiguous.
             states: What this returned for the piece before, for as many rows as `x` has; None at the start.
 
         Returns:
             `(outputs, states)`: the outputs as a tuple.
         """
-        output, states = self._current().program.run(x, None, states, True)
+        output, states = program.run(x, None, states, True)
         last = self.layers[-1]
         if not (last.recurrent and last.return_state):
             return (output,), states

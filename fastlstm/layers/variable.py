@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ class _Changes:
     nothing has changed anywhere, so that one comparison per call is enough.
 
     The lock is held by whoever changes weights and by whoever collects them, so that nobody collects a mixture. It is
-    taken only when something changes.
+    taken only when something changes. Whoever reads weights without it, as a call of a layer in NumPy does, has read
+    those of one moment if `latest` stands afterwards where it stood before: new weights count before the first of them
+    is in place, and again after the last.
     """
 
     def __init__(self) -> None:
@@ -28,8 +31,16 @@ class _Changes:
         self.renew_lock()
 
     def renew_lock(self) -> None:
-        """Start with a lock that nobody holds, as after a fork: the thread that held it may not be there."""
+        """Start with a lock that nobody holds."""
         self.lock = threading.RLock()
+
+    def follow_forks(self) -> None:
+        """Let forks wait for changes under way: the child has no thread that would bring them to their end."""
+        os.register_at_fork(
+            before=lambda: self.lock.acquire(),
+            after_in_parent=lambda: self.lock.release(),
+            after_in_child=self.renew_lock,
+        )
 
     def count(self, *changed: Any) -> None:
         """Count one change, after it was made.
@@ -42,15 +53,24 @@ class _Changes:
             for item in changed:
                 item.version = self.latest
 
+    @contextmanager
+    def making(self, *changed: Any) -> Iterator[None]:
+        """Hold the lock while weights change, and count that before and after.
+
+        Args:
+            *changed: As for `count`.
+        """
+        with self.lock:
+            self.count(*changed)
+            try:
+                yield
+            finally:
+                self.count(*changed)
+
 
 CHANGES = _Changes()
 if hasattr(os, "register_at_fork"):
-    # A fork waits for the change that another thread is making, so that the child has all of it or nothing.
-    os.register_at_fork(
-        before=lambda: CHANGES.lock.acquire(),
-        after_in_parent=lambda: CHANGES.lock.release(),
-        after_in_child=CHANGES.renew_lock,
-    )
+    CHANGES.follow_forks()
 
 
 class Variable:
@@ -136,9 +156,8 @@ class Variable:
                 "The shape of the target variable and the shape of the target value in `variable.assign(value)` must "
                 f"match. variable.shape={self.shape}, Received: value.shape={array.shape}. Target variable: {self!r}"
             )
-        with CHANGES.lock:
+        with CHANGES.making(self):
             self.adopt(array)
-            CHANGES.count(self)
         return array
 
     def adopt(self, array: np.ndarray) -> None:

@@ -128,10 +128,18 @@ class WeightOwner:
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of all weights, in the order of `weights`."""
-        return [variable.numpy() for variable in self.weights]
+        return [array.copy() for array in self.weight_arrays()]
+
+    def weight_arrays(self) -> list[np.ndarray]:
+        """Return the arrays of all weights themselves, read-only, as they are at one moment."""
+        with CHANGES.lock:
+            return [variable.value for variable in self.weights]
 
     def set_weights(self, weights: Iterable[Any]) -> None:
         """Set all weights, in the order of `weights`, or none if one does not fit.
+
+        Calls of a model on other threads see either the old ones or the new ones. So they do with `load_weights`; with
+        `Variable.assign` that holds for the one variable. A batch is a call: those of one `predict` may differ.
 
         Args:
             weights: Arrays.
@@ -161,11 +169,9 @@ class WeightOwner:
             arrays: float32, C-contiguous, of the right shapes in the order of `weights`; None leaves a weight as it is.
         """
         changed = [(variable, array) for variable, array in zip(self.weights, arrays, strict=True) if array is not None]
-        # Counted once, when all are in place: whoever looks before still has the Program of the old ones.
-        with CHANGES.lock:
+        with CHANGES.making(*(variable for variable, _ in changed)):
             for variable, array in changed:
                 variable.adopt(array)
-            CHANGES.count(*(variable for variable, _ in changed))
 
     def count_params(self) -> int:
         """Return the number of values in all weights.

@@ -11,15 +11,19 @@ import numpy as np
 from fastlstm.engine import ArrayForm
 from fastlstm.layers.arrays import as_float32, as_mask
 from fastlstm.layers.calling import call_parameters, call_with_masks, output_masks
-from fastlstm.layers.chain import Chain
+from fastlstm.layers.chain import Chain, layer_versions
 from fastlstm.layers.layer import Layer
 from fastlstm.layers.operation import Operation
+from fastlstm.layers.rnn import RNN
 from fastlstm.layers.structure import flatten, map_structure
+from fastlstm.layers.variable import CHANGES, Variable
 from fastlstm.models.calls import Call, Calls, Slot
 
 
 class Plan:
     """Calls of built layers, those in a row that the engine can run joined into chains.
+
+    At inference a run sees the weights of one moment, whatever other threads set meanwhile.
 
     Args:
         calls: The calls.
@@ -37,8 +41,12 @@ class Plan:
         self.chain = self._whole_chain(calls)
         self._makes_masks = self.chain is None or self.chain.layers[0].takes_ids
         self.trains = any(call.kwargs.get("training") for call in calls.calls)
-        self.changes = -1
         self.form: ArrayForm | None = None
+        self._infers = training is False and not self.trains
+        self._keepers = tuple(_keepers(calls.layers))
+        # The last change in the process that the plan follows, and with it the versions of its layers then.
+        self.changes = -1
+        self._seen: tuple[int, tuple[int, ...]] = (-1, ())
 
     def _whole_chain(self, calls: Calls) -> Chain | None:
         """The chain that is the whole plan, from its one input to its outputs, if it is one."""
@@ -56,6 +64,14 @@ class Plan:
     def parts(self) -> list[Chain | Layer]:
         """What runs: the chains, and the layers that run by themselves."""
         return [step.chain if isinstance(step, _ChainStep) else step.layer for step in self._steps]
+
+    def follow_changes(self) -> None:
+        """Take note that the plan holds for the layers as they are now, with the lock held."""
+        self._seen = CHANGES.latest, self._versions()
+        self.changes = CHANGES.latest
+
+    def _versions(self) -> tuple[int, ...]:
+        return tuple(layer_versions(self._layers))
 
     def describe(self) -> list[str]:
         """Return what runs, a line per op of the engine or layer in NumPy."""
@@ -80,6 +96,31 @@ class Plan:
         """Run all calls as `run` does, and return `(outputs, masks)`, one mask or None per output, or none at all."""
         if mask is None and not self._makes_masks:
             return self.chain.run(x), []
+        if self.chain is not None or not self._infers:
+            return self._run_steps(x, mask)
+        seen, kept = self._seen, self._kept_states()
+        outputs = self._run_steps(x, mask)
+        if self._saw_one_moment(*seen):
+            return outputs
+        # Weights of these layers were set meanwhile: once more, and this time whoever sets some waits.
+        with CHANGES.lock:
+            for state, value in kept:
+                state.adopt(value)
+            return self._run_steps(x, mask)
+
+    def _saw_one_moment(self, changes: int, versions: tuple[int, ...]) -> bool:
+        """Whether the layers' weights are what they were, given the last change then and their versions."""
+        if CHANGES.latest == changes:
+            return True
+        with CHANGES.lock:
+            return self._versions() == versions
+
+    def _kept_states(self) -> list[tuple[Variable, np.ndarray]]:
+        """The states that stateful layers keep from call to call, each with its present value."""
+        stateful = (layer for layer in self._keepers if layer.stateful)
+        return [(state, state.value) for layer in stateful for state in flatten(layer.states or ())]
+
+    def _run_steps(self, x: Any, mask: Any) -> tuple[Any, list[Any]]:
         given = x if isinstance(x, tuple) else (x,)
         values = [*given, *[None] * (self._slots - len(given))]
         masks: list[Any] = [None] * self._slots
@@ -170,6 +211,14 @@ _Step = _ChainStep | _LayerStep
 def _filled(nested: Any, values: Sequence[Any]) -> Any:
     """The structure with values in place of slots."""
     return map_structure(lambda leaf: values[leaf.index] if isinstance(leaf, Slot) else leaf, nested)
+
+
+def _keepers(layers: Sequence[Layer]) -> Iterator[RNN]:
+    """The layers, those inside others too, that can keep states."""
+    for layer in layers:
+        if isinstance(layer, RNN):
+            yield layer
+        yield from _keepers(layer.children)
 
 
 def _native(layers: Sequence[Layer]) -> list[bool]:

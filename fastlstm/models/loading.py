@@ -144,7 +144,7 @@ def save_model(
             "building the model first by calling it on some data.",
             stacklevel=3,
         )
-    config, spec, arrays = model.serialized(), weight_spec(model), [weight.value for weight in model.weights]
+    config, spec, arrays = model.serialized(), weight_spec(model), model.weight_arrays()
     config = _without(config, "keras2_masks")  # without masks, it makes no difference
     if legacy and zipped:
         write_legacy_h5(path, config, spec, arrays)
@@ -161,9 +161,7 @@ def save_weights(
         raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={filepath}")
     _require_built(model, "saving a model")
     if _may_write(path, overwrite):
-        write_weights(
-            path, weight_spec(model), [weight.value for weight in model.weights], max_shard_size=max_shard_size
-        )
+        write_weights(path, weight_spec(model), model.weight_arrays(), max_shard_size=max_shard_size)
 
 
 def load_weights(model: Model, filepath: str | PathLike[str], skip_mismatch: bool = False, **kwargs: Any) -> None:

@@ -240,7 +240,7 @@ class Model(Layer, builds_once=False):
             if plan is None or not plan.holds_for(calls):
                 plan = Plan(calls)
                 plan.form = self._input_form()
-            plan.changes = CHANGES.latest
+            plan.follow_changes()
             self._plan = plan
             return plan
 

@@ -200,7 +200,8 @@ class PartStepper:
     @property
     def output(self) -> np.ndarray | None:
         """A copy of the last step's output; None if the states do not come from a step."""
-        return None if self._output is None else self._output.copy()
+        output = self._output
+        return None if output is None else output.copy()
 
     @output.setter
     def output(self, output: np.ndarray | None) -> None:

@@ -80,13 +80,13 @@ def _shrinking(chain: Chain, arrays: Sequence[np.ndarray]) -> list[tuple[np.ndar
     """The outputs of every row of sequences that do not grow in length."""
     lengths = [array.shape[1] for array in arrays]
     parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in arrays]
-    states, start = None, 0
+    program, states, start = chain.program, None, 0
     for end in sorted(set(lengths)):
         active = sum(length >= end for length in lengths)
         x = np.concatenate([array[:, start:end] for array in arrays[:active]])
         if states is not None:
             states = [[state[:active] for state in of_op] for of_op in states]
-        outputs, states = chain.advance(x, states)
+        outputs, states = chain.advance(program, x, states)
         for row in range(active):
             parts[row].append(tuple(output[row] for output in outputs))
         start = end

@@ -36,7 +36,8 @@ class StreamPool:
 
     def __len__(self) -> int:
         """The number of open streams."""
-        return len(self._ids)
+        with self._lock:
+            return len(self._ids)
 
     def __repr__(self) -> str:
         return f"<StreamPool open={len(self)}, capacity={self.capacity}>"
@@ -44,7 +45,8 @@ class StreamPool:
     @property
     def capacity(self) -> int:
         """Streams that there is room for now."""
-        return self._ids.capacity
+        with self._lock:
+            return self._ids.capacity
 
     @property
     def ids(self) -> list[int]:

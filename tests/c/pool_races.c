@@ -1,4 +1,5 @@
-/* pool_races.c: the pool under a thread sanitizer. Several callers at once; parts that hand chunks on, and parts that meet.
+/* pool_races.c: the pool under a thread sanitizer. Several callers at once, some of which count as calls under way; parts
+ * that hand chunks on, and parts that meet.
  *
  *   cc -std=c11 -g -O1 -fsanitize=thread -Icsrc tests/c/pool_races.c csrc/pool.c -lpthread -o pool_races && ./pool_races
  */
@@ -7,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { CALLERS = 4, CALLS = 200, CHUNKS = 20, SLOTS = 4, MAX_PARTS = 3 };
 
@@ -52,6 +54,10 @@ static void *caller(void *wrong)
 {
     for (int i = 0; i < CALLS; i++) {
         struct call call = {.parts = fl_pool_acquire(2 + i % 2, 1000000)};
+        if (i % 8 < 2) {
+            fl_call_begin();
+            fl_call_end();
+        }
         if (call.parts == 1) continue;
         fl_pool_run(pipeline, &call, call.parts);
         int expected = CHUNKS * (CHUNKS - 1) / 2 + CHUNKS * call.parts;
@@ -63,10 +69,20 @@ static void *caller(void *wrong)
     return NULL;
 }
 
+/* What a call gets that asks for threads while as many others compute. */
+static int parts_beside(long others)
+{
+    for (long i = 0; i < others; i++) fl_call_begin();
+    int parts = fl_pool_acquire(MAX_PARTS, 1000000);
+    if (parts > 1) fl_pool_release();
+    for (long i = 0; i < others; i++) fl_call_end();
+    return parts;
+}
+
 int main(void)
 {
     pthread_t callers[CALLERS];
-    atomic_long wrong = 0;
+    atomic_long wrong = parts_beside(sysconf(_SC_NPROCESSORS_CONF)) != 1;
     for (int i = 0; i < CALLERS; i++) pthread_create(&callers[i], NULL, caller, &wrong);
     for (int i = 0; i < CALLERS; i++) pthread_join(callers[i], NULL);
     printf("%ld wrong\n", (long)wrong);

@@ -2,12 +2,13 @@
 
 import multiprocessing
 import os
+import sys
 import threading
 
 import numpy as np
 import pytest
 
-from fastlstm.engine import Program, get_num_threads, run_pair, set_num_threads, threads
+from fastlstm.engine import PoolStepper, Program, get_num_threads, run_pair, set_num_threads, threads
 from fastlstm.engine.ops import Activation, DenseOp, LSTMOp
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
@@ -70,20 +71,38 @@ def test_bits_do_not_depend_on_the_threads(name, batch):
                 np.testing.assert_array_equal(actual, exact)
 
 
-def test_calls_from_many_threads_share_the_pool():
-    set_num_threads(2)
+def calls():
+    """Calls of every kind that is long enough for others to notice, each of which returns one array."""
     program = Program(STACKS["four layers"])
-    inputs = [weights(batch, 120, 50) for batch in (1, 2, 9, 16)]
-    expected = [program.run(x)[0] for x in inputs]
+    pair = Program([lstm(50, 96, return_sequences=True)]), Program([lstm(50, 80, go_backwards=True)])
+    x = weights(1, 160, 50)
+    for sequences in [weights(batch, 120, 50) for batch in (1, 2, 9, 16)]:
+        yield lambda sequences=sequences: program.run(sequences)[0]
+    yield lambda: run_pair(*pair, x)[0][0]
+    yield lambda: run_pair(*pair, x)[1][0]
+    yield lambda: stepped_pool(program, 200)
+
+
+def stepped_pool(program, streams):
+    stepper = PoolStepper(program, streams)
+    stepper.step(np.arange(streams), weights(streams, 50))
+    return stepper.step(np.arange(streams), weights(streams, 50, seed=1))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_calls_from_many_threads_share_the_pool(number):
+    set_num_threads(number)
+    every = list(calls())
+    expected = [call() for call in every]
     wrong = []
 
     def work(offset):
-        for i in range(30):
-            k = (i + offset) % len(inputs)
-            if not np.array_equal(program.run(inputs[k])[0], expected[k]):
+        for i in range(3 * len(every)):
+            k = (i + offset) % len(every)
+            if not np.array_equal(every[k](), expected[k]):
                 wrong.append(k)
 
-    workers = [threading.Thread(target=work, args=(i,)) for i in range(5)]
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(9)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -128,6 +147,40 @@ def test_after_a_fork_the_child_starts_threads_of_its_own():
     process.join(60)
     assert process.exitcode == 0 and number == 2
     np.testing.assert_array_equal(out, expected)
+
+
+def end_well_if(program, x, expected):
+    sys.exit(not np.array_equal(program.run(x)[0], expected))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_fork_while_other_threads_are_inside_calls(number):
+    set_num_threads(number)
+    program, x = Program(STACKS["four layers"]), weights(1, 200, 50)
+    expected = program.run(x)[0]
+    done = threading.Event()
+
+    def work():
+        while not done.is_set():
+            program.run(x)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    context = multiprocessing.get_context("fork")
+    codes = []
+    for _ in range(8):
+        process = context.Process(target=end_well_if, args=(program, x, expected))
+        process.start()
+        process.join(60)
+        codes.append(process.exitcode)
+        process.kill()
+    done.set()
+    for worker in workers:
+        worker.join()
+    assert codes == [0] * 8
 
 
 def test_python_activations_stay_on_the_calling_thread():

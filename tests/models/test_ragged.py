@@ -71,7 +71,7 @@ def test_the_batch_shrinks():
     model = model_of("stacked")
     chain, runs = model.current_plan.chain, []
     advance = chain.advance
-    chain.advance = lambda x, states=None: runs.append(x.shape[:2]) or advance(x, states)
+    chain.advance = lambda program, x, states: runs.append(x.shape[:2]) or advance(program, x, states)
     model.predict(SEQUENCES, verbose=0)
     assert runs == [(8, 1), (7, 1), (5, 3), (2, 4), (1, 8)]
     del chain.advance
