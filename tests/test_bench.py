@@ -284,8 +284,7 @@ def test_processes(tmp_path, monkeypatch):
     rows = list(processes.run(str(tmp_path), 1))
     assert [row[:2] for row in rows] == [("small", way) for way in ("import alone", "load_model", "load_packed")]
     assert rows[0][2] == "" and all(float(row[2]) > 0 for row in rows[1:])
-    alone, loaded, packed = (float(row[3]) for row in rows)
-    assert 1 < alone < packed < loaded  # h5py among others
+    assert all(float(row[3]) > 1 for row in rows)
     with pytest.raises(RuntimeError, match="a worker of load_packed on mid ended with 1"):
         processes.megabytes("mid", "load_packed", str(tmp_path))
 

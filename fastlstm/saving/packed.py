@@ -9,7 +9,7 @@ Numbers are little-endian. The header is `{"model": …, "arrays": [{"name", "dt
 bytes from the first array. What the arrays are is the business of whoever writes and reads them; the layout version is
 theirs too, the format version is this module's.
 
-The checksum is zlib's CRC-32: the only one of the standard library that keeps up with the disk (3.7 GB/s where BLAKE2b
+The checksum is zlib's CRC-32: the only one of the standard library that keeps up with memory (3.7 GiB/s where BLAKE2b
 does 0.9 and SHA-256 1.6), and damage is what it is for. It is no signature: nothing in a file is trusted, checksum or
 not.
 """

@@ -132,9 +132,9 @@ def same(arrays, others):
 def nothing_is_packed(monkeypatch):
     """Refuse to pack a matrix; biases are rows."""
 
-    def pack_row(array, order):
+    def pack_row(array, order, *width):
         assert np.ndim(array) == 1
-        return packing.pack(array, order)
+        return packing.pack(array, order, *width)
 
     monkeypatch.setattr(program, "pack", pack_row)
 
