@@ -1,6 +1,7 @@
 """The extensions; everything else is in pyproject.toml."""
 
 import os
+import shutil
 from glob import glob
 
 import numpy as np
@@ -13,14 +14,17 @@ COMPILE_ARGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"]
 SANITIZERS = [f"-fsanitize={os.environ['FASTLSTM_SANITIZE']}", "-g"] if os.environ.get("FASTLSTM_SANITIZE") else []
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
 DIRECTIVES = {"language_level": 3, "cdivision": True, "freethreading_compatible": True}
+# What engine/*.pxd name is installed with them, beside the header for users.
+for header in ("fastlstm.h", "pool.h", "rows.h"):
+    shutil.copy(f"csrc/{header}", "fastlstm/include")
 
 
 def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:
     return Extension(
         f"fastlstm.engine.{name}",
         [f"fastlstm/engine/{name}.pyx", *sources],
-        include_dirs=["csrc", np.get_include()],
-        depends=sorted(glob("csrc/*.h")),
+        include_dirs=["csrc", "fastlstm/include", np.get_include()],
+        depends=sorted([*glob("csrc/*.h"), "fastlstm/include/fastlstm_stream.h"]),
         extra_compile_args=COMPILE_ARGS + SANITIZERS,
         extra_link_args=SANITIZERS,
         define_macros=MACROS,

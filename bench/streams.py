@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.c_steps import steps_in_c
 from bench.cases import CASES, SEED, Case, Weights
 from bench.environments import python
 from bench.onnx_graph import onnx_gates
@@ -27,7 +28,7 @@ from bench.runner import usable_cpus
 STEPS = ("step64", "step128x2")
 POOLED = "step128x2"
 SIZES = (1, 16, 256, 4096)
-LOOP = 1000  # steps of a closed loop
+LOOP = 1000  # steps of a closed loop, and of one in C
 
 Figures = dict[str, float]
 
@@ -76,6 +77,9 @@ def measure(key: str, threads: int, seconds: float, sizes: tuple[int, ...]) -> t
     figures: Figures = {}
     for name in STEPS:
         figures[name] = seconds_per_call(engine.step(CASES[name]), first_input(1), seconds)
+        if key == "fastlstm":
+            call = engine.steps_from_c(CASES[name])
+            figures[f"{name} from C"] = seconds_per_call(call, first_input(1), seconds) / LOOP
     for size in sizes:
         ids = np.random.default_rng(SEED).permutation(size)
         for way, call in engine.streams(CASES[POOLED], ids):
@@ -120,6 +124,9 @@ class Fastlstm:
     def step(self, case: Case) -> Callable:
         stream, out = self._model(case).stream(), np.empty((1, case.units[-1]), np.float32)
         return lambda x: stream.step(x, out)
+
+    def steps_from_c(self, case: Case) -> Callable:
+        return steps_in_c(self._model(case).stream(), np.empty((1, case.units[-1]), np.float32), LOOP)
 
     def streams(self, case: Case, ids: np.ndarray) -> Iterator[tuple[str, Callable]]:
         model, out = self._model(case), np.empty((len(ids), case.units[-1]), np.float32)
@@ -275,6 +282,8 @@ def rows(figures: dict[str, Figures]) -> Iterator[tuple[str, str, str, str]]:
     ours, theirs = figures.values()
     for name in (*STEPS, "closed loop"):
         yield f"{name}: µs a step", f"{1e6 * ours[name]:.2f}", f"{1e6 * theirs[name]:.2f}", _times(theirs, ours, name)
+        if f"{name} from C" in ours:
+            yield f"{name} from C: µs a step", f"{1e6 * ours[f'{name} from C']:.2f}", "", ""
     sizes = [name.split()[0] for name in ours if name.endswith("together")]
     for size in sizes:
         together, alone = f"{size} together", f"{size} one by one"

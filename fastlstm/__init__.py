@@ -12,7 +12,7 @@ from fastlstm import (
     utils,
 )
 from fastlstm._version import __version__
-from fastlstm.engine import get_num_threads, set_num_threads, show_config
+from fastlstm.engine import get_include, get_num_threads, set_num_threads, show_config
 from fastlstm.layers import Input, Layer
 from fastlstm.models import (
     Model,
@@ -35,6 +35,7 @@ __all__ = [
     "backend",
     "clone_model",
     "constraints",
+    "get_include",
     "get_num_threads",
     "initializers",
     "layers",

@@ -7,7 +7,7 @@ from fastlstm.engine._pair import run_pair
 from fastlstm.engine._sampling import Sampler
 from fastlstm.engine._stream import Stepper
 from fastlstm.engine._stream_pool import PoolIds, PoolStepper
-from fastlstm.engine.configuration import show_config
+from fastlstm.engine.configuration import get_include, show_config
 from fastlstm.engine.packing import LAYOUT_VERSION, Packing, keep, obtain
 from fastlstm.engine.program import Program, activate, packings, require_packed
 from fastlstm.engine.threads import get_num_threads, set_num_threads
@@ -24,6 +24,7 @@ __all__ = [
     "Sampler",
     "Stepper",
     "activate",
+    "get_include",
     "get_num_threads",
     "keep",
     "kernel_names",

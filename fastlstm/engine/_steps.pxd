@@ -9,6 +9,20 @@ from fastlstm.engine._workspace cimport Workspace
 cdef extern from "<stdatomic.h>":
     ctypedef struct atomic_flag:
         pass
+    ctypedef enum memory_order:
+        memory_order_acquire
+        memory_order_release
+    bint atomic_flag_test_and_set_explicit(atomic_flag *flag, memory_order order) nogil
+    void atomic_flag_clear_explicit(atomic_flag *flag, memory_order order) nogil
+
+
+cdef inline bint take(atomic_flag *busy) noexcept nogil:
+    """Whether the states are this thread's now, with all that the one before wrote."""
+    return not atomic_flag_test_and_set_explicit(busy, memory_order_acquire)
+
+
+cdef inline void give_back(atomic_flag *busy) noexcept nogil:
+    atomic_flag_clear_explicit(busy, memory_order_release)
 
 
 cdef class Steps:

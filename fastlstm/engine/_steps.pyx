@@ -17,10 +17,6 @@ import numpy as np
 
 cnp.import_array()
 
-cdef extern from "<stdatomic.h>" nogil:
-    bint atomic_flag_test_and_set(atomic_flag *flag)
-    void atomic_flag_clear(atomic_flag *flag)
-
 
 cdef class Steps:
     """A program, readied for steps.
@@ -33,7 +29,7 @@ cdef class Steps:
     """
 
     def __cinit__(self, *args, **kwargs):
-        atomic_flag_clear(&self.busy)
+        self.leave()
 
     def __init__(self, Executor program not None):
         cdef int i
@@ -79,12 +75,12 @@ cdef class Steps:
         Raises:
             RuntimeError: Another thread has them.
         """
-        if atomic_flag_test_and_set(&self.busy):
+        if not take(&self.busy):
             raise RuntimeError("This stream is in use on another thread; give each thread streams of its own.")
         return 0
 
     cdef void leave(self) noexcept:
-        atomic_flag_clear(&self.busy)
+        give_back(&self.busy)
 
 
 cdef cnp.ndarray as_float32(name, value):

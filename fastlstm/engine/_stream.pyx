@@ -1,18 +1,106 @@
-"""One time step at a time: the states stay in a workspace between calls, and nothing is allocated for a step."""
+"""One time step at a time: the states stay in a workspace between calls, and nothing is allocated for a step.
+
+All that a step needs lies in one struct, which begins with what C code sees of it (fastlstm_stream.h): Python's steps
+and C's are the same.
+"""
 
 cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.string cimport memcpy, memset
 
 from fastlstm.engine._callback cimport raise_pending
 from fastlstm.engine._engine cimport CHUNK_ROWS, Executor, Rows, check_array, rows_forward
+from fastlstm.engine._forward cimport dense_forward, embedding_forward, recurrent_forward
+from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._sampling cimport Sampler
-from fastlstm.engine._steps cimport Steps, as_float32, checked_states, unfit_out
-from fastlstm.engine._structs cimport LSTM, State, Value
+from fastlstm.engine._steps cimport Steps, as_float32, atomic_flag, checked_states, give_back, take, unfit_out
+from fastlstm.engine._structs cimport ACTIVATION, EMBEDDING, LSTM, Call, Op, State, Value
 from fastlstm.engine._workspace cimport Workspace
+from fastlstm.stream cimport FASTLSTM_BAD_ID, FASTLSTM_BUSY, FASTLSTM_NO_ARRAY, FASTLSTM_STREAM, fastlstm_stream
 
 import numpy as np
 
 cnp.import_array()
+
+cdef struct Running:                  # a stepper, apart from Python
+    fastlstm_stream stream            # first, so that a pointer to one is a pointer to the other
+    Rows rows
+    atomic_flag *busy
+    float *last                       # (batch, units): the output of the last step
+    bint has_last
+    Py_ssize_t moves
+
+
+cdef void advance(Running *running, const float *x, float *out) noexcept nogil:
+    """One step of every row, by a thread that has taken the states.
+
+    As rows_forward, without what that does once a call (`python -m bench streams`).
+    """
+    cdef const Rows *rows = &running.rows
+    cdef Call *call = &running.rows.call
+    cdef int i, state = 0, width = rows.value.width, last = rows.stage_starts[1] - 1
+    cdef const Op *op
+    cdef float *to
+    for i in range(last + 1):
+        op, to = &rows.ops[i], out if i == last else call.scratch.buffers[i % 2]
+        width = width if op.kind == ACTIVATION else op.units
+        if op.kind >= LSTM:
+            recurrent_forward(rows.engine, op, call, &call.states[state], call.scratch, to, x, 0, 1)
+            state += 1
+        elif op.kind == EMBEDDING:
+            embedding_forward(op, to, x, call.batch)
+        else:
+            dense_forward(rows.engine, op, to, x, call.batch, width)
+        x = to
+
+
+cdef int stream_step(fastlstm_stream *stream, const float *x, float *out) noexcept nogil:
+    """See fastlstm_stream.h."""
+    cdef Running *running = <Running *> stream
+    cdef size_t batch = running.rows.call.batch
+    if x == NULL or out == NULL:
+        return FASTLSTM_NO_ARRAY
+    if stream.vocabulary > 0 and fl_first_bad_id(x, batch, stream.vocabulary) < batch:
+        return FASTLSTM_BAD_ID
+    if not take(running.busy):
+        return FASTLSTM_BUSY
+    advance(running, x, out)
+    memcpy(running.last, out, batch * stream.units * sizeof(float))
+    running.moves += 1
+    running.has_last = True
+    give_back(running.busy)
+    return 0
+
+
+cdef int stream_reset(fastlstm_stream *stream) noexcept nogil:
+    """See fastlstm_stream.h."""
+    cdef Running *running = <Running *> stream
+    if not take(running.busy):
+        return FASTLSTM_BUSY
+    clear(&running.rows, 0, running.rows.call.batch)
+    running.moves += 1
+    running.has_last = False
+    give_back(running.busy)
+    return 0
+
+
+cdef void clear(const Rows *rows, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    """Sets the states of n rows to zeros."""
+    cdef int i, state = 0
+    cdef size_t units
+    for i in range(rows.stage_starts[1]):
+        if rows.ops[i].kind >= LSTM:
+            units = rows.ops[i].units
+            memset(rows.call.states[state].h + first * units, 0, n * units * sizeof(float))
+            if rows.call.states[state].c != NULL:
+                memset(rows.call.states[state].c + first * units, 0, n * units * sizeof(float))
+            state += 1
+
+
+cdef void release(capsule) noexcept:
+    """Ends a capsule."""
+    Py_DECREF(<object> PyCapsule_GetContext(capsule))
 
 
 cdef class Stepper(Steps):
@@ -29,22 +117,36 @@ cdef class Stepper(Steps):
         ValueError: An op goes backwards, or nothing is recurrent.
     """
     cdef readonly Py_ssize_t batch
-    cdef readonly Py_ssize_t moves    # what changed the states, counted
-    cdef Rows rows
+    cdef Running running
     cdef Workspace workspace
-    cdef cnp.ndarray last             # the output of the last step
-    cdef float *last_data
-    cdef bint has_last
+    cdef cnp.ndarray last             # whose data running.last is
 
     def __init__(self, Executor program not None, Py_ssize_t batch=1):
         if batch < 1:
             raise ValueError(f"batch must be positive, received {batch}")
         Steps.__init__(self, program)
         self.batch = batch
-        self.workspace = self.ready(&self.rows, batch, False)
+        self.workspace = self.ready(&self.running.rows, batch, False)
         self.last = np.empty((batch, self.units), np.float32)
-        self.last_data = <float *> cnp.PyArray_DATA(self.last)
-        self.reset()
+        self.running.last = <float *> cnp.PyArray_DATA(self.last)
+        self.running.busy = &self.busy
+        self.running.stream = fastlstm_stream(batch, self.width, self.units, program.vocabulary, stream_step,
+                                              stream_reset)
+        stream_reset(&self.running.stream)
+
+    @property
+    def capsule(self):
+        """A capsule of a `fastlstm_stream` (fastlstm_stream.h), which keeps the stepper alive.
+
+        Raises:
+            ValueError: An activation is a Python function.
+        """
+        if self.program.has_callbacks:
+            raise ValueError("a step that calls a Python function as activation cannot do without the GIL")
+        capsule = PyCapsule_New(&self.running.stream, FASTLSTM_STREAM, release)
+        PyCapsule_SetContext(capsule, <void *> self)
+        Py_INCREF(self)
+        return capsule
 
     # ---- steps
 
@@ -73,8 +175,8 @@ cdef class Stepper(Steps):
             raise unfit_out(out, (self.batch, self.units)[bare:])
         self.enter()
         with nogil:
-            self.advance(<const float *> cnp.PyArray_DATA(given), <float *> cnp.PyArray_DATA(result))
-            memcpy(self.last_data, <const float *> cnp.PyArray_DATA(result), self.batch * self.units * sizeof(float))
+            advance(&self.running, <const float *> cnp.PyArray_DATA(given), <float *> cnp.PyArray_DATA(result))
+            memcpy(self.running.last, <const float *> cnp.PyArray_DATA(result), self.batch * self.units * sizeof(float))
         self.moved(True)
         return result
 
@@ -98,7 +200,7 @@ cdef class Stepper(Steps):
         out = np.empty((self.batch, timesteps, self.units), np.float32)
         if timesteps == 0:
             return out[0] if bare else out
-        rows = self.rows
+        rows = self.running.rows
         rows.value = Value(<const float *> cnp.PyArray_DATA(given), timesteps, self.width,
                            self.batch == 1 or timesteps == 1)
         rows.out = <float *> cnp.PyArray_DATA(out)
@@ -108,11 +210,11 @@ cdef class Stepper(Steps):
         cdef Workspace workspace = self.program._take_workspace(&rows.call, &sized)
         self.enter()
         with nogil:
-            self.copy_states(rows.call.states, self.rows.call.states)
+            self.copy_states(rows.call.states, self.running.rows.call.states)
             rows_forward(&rows, 0)
-            self.copy_states(self.rows.call.states, rows.call.states)
+            self.copy_states(self.running.rows.call.states, rows.call.states)
             for b in range(self.batch):
-                memcpy(self.last_data + b * self.units, rows.out + ((b + 1) * timesteps - 1) * self.units,
+                memcpy(self.running.last + b * self.units, rows.out + ((b + 1) * timesteps - 1) * self.units,
                        self.units * sizeof(float))
         self.program._keep_workspace(workspace)
         self.moved(True)
@@ -159,8 +261,8 @@ cdef class Stepper(Steps):
         cdef Py_ssize_t t, b, size = self.units * sizeof(float)
         with nogil:
             for t in range(steps):
-                self.advance(x, self.last_data)
-                memcpy(x, self.last_data, self.batch * size)
+                advance(&self.running, x, self.running.last)
+                memcpy(x, self.running.last, self.batch * size)
                 for b in range(self.batch):
                     memcpy(to + (b * steps + t) * self.units, x + b * self.units, size)
 
@@ -171,8 +273,8 @@ cdef class Stepper(Steps):
         cdef Py_ssize_t t, b
         with nogil:
             for t in range(steps):
-                self.advance(x, self.last_data)
-                sampler.choose(ids, self.last_data)
+                advance(&self.running, x, self.running.last)
+                sampler.choose(ids, self.running.last)
                 if self.ndim == 2:
                     memset(x, 0, self.batch * self.width * sizeof(float))
                 for b in range(self.batch):
@@ -189,7 +291,7 @@ cdef class Stepper(Steps):
         """Per recurrent op a list of new arrays, LSTM `[h, c]`, else `[h]`, each `(batch, units)`."""
         states = self.program._empty_states(self.batch)
         self.enter()
-        self.program._get_states(&self.rows.call, states, 0)
+        self.program._get_states(&self.running.rows.call, states, 0)
         self.leave()
         return states
 
@@ -197,7 +299,7 @@ cdef class Stepper(Steps):
     def states(self, states):
         states = checked_states(states, self.program.recurrent, self.batch)
         self.enter()
-        self.program._set_states(&self.rows.call, states, 0)
+        self.program._set_states(&self.running.rows.call, states, 0)
         self.moved(False)
 
     def reset(self, rows=None):
@@ -206,27 +308,21 @@ cdef class Stepper(Steps):
         Raises:
             ValueError: There is no such row.
         """
-        cdef Py_ssize_t row, i, size
-        cdef State *state
+        cdef Py_ssize_t row
         chosen = range(self.batch) if rows is None else np.atleast_1d(rows).tolist()
         for index in chosen:
             if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < self.batch:
                 raise ValueError(f"rows: expected integers from 0 to {self.batch - 1}, received {index!r}")
         self.enter()
-        for i, (units, _) in enumerate(self.program.recurrent):
-            state = &self.rows.call.states[i]
-            size = units
-            for row in chosen:
-                memset(state.h + row * size, 0, size * sizeof(float))
-                if state.c != NULL:
-                    memset(state.c + row * size, 0, size * sizeof(float))
+        for row in chosen:
+            clear(&self.running.rows, row, 1)
         self.moved(False)
 
     @property
     def output(self):
         """A copy of the last step's output `(batch, units)`; None if the states do not come from a step."""
         self.enter()
-        output = self.last.copy() if self.has_last else None
+        output = self.last.copy() if self.running.has_last else None
         self.leave()
         return output
 
@@ -236,22 +332,21 @@ cdef class Stepper(Steps):
         try:
             if output is not None:
                 self.last[:] = output
-            self.has_last = output is not None
+            self.running.has_last = output is not None
         finally:
             self.leave()
 
-    # ---- parts of the above
+    @property
+    def moves(self):
+        """What changed the states, counted."""
+        return self.running.moves
 
-    cdef void advance(self, const float *x, float *out) noexcept nogil:
-        """One step of every row."""
-        cdef Rows rows = self.rows
-        rows.value.data, rows.out = x, out
-        rows_forward(&rows, 0)
+    # ---- parts of the above
 
     cdef int moved(self, bint has_last) except -1:
         """Ends what `enter` began, with the exception of a Python activation if there was one."""
-        self.moves += 1
-        self.has_last = has_last
+        self.running.moves += 1
+        self.running.has_last = has_last
         self.leave()
         return raise_pending()
 

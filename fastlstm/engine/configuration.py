@@ -1,6 +1,8 @@
-"""What the engine runs on, in words."""
+"""What the engine runs on, in words, and where its headers are."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 
@@ -29,3 +31,8 @@ def show_config() -> None:
     """Prints version, instruction set, BLAS and threads."""
     for name, value in configuration().items():
         print(f"{name}: {value}")
+
+
+def get_include() -> str:
+    """Return the folder of the C headers: `fastlstm_stream.h`, and those that the engine's .pxd files name."""
+    return str(Path(__file__).parents[1] / "include")

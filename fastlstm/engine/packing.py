@@ -11,6 +11,7 @@ import numpy as np
 GROUP = 16  # FL_GROUP
 PANEL = 4 * GROUP
 GRU_PANEL = 3 * GROUP
+LINE = 16  # floats of a cache line, and of the widest vector
 
 # Of what a Program packs and how: files hold packed arrays, so every change to either takes the next number.
 LAYOUT_VERSION = 1
@@ -81,10 +82,11 @@ def pack(matrix: np.ndarray, order: np.ndarray, width: int = PANEL) -> np.ndarra
         width: Columns of a panel.
 
     Returns:
-        float32 `(features * len(order),)`: panel after panel, each with its part of row 0, row 1, …
+        float32 `(features * len(order),)`, from the start of a cache line on: panel after panel, each with its part of
+        row 0, row 1, …
     """
     rows = np.atleast_2d(np.asarray(matrix, dtype=np.float32))
-    packed = np.empty(len(rows) * len(order), np.float32)
+    packed = _empty(len(rows) * len(order))
     # Straight into place: the holes that a temporary of a matrix's size leaves in the heap stay with the process.
     for start in range(0, len(order), width):
         columns = order[start : start + width]
@@ -92,6 +94,13 @@ def pack(matrix: np.ndarray, order: np.ndarray, width: int = PANEL) -> np.ndarra
         np.take(rows, columns, axis=1, out=panel, mode="clip")  # any other mode buffers
         panel[:, columns < 0] = 0
     return packed
+
+
+def _empty(size: int) -> np.ndarray:
+    """A float32 array from the start of a cache line on: NumPy's own mostly leave every vector straddling two."""
+    block = np.empty(size + LINE, np.float32)
+    start = -block.ctypes.data % (4 * LINE) // 4
+    return block[start : start + size]
 
 
 def plain_order(columns: int) -> np.ndarray:

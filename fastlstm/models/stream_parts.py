@@ -160,6 +160,7 @@ class StepPlan:
         output_shape: Shape of one step's output, without the batch.
         vocabulary: Number of ids if the input is ids, else 0.
         output_kind: `"probabilities"`, `"logits"` or `"values"`: what the last layer makes.
+        needs_python: Why a step cannot do without Python, in words that name the layer; None if it can.
     """
 
     def __init__(
@@ -169,12 +170,14 @@ class StepPlan:
         output_shape: tuple[int, ...],
         vocabulary: int,
         output_kind: str,
+        needs_python: str | None,
     ) -> None:
         self.parts = parts
         self.step_shape = step_shape
         self.output_shape = output_shape
         self.vocabulary = vocabulary
         self.output_kind = output_kind
+        self.needs_python = needs_python
 
     @property
     def program(self) -> Program | None:
@@ -240,7 +243,8 @@ def _planned(model: Model, calls: Sequence[Call]) -> StepPlan:
         builder.add(layer)
     output_shape = shape[2:] if builder.in_time else shape[1:]
     vocabulary = layers[0].input_dim if takes_ids else 0
-    return StepPlan(builder.finished(model), step_shape, output_shape, vocabulary, builder.output_kind)
+    parts = builder.finished(model)
+    return StepPlan(parts, step_shape, output_shape, vocabulary, builder.output_kind, builder.needs_python())
 
 
 def _output_shape(layer: Layer, shape: Any) -> Any:
@@ -255,6 +259,7 @@ class _Builder:
     def __init__(self) -> None:
         self.in_time = True
         self.output_kind = "values"
+        self._needs_python: str | None = None
         self._masked = False
         self._parts: list[Part] = []
         self._row: list[ops.Op] = []
@@ -263,6 +268,7 @@ class _Builder:
     def add(self, layer: Layer) -> None:
         """Add the next layer, which is causal."""
         lowered = self._lowered(layer)
+        self._needs_python = self._needs_python or _needs_python(layer, lowered)
         if self._masked and not layer.supports_masking:
             self._end_row()
             self._masked = False
@@ -286,6 +292,12 @@ class _Builder:
         self._end_row(chain.program if chain is not None and not self._parts else None)
         return self._parts
 
+    def needs_python(self) -> str | None:
+        """Return why a step cannot do without Python, None if it can."""
+        if self._needs_python is None and not any(part.recurrent for part in self._parts):
+            return "none of its layers is recurrent"
+        return self._needs_python
+
     def _lowered(self, layer: Layer) -> list[ops.Op] | None:
         if layer.takes_ids and (layer.mask_zero or self._parts or self._row):
             return None
@@ -303,6 +315,17 @@ def _frozen(layer: Layer, in_time: bool) -> Layer:
     if in_time and window_span(layer) > 1:
         copied.padding = "valid"
     return copied
+
+
+def _needs_python(layer: Layer, lowered: list[ops.Op] | None) -> str | None:
+    values = [value for op in lowered or () for value in vars(op).values()]
+    if lowered is None:
+        reason = "runs in NumPy"
+    elif any(isinstance(value, ops.Activation) and value.function is not None for value in values):
+        reason = "has a Python function as activation"
+    else:
+        return None
+    return f"layer '{layer.name}' (of type {type(layer).__name__}) {reason}"
 
 
 def _output_kind(op: ops.Op) -> str:

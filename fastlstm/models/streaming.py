@@ -161,6 +161,21 @@ class Stream:
     def state(self, state: Any) -> None:
         self._stepper.states = state
 
+    @property
+    def capsule(self) -> Any:
+        """A PyCapsule of this stream for C, Cython, ctypes and Numba: steps without Python and without the GIL.
+
+        It holds a `fastlstm_stream *` under the name `"fastlstm.stream"` and keeps the stream alive. The struct and its
+        functions are in `fastlstm_stream.h`, in the folder `fastlstm.get_include()`; `fastlstm/stream.pxd` has them for
+        Cython. Steps from either side go on from each other.
+
+        Raises:
+            ValueError: When a step needs Python, for a layer that runs in NumPy or an activation that is a function.
+        """
+        if self._plan.needs_python is not None:
+            raise ValueError(f"This stream cannot be stepped from C: {self._plan.needs_python}.")
+        return self._stepper.capsule
+
     def copy(self) -> Stream:
         """Return a stream that goes on from the same place by itself."""
         return _restored(*self.__reduce__()[1])

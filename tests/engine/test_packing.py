@@ -33,6 +33,14 @@ def test_every_column_is_there_once(units):
         assert len(order) % GROUP == 0 and len(order) - columns < GROUP
 
 
+@pytest.mark.parametrize("columns", [1, 16, 70, 512])
+@pytest.mark.parametrize("features", [1, 3, 64, 257])
+def test_packed_weights_begin_with_a_cache_line(features, columns):
+    packed = [pack(weights(features, columns), plain_order(columns)) for _ in range(3)]
+    assert [array.ctypes.data % 64 for array in packed] == [0, 0, 0]
+    assert all(array.flags.c_contiguous and array.flags.writeable for array in packed)
+
+
 def test_pack_holds_row_after_row_of_a_panel():
     order = plain_order(70)
     matrix = np.random.default_rng(0).standard_normal((3, 70)).astype(np.float32)
