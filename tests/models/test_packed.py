@@ -311,7 +311,9 @@ def test_two_processes_at_once(path, tmp_path):
     processes = []
     for name in ("first", "second"):
         line = [sys.executable, "-c", READER, path, tmp_path / f"{name}.npy", tmp_path / "x.npy"]
-        processes.append(subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        # Elsewhere than in the checkout, which would hide the installed package.
+        processes.append(subprocess.Popen(line, cwd=tmp_path, **pipes))
     assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
     save_packed(NETWORKS["GRU"](), path)
     for process in processes:
