@@ -243,10 +243,11 @@ void fl_wait_for(const atomic_long *progress, long target)
 
 void fl_advance(atomic_long *progress, long value) { atomic_store_explicit(progress, value, memory_order_release); }
 
-void fl_meet(atomic_long *arrived, long target)
+void fl_meet(atomic_long *arrived, int part, int parts, long count)
 {
-    atomic_fetch_add_explicit(arrived, 1, memory_order_acq_rel);
-    fl_wait_for(arrived, target);
+    fl_advance(&arrived[part * FL_LINE], count);
+    for (int other = 0; other < parts; other++)
+        if (other != part) fl_wait_for(&arrived[other * FL_LINE], count);
 }
 
 void fl_call_begin(void)

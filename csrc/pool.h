@@ -28,8 +28,10 @@ void fl_pool_run(fl_task *task, void *context, int parts);
 void fl_wait_for(const atomic_long *progress, long target);
 void fl_advance(atomic_long *progress, long value);
 
-/* A barrier: adds 1 to *arrived and returns when it is `target` or more. */
-void fl_meet(atomic_long *arrived, long target);
+/* A barrier: says that this part is at its `count`-th meeting, and returns when all are. Every part has a place of its own
+ * in arrived (parts * FL_LINE), all zeros before the first meeting, so that saying it waits for nobody. */
+enum { FL_LINE = 8 }; /* atomic_longs in a cache line */
+void fl_meet(atomic_long *arrived, int part, int parts, long count);
 
 /* Around what a call computes, if it is long enough for others to notice. Where more calls are under way than there are
  * processors, the one that begins lets the kernel run the others first. Left to itself the kernel gives a thread some

@@ -44,8 +44,8 @@ import numpy as np
 cnp.import_array()
 
 cdef enum:
-    # With the ops on several threads: the shorter, the sooner the next one starts.
-    PIPELINE_CHUNK_ROWS = 12
+    # With the ops on several threads: the shorter, the sooner the next one starts. One tile of rows.
+    PIPELINE_CHUNK_ROWS = 6
     LARGEST_KEPT_WORKSPACE = 16 << 20  # bytes
     MAX_THREADS = 64
 
@@ -224,7 +224,7 @@ cdef class Executor:
             return out, states
         cdef int by_rows = 1, by_ops = 1, by_units = 1, parts = 1
         if threads > 1 and not self.has_callbacks and self.work * batch * timesteps >= parallel_work:
-            by_rows, by_ops, by_units = self.split(batch, timesteps, threads)
+            by_rows, by_ops, by_units = self.split(batch, timesteps, mask is not None, threads)
             parts = acquire(max(by_rows, by_ops, by_units), self.work * batch * timesteps)
         try:
             self._run(x, width, out, mask, initial_states, states, batch, timesteps, min(by_rows, parts),

@@ -111,14 +111,14 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
         z += call.batch * op.z_width
         mine.h_next, mine.h = mine.h, h
         meetings[0] += 1
-        meet(arrived, meetings[0] * parts)
+        meet(arrived, part, parts, meetings[0])
     if part == 0 and op.return_sequences:
         memcpy(state.h_next, mine.h, size * sizeof(float))
         state.h, state.zero = state.h_next, False
     elif part == 0:
         state[0] = mine
     meetings[0] += 1
-    meet(arrived, meetings[0] * parts)
+    meet(arrived, part, parts, meetings[0])
 
 
 cdef void masked_step(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *z,

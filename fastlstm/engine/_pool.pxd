@@ -5,6 +5,9 @@ cdef extern from "<stdatomic.h>":
         pass
 
 cdef extern from "pool.h":
+    enum:
+        FL_LINE
+
     ctypedef void fl_task(void *context, int part) noexcept nogil
 
 cdef int acquire(int parts, double work) noexcept
@@ -12,6 +15,6 @@ cdef void release() noexcept nogil
 cdef void run(fl_task *task, void *context, int parts) noexcept nogil
 cdef void wait_for(const atomic_long *progress, long target) noexcept nogil
 cdef void advance(atomic_long *progress, long value) noexcept nogil
-cdef void meet(atomic_long *arrived, long target) noexcept nogil
+cdef void meet(atomic_long *arrived, int part, int parts, long count) noexcept nogil
 cdef void begin_call() noexcept nogil
 cdef void end_call() noexcept nogil

@@ -13,12 +13,11 @@ from libc.string cimport memcpy
 
 from fastlstm.engine._forward cimport dense_forward, embedding_forward, lstm_units_forward, recurrent_forward
 from fastlstm.engine._kernels cimport fl_gather_steps, fl_scatter_steps
-from fastlstm.engine._pool cimport advance, atomic_long, meet, run, wait_for
+from fastlstm.engine._pool cimport FL_LINE, advance, atomic_long, meet, run, wait_for
 from fastlstm.engine._structs cimport ACTIVATION, EMBEDDING, HANDED_OVER, LSTM, Call, Engine, Op, Scratch, State, Value
 
 cdef enum:
     MAX_PARTS = 64
-    LINE = 8                          # atomic_longs in a cache line
 
 cdef struct Stage:
     const Engine *engine
@@ -33,7 +32,7 @@ cdef struct Stage:
     bint in_place                     # the output lies as the chunks do
     int parts
     int starts[MAX_PARTS + 1]         # first op of every part
-    atomic_long done[MAX_PARTS * LINE]
+    atomic_long done[MAX_PARTS * FL_LINE]
 
 
 cdef void stage_forward(const Engine *engine, const Op *ops, int first, int end, int *state, Call *call, Value *value,
@@ -89,8 +88,8 @@ cdef void share_out(Stage *stage, int first, int parts) noexcept nogil:
             stage.parts += 1
         sum += weights(&stage.ops[i])
     stage.starts[stage.parts] = stage.end
-    for i in range(stage.parts):
-        advance(&stage.done[i * LINE], 0)
+    for i in range(max(stage.parts, stage.call.parts)):
+        advance(&stage.done[i * FL_LINE], 0)
 
 
 cdef double weights(const Op *op) noexcept nogil:
@@ -112,14 +111,14 @@ cdef void part_forward(void *context, int part) noexcept nogil:
         start = chunk * call.chunk
         steps = min(call.chunk, stage.value.timesteps - start)
         if part > 0:
-            wait_for(&stage.done[(part - 1) * LINE], chunk + 1)
+            wait_for(&stage.done[(part - 1) * FL_LINE], chunk + 1)
             x = slot(&call.scratch[part - 1], call, chunk, width)
         else:
             x = input_steps(stage, scratch.buffers[0], start, steps)
         if part < stage.parts - 1 and chunk >= HANDED_OVER:
-            wait_for(&stage.done[(part + 1) * LINE], chunk - HANDED_OVER + 1)
+            wait_for(&stage.done[(part + 1) * FL_LINE], chunk - HANDED_OVER + 1)
         ops_forward(stage, part, scratch, x, width, state, chunk, start, steps)
-        advance(&stage.done[part * LINE], chunk + 1)
+        advance(&stage.done[part * FL_LINE], chunk + 1)
 
 
 cdef void units_forward(void *context, int part) noexcept nogil:
@@ -140,7 +139,7 @@ cdef void units_forward(void *context, int part) noexcept nogil:
         if part == 0 or stage.value.time_major and not stage.backwards:
             x = input_steps(stage, scratch.buffers[0], start, steps)
         meetings += 1
-        meet(&stage.done[0], meetings * call.parts)
+        meet(stage.done, part, call.parts, meetings)
         width, state = stage.value.width, stage.state
         for i in range(stage.starts[0], stage.end):
             op = &stage.ops[i]
@@ -148,12 +147,12 @@ cdef void units_forward(void *context, int part) noexcept nogil:
             out = output_of(stage, scratch, i, x, width, start)
             if op.kind == LSTM and op.fused:
                 lstm_units_forward(stage.engine, op, call, &call.states[state], scratch, out, x, steps, part,
-                                   call.parts, &stage.done[0], &meetings)
+                                   call.parts, stage.done, &meetings)
             else:
                 if part == 0:
                     op_forward(stage, op, &call.states[state], scratch, out, x, width, start, steps)
                 meetings += 1
-                meet(&stage.done[0], meetings * call.parts)
+                meet(stage.done, part, call.parts, meetings)
             state += op.kind >= LSTM
             x = out
         if part == 0:

@@ -33,8 +33,11 @@ from fastlstm.engine.packing import GRU_PANEL, PANEL, Obtain, Packing, gate_orde
 # `auto` takes for each op what measured faster; `blas` is SciPy's, `packed` the kernels of csrc/gemm_packed.h.
 BACKENDS = ("auto", "blas", "packed")
 
-# Recurrent weights of a layer beyond which threads share the layer rather than the layers: 1 MB, an L2 cache.
-WIDE = 1 << 18
+# Rows from which on threads share a batch: with fewer, every one of them would read all weights for few.
+ENOUGH_ROWS = 8
+# Recurrent weights of a thread, times rows, from which on threads that share every layer's units, and meet after every
+# step, are faster than one; and faster than threads that share the layers (`python -m bench --threads 2`).
+SHARED_STEP, LONG_SHARED_STEP = 5_000, 18_000
 
 
 class Program(Executor):
@@ -55,9 +58,15 @@ class Program(Executor):
         _check_chain(ops)
         isa, backend = isa or default_isa(), backend or default_backend()
         recurrent = [op for op in ops if isinstance(op, RecurrentOp)]
-        self._n_recurrent = len(recurrent)
-        self._wide = any(op.recurrent_kernel.size > WIDE for op in recurrent)
         ops, lowered = _lower_chain(ops, isa, backend, obtain)
+        self._n_recurrent = len(recurrent)
+        shares_units = bool(recurrent) and all(
+            taken["kind"] == "LSTMOp" and taken["fused"] for taken in lowered if "recurrent_kernel" in taken
+        )
+        # Of a layer, on average; 0 where its units cannot be shared.
+        self._recurrent_weights = (
+            sum(op.recurrent_kernel.size for op in recurrent) // len(recurrent) if shares_units else 0
+        )
         for op, taken in zip(ops, lowered, strict=True):
             if taken.get("fused"):
                 taken["finite"] = _is_finite(op.recurrent_kernel)
@@ -68,26 +77,32 @@ class Program(Executor):
         """What runs, a line per op: stage, kind, sizes, kernels."""
         return list(self._description)
 
-    def split(self, batch: int, timesteps: int, threads: int) -> tuple[int, int, int]:
+    def split(self, batch: int, timesteps: int, masked: bool, threads: int) -> tuple[int, int, int]:
         """How a call large enough for several threads uses them (`python -m bench --threads 2`).
 
-        A batch is cut by rows, each part with all layers; a few rows are not, since every part would read all weights.
-        There the layers are shared out and pass chunks of time steps on, if there are several and each thread's fit its
-        own cache; else all threads work on the same layer, each on some of its units.
+        A batch is cut by rows, each part with all layers. Few rows are not: there all threads work on the same layer,
+        each on some of its units, if its steps are long enough; else each has some of the layers, and they pass chunks
+        of time steps on.
 
         Args:
             batch: Rows.
             timesteps: Steps.
+            masked: Whether the call has a mask, with which units are not shared.
             threads: At least 2.
 
         Returns:
             How many parts the batch, the chain and every layer are cut into; at most one of the three is above 1.
         """
-        if batch >= 8:
+        if batch >= ENOUGH_ROWS:
             return min(threads, batch), 1, 1
-        if self._n_recurrent > 1 and timesteps > 1 and not self._wide:
-            return 1, min(threads, self._n_recurrent), 1
-        return 1, 1, threads if self._n_recurrent else 1
+        work = 0 if masked else batch * self._recurrent_weights
+        by_ops = min(threads, self._n_recurrent) if timesteps > 1 else 1
+        by_units = min(threads, work // LONG_SHARED_STEP)
+        if by_units > 1 and by_units >= by_ops:
+            return 1, 1, by_units
+        if by_ops > 1:
+            return 1, by_ops, 1
+        return 1, 1, max(1, min(threads, work // SHARED_STEP))
 
 
 def _describe(lowered: list[dict], stages: list[int], isa: str) -> list[str]:

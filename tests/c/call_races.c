@@ -41,7 +41,7 @@ struct weights {
 struct call {
     const struct weights *weights;
     int parts;
-    atomic_long arrived;
+    atomic_long arrived[MAX_PARTS * FL_LINE];
     float z[STEPS * ROWS * Z_WIDTH];
     float sequences[LAYERS][STEPS * ROWS * UNITS];
     float zeros[ROWS * UNITS];
@@ -82,7 +82,7 @@ static void part_forward(void *context, int part)
             kernels->lstm_step_forward(h, call->c, call->z + (size_t)t * ROWS * Z_WIDTH,
                                        t ? h - ROWS * UNITS : call->zeros, weights->recurrent_kernel[layer], ROWS, UNITS,
                                        first, last, t % 2, &TANH, &SIGMOID);
-            fl_meet(&call->arrived, ++meetings * call->parts);
+            fl_meet(call->arrived, part, call->parts, ++meetings);
         }
     }
 }

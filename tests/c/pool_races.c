@@ -17,7 +17,7 @@ struct call {
     int slots[MAX_PARTS][SLOTS]; /* written by one part, read by the next */
     int sums[MAX_PARTS];
     long total;
-    atomic_long done[MAX_PARTS], arrived;
+    atomic_long done[MAX_PARTS], arrived[MAX_PARTS * FL_LINE];
 };
 
 /* Part p adds 1 to what the part before hands over, CHUNKS times. */
@@ -43,10 +43,10 @@ static void meetings(void *context, int part)
     struct call *call = context;
     for (int round = 0, met = 0; round < CHUNKS; round++) {
         call->sums[part] = round;
-        fl_meet(&call->arrived, (long)++met * call->parts);
+        fl_meet(call->arrived, part, call->parts, ++met);
         if (part == 0)
             for (int p = 0; p < call->parts; p++) call->total += call->sums[p];
-        fl_meet(&call->arrived, (long)++met * call->parts);
+        fl_meet(call->arrived, part, call->parts, ++met);
     }
 }
 

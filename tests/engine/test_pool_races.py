@@ -15,17 +15,28 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_no_race_and_nothing_wrong(name, tmp_path):
-    sources, expected = PROGRAMS[name]
-    compiler = shutil.which("cc")
-    program = tmp_path / name
-    flags = ["-std=c11", "-g", "-O1", "-ffp-contract=off", "-fsanitize=thread", f"-I{ROOT / 'csrc'}"]
-    command = [compiler, *flags, ROOT / "tests" / "c" / f"{name}.c", *sources, "-lm", "-lpthread", "-o", program]
-    if compiler is None or subprocess.run(command, capture_output=True, check=False).returncode:
+FLAGS = ["-std=c11", "-g", "-O1", "-ffp-contract=off", "-fsanitize=thread", f"-I{ROOT / 'csrc'}"]
+
+
+@pytest.fixture(scope="module")
+def compiler(tmp_path_factory):
+    """A C compiler that has ThreadSanitizer."""
+    folder, found = tmp_path_factory.mktemp("probe"), shutil.which("cc")
+    (folder / "probe.c").write_text("int main(void) { return 0; }")
+    command = [found, *FLAGS, folder / "probe.c", "-o", folder / "probe"]
+    if found is None or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("no C compiler with ThreadSanitizer on this machine")
-    run = subprocess.run([program], capture_output=True, text=True, check=False, timeout=300)
-    if "unexpected memory mapping" in run.stderr:
+    if "unexpected memory mapping" in subprocess.run([folder / "probe"], capture_output=True, text=True).stderr:
         pytest.skip("ThreadSanitizer does not run under this kernel")
+    return found
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_no_race_and_nothing_wrong(name, compiler, tmp_path):
+    sources, expected = PROGRAMS[name]
+    program = tmp_path / name
+    source = ROOT / "tests" / "c" / f"{name}.c"
+    subprocess.run([compiler, *FLAGS, source, *sources, "-lm", "-lpthread", "-o", program], check=True)
+    run = subprocess.run([program], capture_output=True, text=True, check=False, timeout=300)
     assert re.fullmatch(expected, run.stdout), run.stdout
     assert (run.stderr, run.returncode) == ("", 0)

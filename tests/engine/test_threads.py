@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastlstm.engine import PoolStepper, Program, get_num_threads, run_pair, set_num_threads, threads
-from fastlstm.engine.ops import Activation, DenseOp, LSTMOp
+from fastlstm.engine.ops import Activation, DenseOp, GRUOp, LSTMOp
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
 
@@ -47,6 +47,36 @@ STACKS = {
     "one layer": [lstm(50, 64)],
     "wide": [lstm(50, 273, return_sequences=True), DenseOp(weights(273, 40), None, TANH), lstm(40, 37)],
 }
+
+
+@pytest.mark.parametrize(
+    ("ops", "batch", "masked", "split"),
+    [
+        ("four layers", 8, False, (4, 1, 1)),
+        ("four layers", 1, False, (1, 4, 1)),
+        ("four layers", 7, False, (1, 4, 1)),  # long enough for three threads to share the units, but not for four
+        ("four layers", 7, True, (1, 4, 1)),
+        ("one layer", 1, False, (1, 1, 3)),
+        ("one layer", 1, True, (1, 1, 1)),
+        ("narrow", 1, False, (1, 1, 1)),
+        ("wide", 1, False, (1, 1, 4)),
+        ("GRU", 1, False, (1, 1, 1)),
+    ],
+)
+def test_how_four_threads_share_a_call(ops, batch, masked, split):
+    gru = GRUOp(weights(50, 600), weights(200, 600), None, TANH, SIGMOID)
+    others = {"narrow": [lstm(50, 31)], "GRU": [gru]}
+    assert Program((STACKS | others)[ops], backend="packed").split(batch, 100, masked, 4) == split
+
+
+def test_rows_make_a_step_long_enough():
+    program = Program(STACKS["four layers"], backend="packed")
+    assert program.split(3, 100, False, 2) == (1, 2, 1)
+    assert program.split(4, 100, False, 2) == (1, 1, 2)
+
+
+def test_a_single_step_has_no_layers_to_share():
+    assert Program(STACKS["four layers"], backend="packed").split(1, 1, False, 2) == (1, 1, 2)
 
 
 def run(program, number, x, mask, states):
