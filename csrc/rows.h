@@ -53,6 +53,19 @@ static inline void fl_gather_rows(float *out, const float *table, const float *i
         memcpy(out + row * width, table + (size_t)fl_table_row(ids[row], vocabulary) * width, columns * sizeof *out);
 }
 
+/* Asks for all lines of x (n) at once, which lie in another core's cache: who reads them waits for one after the other. */
+static inline void fl_prefetch(const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) __builtin_prefetch(x + i);
+}
+
+/* The same for lines that will be written, columns first … last - 1 of x (rows, width). */
+static inline void fl_prefetch_to_write(float *x, size_t rows, size_t width, size_t first, size_t last)
+{
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = first; i < last; i += 16) __builtin_prefetch(x + row * width + i, 1);
+}
+
 /* every row of out (rows, width) = bias (width) */
 static inline void fl_fill_rows(float *out, const float *bias, size_t rows, size_t width)
 {

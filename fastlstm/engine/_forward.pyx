@@ -9,7 +9,7 @@ x and out are (steps, batch, features) and (steps, batch, units); all buffers be
 
 from libc.string cimport memcpy
 
-from fastlstm.engine._kernels cimport FL_GROUP, fl_fill_rows, fl_gather_rows, fl_select_rows
+from fastlstm.engine._kernels cimport FL_GROUP, fl_fill_rows, fl_gather_rows, fl_prefetch, fl_prefetch_to_write, fl_select_rows
 from fastlstm.engine._pool cimport atomic_long, meet
 from fastlstm.engine._structs cimport DENSE, GRU, LSTM, Call, Engine, Matrix, Op, Scratch, State
 
@@ -104,6 +104,7 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
                                            columns)
     for t in range(steps):
         h = out + t * size if op.return_sequences else mine.h_next
+        fl_prefetch_to_write(h, call.batch, op.units, first, last)
         engine.kernels.lstm_step_forward(h, mine.c, z, NULL if mine.zero else mine.h, op.recurrent_kernel.data,
                                          call.batch, op.units, first, last, t % 2, &op.activation,
                                          &op.recurrent_activation)
@@ -112,6 +113,7 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
         mine.h_next, mine.h = mine.h, h
         meetings[0] += 1
         meet(arrived, part, parts, meetings[0])
+        fl_prefetch(h, size)
     if part == 0 and op.return_sequences:
         memcpy(state.h_next, mine.h, size * sizeof(float))
         state.h, state.zero = state.h_next, False

@@ -52,6 +52,8 @@ cdef extern from "rows.h":
     size_t fl_first_bad_id(const float *ids, size_t n, long vocabulary) noexcept nogil
     void fl_gather_rows(float *out, const float *table, const float *ids, size_t rows, size_t columns,
                         size_t width, long vocabulary) noexcept nogil
+    void fl_prefetch(const float *x, size_t n) noexcept nogil
+    void fl_prefetch_to_write(float *x, size_t rows, size_t width, size_t first, size_t last) noexcept nogil
     void fl_fill_rows(float *out, const float *bias, size_t rows, size_t width) noexcept nogil
     void fl_select_rows(float *h, float *c, float *out, const float *h_next, const float *c_prev,
                         const unsigned char *mask, size_t mask_stride, size_t batch, size_t units,

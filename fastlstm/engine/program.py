@@ -36,8 +36,9 @@ BACKENDS = ("auto", "blas", "packed")
 # Rows from which on threads share a batch: with fewer, every one of them would read all weights for few.
 ENOUGH_ROWS = 8
 # Recurrent weights of a thread, times rows, from which on threads that share every layer's units, and meet after every
-# step, are faster than one; and faster than threads that share the layers (`python -m bench --threads 2`).
-SHARED_STEP, LONG_SHARED_STEP = 5_000, 18_000
+# step, are faster than one; and faster than threads that share the layers (`python -m bench --threads 2`). A meeting
+# takes from 0.1 to 0.9 us, as the cores are near each other or not, and where they are virtual that changes.
+SHARED_STEP, LONG_SHARED_STEP = 16_000, 60_000
 
 
 class Program(Executor):

@@ -54,12 +54,13 @@ STACKS = {
     [
         ("four layers", 8, False, (4, 1, 1)),
         ("four layers", 1, False, (1, 4, 1)),
-        ("four layers", 7, False, (1, 4, 1)),  # long enough for three threads to share the units, but not for four
+        ("four layers", 7, False, (1, 4, 1)),
         ("four layers", 7, True, (1, 4, 1)),
-        ("one layer", 1, False, (1, 1, 3)),
+        ("one layer", 1, False, (1, 1, 1)),
+        ("one layer", 4, False, (1, 1, 4)),
         ("one layer", 1, True, (1, 1, 1)),
         ("narrow", 1, False, (1, 1, 1)),
-        ("wide", 1, False, (1, 1, 4)),
+        ("wide", 1, False, (1, 1, 2)),
         ("GRU", 1, False, (1, 1, 1)),
     ],
 )
@@ -71,12 +72,9 @@ def test_how_four_threads_share_a_call(ops, batch, masked, split):
 
 def test_rows_make_a_step_long_enough():
     program = Program(STACKS["four layers"], backend="packed")
-    assert program.split(3, 100, False, 2) == (1, 2, 1)
-    assert program.split(4, 100, False, 2) == (1, 1, 2)
-
-
-def test_a_single_step_has_no_layers_to_share():
-    assert Program(STACKS["four layers"], backend="packed").split(1, 1, False, 2) == (1, 1, 2)
+    assert program.split(3, 1, False, 2) == (1, 1, 1)
+    assert program.split(4, 1, False, 2) == (1, 1, 2)
+    assert program.split(4, 100, False, 2) == (1, 2, 1)
 
 
 def run(program, number, x, mask, states):
@@ -85,11 +83,27 @@ def run(program, number, x, mask, states):
     return [out, *(array for state in final for array in state)]
 
 
+class ByRows(Program):
+    def split(self, batch, timesteps, masked, threads):
+        return min(threads, batch), 1, 1
+
+
+class ByOps(Program):
+    def split(self, batch, timesteps, masked, threads):
+        return 1, threads, 1
+
+
+class ByUnits(Program):
+    def split(self, batch, timesteps, masked, threads):
+        return 1, 1, threads
+
+
+@pytest.mark.parametrize("kind", [Program, ByRows, ByOps, ByUnits])
 @pytest.mark.parametrize("name", STACKS)
 @pytest.mark.parametrize("batch", [1, 3, 8, 19])
-def test_bits_do_not_depend_on_the_threads(name, batch):
+def test_bits_do_not_depend_on_the_threads(name, batch, kind):
     ops = STACKS[name]
-    program = Program(ops, backend="packed")
+    program = kind(ops, backend="packed")
     x = weights(batch, 205, 50)
     mask = np.random.default_rng(3).random((batch, 205)) < 0.8
     units = [op.recurrent_kernel.shape[0] for op in ops if isinstance(op, LSTMOp)]
