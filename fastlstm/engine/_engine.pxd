@@ -33,7 +33,7 @@ cdef class Executor:
     cdef str ids_name                 # whose they are
     cdef tuple recurrent              # (units, number of states) of every recurrent op
     cdef double work                  # multiplications of a row and step
-    cdef bint has_callbacks           # to Python: then a call stays on its thread, where an exception belongs
+    cdef readonly bint has_callbacks  # to Python: then a call stays on its thread, where an exception belongs
     cdef list kept, workspaces
 
     cdef _add(self, dict lowered)

@@ -14,7 +14,8 @@ from contextlib import suppress
 
 import numpy as np
 
-from fastlstm.engine._engine import Executor, kernel_names
+from fastlstm.engine._engine import Executor, get_num_threads, kernel_names
+from fastlstm.engine.description import describe_ops, describe_sharing
 from fastlstm.engine.ops import (
     ACTIVATIONS,
     LINEAR,
@@ -72,11 +73,13 @@ class Program(Executor):
             if taken.get("fused"):
                 taken["finite"] = _is_finite(op.recurrent_kernel)
         super().__init__(lowered, _stages(ops), isa)
-        self._description = _describe(lowered, _stages(ops), isa)
+        self._description = describe_ops(lowered, _stages(ops), isa)
 
     def describe(self) -> list[str]:
-        """What runs, a line per op: stage, kind, sizes, kernels."""
-        return list(self._description)
+        """What runs, a line per op: stage, kind, sizes, kernels; then how threads share a large call."""
+        few, many = (self.split(batch, 2, False, get_num_threads()) for batch in (1, ENOUGH_ROWS))
+        sharing = "on one thread" if self.has_callbacks else describe_sharing(few, many, ENOUGH_ROWS)
+        return [*self._description, sharing]
 
     def split(self, batch: int, timesteps: int, masked: bool, threads: int) -> tuple[int, int, int]:
         """How a call large enough for several threads uses them (`python -m bench --threads 2`).
@@ -89,7 +92,7 @@ class Program(Executor):
             batch: Rows.
             timesteps: Steps.
             masked: Whether the call has a mask, with which units are not shared.
-            threads: At least 2.
+            threads: Positive.
 
         Returns:
             How many parts the batch, the chain and every layer are cut into; at most one of the three is above 1.
@@ -104,20 +107,6 @@ class Program(Executor):
         if by_ops > 1:
             return 1, by_ops, 1
         return 1, 1, max(1, min(threads, work // SHARED_STEP))
-
-
-def _describe(lowered: list[dict], stages: list[int], isa: str) -> list[str]:
-    lines = []
-    for i, op in enumerate(lowered):
-        stage = sum(start <= i for start in stages)
-        sizes = " x ".join(str(op[name]) for name in ("features", "units") if name in op)
-        if "table" in op and "z_width" in op:
-            products = f"projection looked up for {len(op['table'])} ids"
-        else:
-            products = {True: f"packed {isa}", False: "blas", None: isa}[op["kernel"][3] if "kernel" in op else None]
-        fused = ", cell update fused" if op.get("fused") else ""
-        lines.append(f"stage {stage}: {op['kind'].removesuffix('Op')} {sizes} on {products}{fused}".replace("  ", " "))
-    return lines
 
 
 def packings(ops: Sequence[Op]) -> list[Packing]:

@@ -206,7 +206,7 @@ class Model(Trainer, Layer, builds_once=False):
 
     def plan(self) -> str:
         """Return how the model, which is built, is run at inference, in words: a line per op of the engine, with its
-        sizes and kernels, or per layer that runs in NumPy."""
+        sizes and kernels, then how threads share a large call; or per layer that runs in NumPy."""
         return "\n".join(self.current_plan.describe())
 
     @property

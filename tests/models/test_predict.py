@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastlstm import Input, Sequential
+from fastlstm import Input, Sequential, get_num_threads, set_num_threads
 from fastlstm.backend import Tensor
 from fastlstm.layers import LSTM, Activation, Dense, Dropout, GlobalMaxPooling1D, Layer
 from fastlstm.models import progress
@@ -240,11 +240,22 @@ def test_weights_set_during_calls_are_never_mixed(model):
     assert model(X[:1]).tobytes() == allowed[1]
 
 
-def test_plan_in_words():
+@pytest.mark.parametrize(
+    ("threads", "rows"), [(1, "one thread"), (2, "2 threads share the rows"), (3, "3 threads share the rows")]
+)
+def test_plan_in_words(threads, rows):
     model = Sequential([Input((5, 3)), LSTM(18, return_sequences=True), GlobalMaxPooling1D(name="pool"), Dense(2)])
-    lines = model.plan().splitlines()
+    before = get_num_threads()
+    set_num_threads(threads)
+    try:
+        lines = model.plan().splitlines()
+    finally:
+        set_num_threads(before)
+    sharing = f"engine, a large call: one thread; of 8 rows and more: {rows}"
     assert [line.split(" on ")[0] for line in lines] == [
         "engine, stage 1: LSTM 3 x 18",
+        sharing,
         "NumPy: GlobalMaxPooling1D 'pool'",
         "engine, stage 1: Dense 18 x 2",
+        sharing,
     ]
