@@ -33,7 +33,7 @@ static void gru_row(float *h, float *gates, const float *x_h, const float *h_pre
                     const fl_activation *activation, const fl_activation *recurrent_activation)
 {
     float *r = gates + n, *candidate = r + n;
-    if (activation->kind == FL_TANH && recurrent_activation->kind == FL_SIGMOID) {
+    if (is_tanh_sigmoid(activation, recurrent_activation)) {
         gru_row_tanh_sigmoid(h, gates, x_h, h_prev, n);
         return;
     }

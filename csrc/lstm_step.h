@@ -25,11 +25,31 @@ static void cell_narrow_rows(float *h, float *c, const float *gates, size_t rows
     }
 }
 
+/* Two panels of one row. Where a panel's gates are one vec each, one cell update alone would wait for itself. */
+static void cell_two_panels(float *h, float *c, const float *gates)
+{
+    if (GROUP_VECS > 1) {
+        cell_row_tanh_sigmoid(h, c, gates, FL_GROUP);
+        cell_row_tanh_sigmoid(h + FL_GROUP, c + FL_GROUP, gates + PANEL, FL_GROUP);
+        return;
+    }
+    vec z[2][4], output[2], state[2];
+    UNROLL for (int p = 0; p < 2; p++) {
+        UNROLL for (int gate = 0; gate < 4; gate++) z[p][gate] = vec_load(gates + p * PANEL + gate * FL_GROUP);
+        state[p] = vec_load(c + p * FL_GROUP);
+    }
+    cell_tanh_sigmoid(output, state, z, 2);
+    UNROLL for (int p = 0; p < 2; p++) {
+        vec_store(c + p * FL_GROUP, state[p]);
+        vec_store(h + p * FL_GROUP, output[p]);
+    }
+}
+
 /* The cell update of `n` units of `rows` rows, whose rows of gates are PANEL apart and of h and c `units`. */
 static void cell_tile(float *h, float *c, float *gates, size_t rows, size_t n, size_t units,
                       const fl_activation *activation, const fl_activation *recurrent_activation)
 {
-    if (activation->kind != FL_TANH || recurrent_activation->kind != FL_SIGMOID) {
+    if (!is_tanh_sigmoid(activation, recurrent_activation)) {
         for (size_t m = 0; m < rows; m++)
             cell_row(h + m * units, c + m * units, gates + m * PANEL, n, activation, recurrent_activation);
     } else if (whole_vecs(rows * n) + 2 <= rows * whole_vecs(n)) {
@@ -54,6 +74,10 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
         if (n > FL_GROUP) {
             size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
             pairs_of_panels[1][groups - 1](sums, z + 4 * unit, h_prev, panel, features);
+            if (second == FL_GROUP && is_tanh_sigmoid(activation, recurrent_activation)) {
+                cell_two_panels(h + unit, c + unit, sums);
+                continue;
+            }
             cell_tile(h + unit, c + unit, sums, 1, FL_GROUP, units, activation, recurrent_activation);
             cell_tile(h + unit + FL_GROUP, c + unit + FL_GROUP, sums + PANEL, 1, second, units, activation,
                       recurrent_activation);

@@ -26,7 +26,7 @@
 /* x becomes q, for `count` vecs side by side: one alone would wait for the result of each of its operations. */
 INLINE void vec_expm1_reduced(vec *x, vec *n, const int count)
 {
-    vec p[4];
+    vec p[6];
     UNROLL for (int i = 0; i < count; i++) n[i] = vec_round(vec_mul(x[i], vec_set(0x1.715476p+0f)));
     UNROLL for (int i = 0; i < count; i++) x[i] = vec_fma(n[i], vec_set(-0x1.62e000p-1f), x[i]);
     UNROLL for (int i = 0; i < count; i++) x[i] = vec_fma(n[i], vec_set(-0x1.0bfbe8p-15f), x[i]);

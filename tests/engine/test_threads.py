@@ -70,6 +70,23 @@ def test_how_four_threads_share_a_call(ops, batch, masked, split):
     assert Program((STACKS | others)[ops], backend="packed").split(batch, 100, masked, 4) == split
 
 
+@pytest.mark.parametrize(
+    ("ops", "number", "words"),
+    [
+        ("four layers", 1, "a large call: one thread; of 8 rows and more: one thread"),
+        ("four layers", 2, "a large call: 2 threads share the layers; of 8 rows and more: 2 threads share the rows"),
+        (
+            "wide",
+            2,
+            "a large call: 2 threads share the units of every layer; of 8 rows and more: 2 threads share the rows",
+        ),
+    ],
+)
+def test_how_threads_share_a_call_in_words(ops, number, words):
+    set_num_threads(number)
+    assert Program(STACKS[ops], backend="packed").describe()[-1] == words
+
+
 def test_rows_make_a_step_long_enough():
     program = Program(STACKS["four layers"], backend="packed")
     assert program.split(3, 1, False, 2) == (1, 1, 1)
