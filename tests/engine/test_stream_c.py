@@ -66,12 +66,14 @@ def library(tmp_path_factory):
     return library
 
 
+# An editable install is found by a hook of Python's imports, which Cython does not ask.
+FOUND = os.environ | {"PYTHONPATH": str(INSTALLED.parent)}
+
+
 def cythonized(folder):
     """Builds a folder's setup.py in place."""
-    # An editable install is found by a hook of Python's imports, which Cython does not ask.
-    found = {"PYTHONPATH": str(INSTALLED.parent)}
     command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
-    built = subprocess.run(command, cwd=folder, env=os.environ | found, capture_output=True, text=True)
+    built = subprocess.run(command, cwd=folder, env=FOUND, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
 
 
@@ -314,5 +316,6 @@ def test_every_installed_pxd_compiles(tmp_path):
         "weights = np.ones((3, 12), np.float32); activation = Activation('tanh'); "
         "op = LSTMOp(weights, weights, None, activation, activation); print(all.count_lstms(Program([op])))"
     )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=tmp_path, env=FOUND, check=True, capture_output=True, text=True)
     assert ran.stdout == "1\n"
