@@ -32,7 +32,8 @@ def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:
 
 
 extensions = [
-    extension("_engine", tuple(sorted({*glob("csrc/*.c")} - {"csrc/pool.c"}))),
+    extension("_op_list", tuple(sorted({*glob("csrc/*.c")} - {"csrc/pool.c"}))),
+    extension("_engine"),
     extension("_array_form"),
     extension("_pair"),
     extension("_pool", ("csrc/pool.c",)),

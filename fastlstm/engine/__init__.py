@@ -2,7 +2,7 @@
 
 from fastlstm.engine import threads
 from fastlstm.engine._array_form import ArrayForm
-from fastlstm.engine._engine import kernel_names
+from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine._pair import run_pair
 from fastlstm.engine._sampling import Sampler
 from fastlstm.engine._stream import Stepper

@@ -2,8 +2,8 @@
 
 cimport numpy as cnp
 
-from fastlstm.engine._kernels cimport fl_activation
-from fastlstm.engine._structs cimport Call, Engine, Matrix, Op, Value
+from fastlstm.engine._op_list cimport OpList
+from fastlstm.engine._structs cimport Call, Engine, Op, Value
 from fastlstm.engine._workspace cimport Workspace
 
 cdef enum:
@@ -23,23 +23,9 @@ cdef struct Rows:                     # some rows of a call's batch, from input 
 cdef void rows_forward(void *context, int index) noexcept nogil
 
 
-cdef class Executor:
-    cdef Engine engine
-    cdef Op *ops
-    cdef int *stage_starts            # n_stages + 1 of them, the last is n_ops
-    cdef int n_ops, n_stages
-    cdef int features                 # of the first op that has any; 0: any
-    cdef long vocabulary              # of the first op, if it takes ids; else 0
-    cdef str ids_name                 # whose they are
-    cdef tuple recurrent              # (units, number of states) of every recurrent op
-    cdef double work                  # multiplications of a row and step
-    cdef readonly bint has_callbacks  # to Python: then a call stays on its thread, where an exception belongs
-    cdef list kept, workspaces
+cdef class Executor(OpList):
+    cdef list workspaces              # a free-list
 
-    cdef _add(self, dict lowered)
-    cdef const float *_data(self, array)
-    cdef _set_matrix(self, Matrix *matrix, tuple lowered)
-    cdef _set_activation(self, fl_activation *activation, tuple lowered)
     cdef _run(self, cnp.ndarray x, int width, cnp.ndarray out, mask, initial_states, states, Py_ssize_t batch,
               Py_ssize_t timesteps, int by_rows, int parts, bint by_units)
     cdef void _set_rows(self, Rows *rows, cnp.ndarray x, int width, cnp.ndarray out, mask, Py_ssize_t first,

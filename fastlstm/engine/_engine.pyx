@@ -3,40 +3,20 @@
     for each stage, for each chunk of time steps, for each op of the stage: the op's forward function (_forward.pyx)
 
 The caller's arrays are (batch, timesteps, features); between ops a chunk is (timesteps, batch, units), so that a step's
-rows are dense. The Executor owns its weights and never changes after construction; all that a call writes lies in its
-Workspace, taken from a free-list and given back, and in the arrays that it returns.
+rows are dense. All that a call writes lies in its Workspace, taken from a free-list and given back, and in the arrays
+that it returns.
 """
 
 cimport numpy as cnp
-from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.limits cimport INT_MAX
-from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from fastlstm.engine._callback cimport call_function, raise_pending
-from fastlstm.engine._kernels cimport (
-    fl_activation,
-    fl_blas,
-    fl_first_bad_id,
-    fl_kernels,
-    fl_kernels_find,
-    fl_kernels_name,
-)
+from fastlstm.engine._callback cimport raise_pending
+from fastlstm.engine._kernels cimport fl_first_bad_id
+from fastlstm.engine._op_list cimport OpList
 from fastlstm.engine._pool cimport acquire, begin_call, end_call, release, run
 from fastlstm.engine._stage cimport stage_forward
-from fastlstm.engine._structs cimport (
-    ACTIVATION,
-    DENSE,
-    EMBEDDING,
-    GRU,
-    LSTM,
-    SIMPLE_RNN,
-    Call,
-    Matrix,
-    Op,
-    State,
-    Value,
-)
+from fastlstm.engine._structs cimport ACTIVATION, LSTM, Call, State, Value
 from fastlstm.engine._workspace cimport Workspace, workspace_size
 
 import numpy as np
@@ -52,15 +32,6 @@ cdef enum:
 # Multiplications below which a call stays on one thread.
 PARALLEL_WORK = 1 << 21
 cdef double parallel_work = PARALLEL_WORK
-
-cdef dict OP_KINDS = {
-    "ActivationOp": ACTIVATION,
-    "EmbeddingOp": EMBEDDING,
-    "DenseOp": DENSE,
-    "LSTMOp": LSTM,
-    "GRUOp": GRU,
-    "SimpleRNNOp": SIMPLE_RNN,
-}
 
 cdef extern from "<stdatomic.h>":
     ctypedef int atomic_int
@@ -79,14 +50,6 @@ def set_num_threads(int number):
     threads = max(1, min(number, MAX_THREADS))
 
 
-def kernel_names():
-    """The instruction sets whose kernels this build has and this CPU runs, best first."""
-    names = []
-    while fl_kernels_name(len(names)) != NULL:
-        names.append(fl_kernels_name(len(names)).decode())
-    return names
-
-
 cdef void rows_forward(void *context, int index) noexcept nogil:
     """All stages, one after the other, over the index-th rows."""
     cdef Rows *rows = <Rows *> context + index
@@ -98,100 +61,11 @@ cdef void rows_forward(void *context, int index) noexcept nogil:
                       &rows.value, destination, i == rows.n_stages - 1)
 
 
-cdef class Executor:
-    """See fastlstm.engine.program.Program, which plans what this class runs.
+cdef class Executor(OpList):
+    """Runs its ops; see fastlstm.engine.program.Program, which plans them. The arguments are those of OpList."""
 
-    Args:
-        lowered: One dict per op, with the fields of `Op` in _structs.pxd. Arrays are C-contiguous float32 that nobody
-            else changes; a matrix is `(array, features, columns, packed)`, an activation `(kind, parameters,
-            function)`.
-        stages: Index of the first op of every stage.
-        isa: Name of the kernels, one of `kernel_names()`.
-    """
-
-    def __init__(self, list lowered, list stages, isa):
-        if self.ops != NULL:
-            raise TypeError("An Executor is immutable.")
-        self.engine.kernels = _kernels(isa.encode())
-        self.kept, self.workspaces, self.recurrent = [], [], ()
-        self.n_stages = len(stages)
-        self.stage_starts = <int *> malloc((self.n_stages + 1) * sizeof(int))
-        self.ops = <Op *> calloc(len(lowered), sizeof(Op))
-        if self.ops == NULL or self.stage_starts == NULL:
-            raise MemoryError()
-        for i, start in enumerate(stages):
-            self.stage_starts[i] = start
-        self.stage_starts[self.n_stages] = len(lowered)
-        for op in lowered:
-            self._add(op)
-
-    def __dealloc__(self):
-        free(self.ops)
-        free(self.stage_starts)
-
-    @property
-    def isa(self):
-        """Name of the kernels that run this chain."""
-        return self.engine.kernels.name.decode()
-
-    # ---- construction
-
-    cdef _add(self, dict lowered):
-        cdef Op *op = &self.ops[self.n_ops]
-        op.kind = OP_KINDS[lowered["kind"]]
-        self._set_activation(&op.activation, lowered["activation"])
-        if "table" in lowered:
-            table = lowered["table"]
-            op.table, op.vocabulary = self._data(table), len(table)
-            self.vocabulary, self.ids_name = op.vocabulary, lowered["name"]
-        if op.kind == EMBEDDING:
-            op.units = lowered["units"]
-        elif op.kind != ACTIVATION:
-            op.features, op.units, op.z_width = lowered["features"], lowered["units"], lowered["z_width"]
-            self.features = self.features or op.features
-            if op.table == NULL:
-                self._set_matrix(&op.kernel, lowered["kernel"])
-                op.bias = self._data(lowered["bias"])
-            self.work += <double> op.z_width * (op.features + (op.units if op.kind >= LSTM else 0))
-        if op.kind >= LSTM:
-            self._set_matrix(&op.recurrent_kernel, lowered["recurrent_kernel"])
-            op.return_sequences = lowered["return_sequences"]
-            op.go_backwards = lowered["go_backwards"]
-            op.zero_output_for_mask = lowered["zero_output_for_mask"]
-            self.recurrent += ((op.units, 2 if op.kind == LSTM else 1),)
-        if op.kind == LSTM or op.kind == GRU:
-            self._set_activation(&op.recurrent_activation, lowered["recurrent_activation"])
-        if op.kind == LSTM or op.kind == GRU:
-            op.fused = lowered["fused"]
-            op.finite = lowered.get("finite", False)
-        if op.kind == GRU:
-            op.reset_after = lowered["reset_after"]
-            op.recurrent_bias = self._data(lowered["recurrent_bias"])
-            if not op.reset_after:
-                self._set_matrix(&op.candidate_kernel, lowered["candidate_kernel"])
-        self.n_ops += 1
-
-    cdef const float *_data(self, array):
-        self.kept.append(array)
-        return <const float *> cnp.PyArray_DATA(array)
-
-    cdef _set_matrix(self, Matrix *matrix, tuple lowered):
-        array, matrix.features, matrix.columns, matrix.packed = lowered
-        matrix.data = self._data(array)
-        if not matrix.packed and self.engine.blas == NULL:
-            self.engine.blas = _load_blas()
-
-    cdef _set_activation(self, fl_activation *activation, tuple lowered):
-        activation.kind, parameters, function = lowered
-        for i, parameter in enumerate(parameters):
-            activation.parameters[i] = parameter
-        if function is not None:
-            self.kept.append(function)
-            self.has_callbacks = True
-            activation.callback = call_function
-            activation.context = <void *> function
-
-    # ---- a call
+    def __cinit__(self, *args, **kwargs):
+        self.workspaces = []
 
     def run(self, cnp.ndarray x not None, mask=None, initial_states=None, bint return_states=False):
         """Runs the chain.
@@ -391,18 +265,6 @@ cdef class Executor:
             memcpy(<float *> cnp.PyArray_DATA(states[i][0]) + first * units, call.states[i].h, size)
             if n > 1:
                 memcpy(<float *> cnp.PyArray_DATA(states[i][1]) + first * units, call.states[i].c, size)
-
-
-cdef const fl_kernels *_kernels(bytes isa) except NULL:
-    cdef const fl_kernels *kernels = fl_kernels_find(isa)
-    if kernels == NULL:
-        raise ValueError(f"No kernels called {isa.decode()!r}; this CPU and build have {kernel_names()}.")
-    return kernels
-
-
-cdef const fl_blas *_load_blas() except NULL:
-    from fastlstm.engine import _blas
-    return <const fl_blas *> PyCapsule_GetPointer(_blas.capsule, "fastlstm.blas")
 
 
 cdef int check_array(str name, array, shape) except -1:

@@ -9,7 +9,14 @@ x and out are (steps, batch, features) and (steps, batch, units); all buffers be
 
 from libc.string cimport memcpy
 
-from fastlstm.engine._kernels cimport FL_GROUP, fl_fill_rows, fl_gather_rows, fl_prefetch, fl_prefetch_to_write, fl_select_rows
+from fastlstm.engine._kernels cimport (
+    FL_GROUP,
+    fl_fill_rows,
+    fl_gather_rows,
+    fl_prefetch,
+    fl_prefetch_to_write,
+    fl_select_rows,
+)
 from fastlstm.engine._pool cimport atomic_long, meet
 from fastlstm.engine._structs cimport DENSE, GRU, LSTM, Call, Engine, Matrix, Op, Scratch, State
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fastlstm._version import __version__
-from fastlstm.engine._engine import kernel_names
+from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine.program import default_backend, default_isa
 from fastlstm.engine.threads import get_num_threads, usable_cpus
 

@@ -14,7 +14,8 @@ from contextlib import suppress
 
 import numpy as np
 
-from fastlstm.engine._engine import Executor, get_num_threads, kernel_names
+from fastlstm.engine._engine import Executor, get_num_threads
+from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine.description import describe_ops, describe_sharing
 from fastlstm.engine.ops import (
     ACTIVATIONS,

@@ -1,0 +1,23 @@
+"""The ops of a program, for the modules that run them."""
+
+from fastlstm.engine._kernels cimport fl_activation
+from fastlstm.engine._structs cimport Engine, Matrix, Op
+
+
+cdef class OpList:
+    cdef Engine engine
+    cdef Op *ops
+    cdef int *stage_starts            # n_stages + 1 of them, the last is n_ops
+    cdef int n_ops, n_stages
+    cdef int features                 # of the first op that has any; 0: any
+    cdef long vocabulary              # of the first op, if it takes ids; else 0
+    cdef str ids_name                 # whose they are
+    cdef tuple recurrent              # (units, number of states) of every recurrent op
+    cdef double work                  # multiplications of a row and step
+    cdef readonly bint has_callbacks  # to Python: then a call stays on its thread, where an exception belongs
+    cdef list kept                    # arrays and functions that the ops point to
+
+    cdef _add(self, dict lowered)
+    cdef const float *_data(self, array)
+    cdef _set_matrix(self, Matrix *matrix, tuple lowered)
+    cdef _set_activation(self, fl_activation *activation, tuple lowered)
