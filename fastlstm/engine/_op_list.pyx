@@ -90,7 +90,8 @@ cdef class OpList:
         if op.kind == LSTM or op.kind == GRU:
             self._set_activation(&op.recurrent_activation, lowered["recurrent_activation"])
             op.fused = lowered["fused"]
-            op.finite = lowered.get("finite", False)
+        if op.kind == LSTM:
+            op.finite = op.fused and lowered["finite"]
         if op.kind == GRU:
             op.reset_after = lowered["reset_after"]
             op.recurrent_bias = self._data(lowered["recurrent_bias"])

@@ -71,7 +71,7 @@ class Program(Executor):
             sum(op.recurrent_kernel.size for op in recurrent) // len(recurrent) if shares_units else 0
         )
         for op, taken in zip(ops, lowered, strict=True):
-            if taken.get("fused"):
+            if isinstance(op, LSTMOp) and taken["fused"]:
                 taken["finite"] = _is_finite(op.recurrent_kernel)
         super().__init__(lowered, _stages(ops), isa)
         self._description = describe_ops(lowered, _stages(ops), isa)
