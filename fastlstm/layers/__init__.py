@@ -1,24 +1,25 @@
 """The layers, under Keras' names."""
 
-from fastlstm.layers.activation import Activation
-from fastlstm.layers.activation_layers import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from fastlstm.layers.attention import AdditiveAttention, Attention
-from fastlstm.layers.batch_normalization import BatchNormalization
-from fastlstm.layers.bidirectional import Bidirectional
-from fastlstm.layers.convolution import Conv1D, Convolution1D, DepthwiseConv1D, SeparableConv1D, SeparableConvolution1D
-from fastlstm.layers.cudnn import CuDNNGRU, CuDNNLSTM
-from fastlstm.layers.dense import Dense
-from fastlstm.layers.dot_product import Dot, dot
-from fastlstm.layers.dropout import Dropout
-from fastlstm.layers.embedding import Embedding
-from fastlstm.layers.feature_normalization import Normalization
-from fastlstm.layers.gru import GRU, GRUCell
-from fastlstm.layers.input_layer import Input, InputLayer
-from fastlstm.layers.input_spec import InputSpec
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.lstm import LSTM, LSTMCell
-from fastlstm.layers.masking import Masking
-from fastlstm.layers.merging import (
+from fastlstm.layers.activations.activation import Activation
+from fastlstm.layers.activations.activation_layers import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from fastlstm.layers.attention.attention import AdditiveAttention, Attention
+from fastlstm.layers.base.input_spec import InputSpec
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import deserialize, serialize
+from fastlstm.layers.base.wrapper import Wrapper
+from fastlstm.layers.convolutional.convolution import (
+    Conv1D,
+    Convolution1D,
+    DepthwiseConv1D,
+    SeparableConv1D,
+    SeparableConvolution1D,
+)
+from fastlstm.layers.core.dense import Dense
+from fastlstm.layers.core.embedding import Embedding
+from fastlstm.layers.core.input_layer import Input, InputLayer
+from fastlstm.layers.core.masking import Masking
+from fastlstm.layers.merging.dot_product import Dot, dot
+from fastlstm.layers.merging.merging import (
     Add,
     Average,
     Concatenate,
@@ -34,8 +35,14 @@ from fastlstm.layers.merging import (
     multiply,
     subtract,
 )
-from fastlstm.layers.normalization import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
-from fastlstm.layers.pooling import (
+from fastlstm.layers.normalization.batch_normalization import BatchNormalization
+from fastlstm.layers.normalization.normalization import (
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from fastlstm.layers.pooling.pooling import (
     AveragePooling1D,
     AvgPool1D,
     GlobalAveragePooling1D,
@@ -45,21 +52,33 @@ from fastlstm.layers.pooling import (
     MaxPool1D,
     MaxPooling1D,
 )
-from fastlstm.layers.regularization import (
+from fastlstm.layers.preprocessing.feature_normalization import Normalization
+from fastlstm.layers.preprocessing.scaling import Identity, Rescaling
+from fastlstm.layers.regularization.dropout import Dropout
+from fastlstm.layers.regularization.regularization import (
     ActivityRegularization,
     AlphaDropout,
     GaussianDropout,
     GaussianNoise,
     SpatialDropout1D,
 )
-from fastlstm.layers.reshaping import Cropping1D, Flatten, Permute, RepeatVector, Reshape, UpSampling1D, ZeroPadding1D
-from fastlstm.layers.rnn import RNN
-from fastlstm.layers.scaling import Identity, Rescaling
-from fastlstm.layers.serialization import deserialize, serialize
-from fastlstm.layers.simple_rnn import SimpleRNN, SimpleRNNCell
-from fastlstm.layers.stacked_cells import StackedRNNCells
-from fastlstm.layers.time_distributed import TimeDistributed
-from fastlstm.layers.wrapper import Wrapper
+from fastlstm.layers.reshaping.reshaping import (
+    Cropping1D,
+    Flatten,
+    Permute,
+    RepeatVector,
+    Reshape,
+    UpSampling1D,
+    ZeroPadding1D,
+)
+from fastlstm.layers.rnn.bidirectional import Bidirectional
+from fastlstm.layers.rnn.cudnn import CuDNNGRU, CuDNNLSTM
+from fastlstm.layers.rnn.gru import GRU, GRUCell
+from fastlstm.layers.rnn.lstm import LSTM, LSTMCell
+from fastlstm.layers.rnn.rnn import RNN
+from fastlstm.layers.rnn.simple_rnn import SimpleRNN, SimpleRNNCell
+from fastlstm.layers.rnn.stacked_cells import StackedRNNCells
+from fastlstm.layers.rnn.time_distributed import TimeDistributed
 
 __all__ = [
     "ELU",

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.structure import flatten
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.structure import flatten
 
 # Nested models that call each other often enough describe more calls than there are atoms.
 MAX_CALLS = 100_000

@@ -7,24 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.activation import Activation
-from fastlstm.layers.activation_layers import PReLU, Softmax
-from fastlstm.layers.batch_normalization import BatchNormalization
-from fastlstm.layers.convolution import Conv1D, DepthwiseConv1D, SeparableConv1D
-from fastlstm.layers.embedding import Embedding
-from fastlstm.layers.feature_normalization import Normalization
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.masking import Masking
-from fastlstm.layers.normalization import (
+from fastlstm.layers.activations.activation import Activation
+from fastlstm.layers.activations.activation_layers import PReLU, Softmax
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.convolutional.convolution import Conv1D, DepthwiseConv1D, SeparableConv1D
+from fastlstm.layers.core.embedding import Embedding
+from fastlstm.layers.core.masking import Masking
+from fastlstm.layers.normalization.batch_normalization import BatchNormalization
+from fastlstm.layers.normalization.normalization import (
     GroupNormalization,
     LayerNormalization,
     RMSNormalization,
     UnitNormalization,
 )
-from fastlstm.layers.reshaping import Flatten, Reshape
-from fastlstm.layers.rnn import RNN
-from fastlstm.layers.scaling import Rescaling
-from fastlstm.layers.time_distributed import TimeDistributed
+from fastlstm.layers.preprocessing.feature_normalization import Normalization
+from fastlstm.layers.preprocessing.scaling import Rescaling
+from fastlstm.layers.reshaping.reshaping import Flatten, Reshape
+from fastlstm.layers.rnn.rnn import RNN
+from fastlstm.layers.rnn.time_distributed import TimeDistributed
 
 Shape = Sequence[int | None]
 

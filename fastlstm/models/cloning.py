@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastlstm.layers.input_layer import InputLayer
-from fastlstm.layers.keras_tensor import KerasTensor
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.operation import Operation
-from fastlstm.layers.structure import flatten
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.core.input_layer import InputLayer
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor
+from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.models.functional import Functional
 from fastlstm.models.model import Model
 from fastlstm.models.sequential import Sequential

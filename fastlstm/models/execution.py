@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine import ArrayForm
-from fastlstm.layers.arrays import as_float32, as_mask
-from fastlstm.layers.calling import call_parameters, call_with_masks, output_masks
-from fastlstm.layers.chain import Chain, layer_versions
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.operation import Operation
-from fastlstm.layers.rnn import RNN
-from fastlstm.layers.structure import flatten, map_structure
-from fastlstm.layers.variable import CHANGES, Variable
+from fastlstm.layers.base.arrays import as_float32, as_mask
+from fastlstm.layers.base.chain import Chain, layer_versions
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.structure import flatten, map_structure
+from fastlstm.layers.base.variable import CHANGES, Variable
+from fastlstm.layers.rnn.rnn import RNN
+from fastlstm.layers.symbolic.calling import call_parameters, call_with_masks, output_masks
+from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.models.calls import Call, Calls, Slot
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine import ArrayForm
-from fastlstm.layers.arrays import as_float32, is_array
-from fastlstm.layers.keras_tensor import KerasTensor
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.operation import Operation
-from fastlstm.layers.serialization import deserialize, register, serialize
-from fastlstm.layers.structure import flatten, map_shapes, map_structure, packed
+from fastlstm.layers.base.arrays import as_float32, is_array
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import deserialize, register, serialize
+from fastlstm.layers.base.structure import flatten, map_shapes, map_structure, packed
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor
+from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.models import inputs as data
 from fastlstm.models.calls import Calls, Slot
 from fastlstm.models.graph import Graph

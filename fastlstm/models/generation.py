@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm.engine import Sampler, Stepper
-from fastlstm.layers.arrays import as_float32
+from fastlstm.layers.base.arrays import as_float32
 from fastlstm.models.part_stepper import PartStepper
 from fastlstm.models.stream_parts import StepPlan
 

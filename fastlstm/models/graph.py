@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastlstm.layers.input_layer import InputLayer
-from fastlstm.layers.keras_tensor import KerasTensor
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.node import Node
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.core.input_layer import InputLayer
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor
+from fastlstm.layers.symbolic.node import Node
 
 
 class Graph:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.arrays import as_float32, input_arrays, is_array
-from fastlstm.layers.keras_tensor import KerasTensor
-from fastlstm.layers.structure import flatten
+from fastlstm.layers.base.arrays import as_float32, input_arrays, is_array
+from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 DEFAULT_BATCH_SIZE = 32
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from fastlstm.layers.calling import INPUT_MASK
-from fastlstm.layers.serialization import check_limits, deserialize
+from fastlstm.layers.base.serialization import check_limits, deserialize
+from fastlstm.layers.symbolic.calling import INPUT_MASK
 from fastlstm.models.compilation import kept_compile_config
 from fastlstm.models.weight_spec import weight_spec
 from fastlstm.saving import open_file, write_keras, write_legacy_h5, write_weights
@@ -20,7 +20,7 @@ from fastlstm.saving.json_data import parse_json
 from fastlstm.saving.version import KERAS_VERSION, parse_version
 
 if TYPE_CHECKING:
-    from fastlstm.layers.layer import Layer
+    from fastlstm.layers.base.layer import Layer
     from fastlstm.models.model import Model
 
 _LEGACY_EXTENSIONS = (".h5", ".hdf5")

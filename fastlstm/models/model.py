@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine import ArrayForm
-from fastlstm.layers.arrays import as_tensors, carried_mask
-from fastlstm.layers.keras_tensor import KerasTensor, is_symbolic
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.node import record_call
-from fastlstm.layers.serialization import serialize
-from fastlstm.layers.structure import flatten
-from fastlstm.layers.variable import CHANGES
+from fastlstm.layers.base.arrays import as_tensors, carried_mask
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import serialize
+from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.base.variable import CHANGES
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
+from fastlstm.layers.symbolic.node import record_call
 from fastlstm.models import generation, loading, ragged, stream_pool, streaming
 from fastlstm.models import inputs as data
 from fastlstm.models.calls import Calls, Slot

@@ -13,10 +13,10 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from fastlstm.engine import LAYOUT_VERSION, Packing, keep, obtain, packings, require_packed
-from fastlstm.layers.chain import Chain
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.serialization import check_limits, deserialize, serialize
-from fastlstm.layers.variable import CHANGES
+from fastlstm.layers.base.chain import Chain
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import check_limits, deserialize, serialize
+from fastlstm.layers.base.variable import CHANGES
 from fastlstm.models.compilation import kept_compile_config
 from fastlstm.models.model import Model
 from fastlstm.saving.config import normalise

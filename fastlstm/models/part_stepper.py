@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.arrays import as_float32
+from fastlstm.layers.base.arrays import as_float32
 from fastlstm.models.stream_parts import Mask, States, StepPlan
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastlstm.layers.arrays import is_array
-from fastlstm.layers.chain import Chain
+from fastlstm.layers.base.arrays import is_array
+from fastlstm.layers.base.chain import Chain
 from fastlstm.models.progress import Progress
 
 if TYPE_CHECKING:

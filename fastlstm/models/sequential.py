@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine import ArrayForm
-from fastlstm.layers.arrays import too_many_inputs
-from fastlstm.layers.input_layer import InputLayer
-from fastlstm.layers.input_spec import Shape, standardize_shape
-from fastlstm.layers.keras_tensor import KerasTensor
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.node import Node
-from fastlstm.layers.serialization import deserialize, register, serialize
-from fastlstm.layers.structure import flatten
+from fastlstm.layers.base.arrays import too_many_inputs
+from fastlstm.layers.base.input_spec import Shape, standardize_shape
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import deserialize, register, serialize
+from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.core.input_layer import InputLayer
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor
+from fastlstm.layers.symbolic.node import Node
 from fastlstm.models import inputs as data
 from fastlstm.models.calls import Calls, Slot
 from fastlstm.models.model import Model

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm.engine import PoolStepper, Program, ops
-from fastlstm.layers.activation_layers import Softmax
-from fastlstm.layers.arrays import as_float32
-from fastlstm.layers.calling import call_with_masks
-from fastlstm.layers.chain import layer_versions
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.masking import Masking
-from fastlstm.layers.rnn import RNN
-from fastlstm.layers.variable import CHANGES
+from fastlstm.layers.activations.activation_layers import Softmax
+from fastlstm.layers.base.arrays import as_float32
+from fastlstm.layers.base.chain import layer_versions
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.variable import CHANGES
+from fastlstm.layers.core.masking import Masking
+from fastlstm.layers.rnn.rnn import RNN
+from fastlstm.layers.symbolic.calling import call_with_masks
 from fastlstm.models.calls import Call
 from fastlstm.models.causality import check_causal, window_span
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm.engine import PoolIds
-from fastlstm.layers.arrays import as_float32
+from fastlstm.layers.base.arrays import as_float32
 from fastlstm.models.part_stepper import ModelSteps
 from fastlstm.models.stream_parts import States, StepPlan, step_plan
 

@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.structure import is_shape, map_structure
-from fastlstm.layers.variable import Variable
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.structure import is_shape, map_structure
+from fastlstm.layers.base.variable import Variable
 
 _WIDTH, _GRAPH_WIDTH = 88, 108
 _TRAINABLE_WIDTH = 12

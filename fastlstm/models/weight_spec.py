@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastlstm.layers.weight_owner import WeightOwner
+from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.saving import LayerSpec, VariableSpec
 
 

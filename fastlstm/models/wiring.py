@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.calling import INPUT_MASK, call_parameters
-from fastlstm.layers.input_layer import InputLayer
-from fastlstm.layers.keras_tensor import KerasTensor, is_symbolic
-from fastlstm.layers.layer import Layer
-from fastlstm.layers.structure import flatten, map_structure
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.structure import flatten, map_structure
+from fastlstm.layers.core.input_layer import InputLayer
+from fastlstm.layers.symbolic.calling import INPUT_MASK, call_parameters
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.models.graph import Graph
 
 _TENSOR, _SLICE, _ELLIPSIS = "__keras_tensor__", "__slice__", "__ellipsis__"

@@ -16,7 +16,7 @@ import numpy as np
 from absl.testing import parameterized
 
 import fastlstm
-from fastlstm.layers.keras_tensor import KerasTensor
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 # What tests of other backends or of parts that fastlstm does not have need in order to be defined.
 NOT_THERE = mock.MagicMock(name="not in fastlstm")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fastlstm.layers import AdditiveAttention, Attention
-from fastlstm.layers.arrays import as_tensors, carried_mask
+from fastlstm.layers.base.arrays import as_tensors, carried_mask
 
 RNG = np.random.default_rng(3)
 QUERY, VALUE, KEY = (RNG.normal(size=(9, *shape)).astype(np.float32) for shape in ((4, 33), (7, 6), (7, 33)))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fastlstm.layers import Embedding
-from fastlstm.layers.arrays import carried_mask
+from fastlstm.layers.base.arrays import carried_mask
 
 TABLE = np.random.default_rng(3).normal(size=(6, 4)).astype(np.float32)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastlstm import layers
-from fastlstm.layers.arrays import as_tensors, carried_mask
+from fastlstm.layers.base.arrays import as_tensors, carried_mask
 
 with np.load(Path(__file__).parents[1] / "data" / "layers.npz") as archive:
     VALUES = {kind: archive[kind] for kind in ("float16", "float32", "bool")}

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from fastlstm import Sequential, layers
-from fastlstm.layers.serialization import check_limits
+from fastlstm.layers.base.serialization import check_limits
 
 
 def test_round_trip():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fastlstm.layers import Masking
-from fastlstm.layers.arrays import carried_mask
+from fastlstm.layers.base.arrays import carried_mask
 
 X = np.random.default_rng(3).normal(size=(2, 5, 3)).astype(np.float32)
 

@@ -3,7 +3,7 @@ import pytest
 
 from fastlstm import layers
 from fastlstm.layers import Add, Average, Concatenate, Dot, Maximum, Minimum, Multiply, Subtract
-from fastlstm.layers.arrays import as_tensors, carried_mask
+from fastlstm.layers.base.arrays import as_tensors, carried_mask
 
 RNG = np.random.default_rng(3)
 A, B, C = RNG.normal(size=(3, 4, 7, 5)).astype(np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastlstm import layers
-from fastlstm.layers.structure import flatten, packed
+from fastlstm.layers.base.structure import flatten, packed
 
 DATA = Path(__file__).parents[1] / "data"
 CASES = json.loads((DATA / "recurrent.json").read_text())

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from fastlstm.layers.variable import CHANGES, Variable
+from fastlstm.layers.base.variable import CHANGES, Variable
 
 
 def test_filled_on_first_read():

@@ -8,7 +8,8 @@ import pytest
 
 from fastlstm import Input, Model, Sequential
 from fastlstm.backend import Tensor
-from fastlstm.layers import LSTM, Concatenate, Dense, Dropout, Embedding, Layer, Masking, operation
+from fastlstm.layers import LSTM, Concatenate, Dense, Dropout, Embedding, Layer, Masking
+from fastlstm.layers.symbolic import operation
 from fastlstm.models import Functional, clone_model, model_from_json
 
 RNG = np.random.default_rng(5)

@@ -1,0 +1,188 @@
+"""`Attention` (Luong et al., 2015) and `AdditiveAttention` (Bahdanau et al., 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm import activations
+from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import register
+from fastlstm.layers.regularization.dropout import Dropout
+
+# What is taken from the scores of masked values, as in Keras.
+_MASKED = np.float32(1e9)
+
+
+@register
+class Attention(Layer):
+    """The mean of the values, weighted by the softmax of the scores between query and keys.
+
+    Called on `[query, value]` or `[query, value, key]`: query `(batch, queries, features)`, value
+    `(batch, steps, channels)`, key `(batch, steps, features)`, by default the value. Returns
+    `(batch, queries, channels)`.
+
+    Args:
+        use_scale: Boolean, whether the scores have a weight as a factor.
+        score_mode: `dot`: `query @ key.T`, or `concat`: `concat_score_weight * sum(tanh(scale * (query + key)))`.
+        dropout: Float from 0 to 1, of the weights of the mean, in training.
+        seed: Integer, or None.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When an argument is not valid.
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        use_scale: bool = False,
+        score_mode: str = "dot",
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if score_mode not in ("dot", "concat"):
+            raise ValueError(
+                "Invalid value for argument score_mode. Expected one of {'dot', 'concat'}. "
+                f"Received: score_mode={score_mode}"
+            )
+        self.use_scale = use_scale
+        self.score_mode = score_mode
+        self.dropout = dropout
+        self.seed = seed
+        self.scale = None
+        self.concat_score_weight = None
+        self._dropout = Dropout(dropout, seed=seed, name="dropout")
+
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        self._check_inputs(input_shape)
+        if self.use_scale:
+            self.scale = self.add_weight((), "ones", name="scale")
+        if self.score_mode == "concat":
+            self.concat_score_weight = self.add_weight((), "ones", name="concat_score_weight")
+
+    def call(
+        self,
+        inputs: Sequence[np.ndarray],
+        mask: Sequence[Any] | None = None,
+        training: bool = False,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+    ) -> Any:
+        """Return the means; with `return_attention_scores` also the weights, `(batch, queries, steps)`.
+
+        Args:
+            inputs: `[query, value]` or `[query, value, key]`.
+            mask: `[query mask, value mask]`, each `(batch, steps)` or None; or None. Masked queries give 0, masked
+                values do not count.
+            training: Boolean.
+            return_attention_scores: Boolean.
+            use_causal_mask: Boolean, whether a query sees only the values up to its own step.
+
+        Raises:
+            ValueError: When inputs or masks are not two or three.
+        """
+        self._check_inputs(inputs, mask)
+        query, value = inputs[:2]
+        key = inputs[2] if len(inputs) > 2 else value
+        query_mask, value_mask = mask[:2] if mask else (None, None)
+        scores = self._scores(query, key)
+        valid = None if value_mask is None else np.asarray(value_mask, bool)[..., np.newaxis, :]
+        if use_causal_mask:
+            causal = np.tri(*scores.shape[-2:], dtype=bool)
+            valid = causal if valid is None else valid & causal
+        if valid is not None:
+            scores = np.where(valid, scores, scores - _MASKED)
+        weights = activations.softmax(scores)
+        if training and self.dropout > 0:
+            weights = self._dropout.call(weights, training=True)
+        outputs = weights @ value
+        if query_mask is not None:
+            outputs = np.where(np.asarray(query_mask, bool)[..., np.newaxis], outputs, np.float32(0))
+        return (outputs, weights) if return_attention_scores else outputs
+
+    def _scores(self, query: np.ndarray, key: np.ndarray) -> np.ndarray:
+        """Return `(batch, queries, steps)`."""
+        if self.score_mode == "dot":
+            scores = query @ key.swapaxes(-2, -1)
+            return scores if self.scale is None else scores * self.scale.value
+        sums = query[..., :, np.newaxis, :] + key[..., np.newaxis, :, :]
+        scaled = sums if self.scale is None else sums * self.scale.value
+        return self.concat_score_weight.value * np.tanh(scaled).sum(axis=-1)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        self._check_inputs(inputs, previous_mask)
+        return None if previous_mask is None else previous_mask[0]
+
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        self._check_inputs(input_shape)
+        return (*input_shape[0][:-1], input_shape[1][-1])
+
+    def _check_inputs(self, inputs: Any, mask: Any = None) -> None:
+        name = type(self).__name__
+        if not isinstance(inputs, list):
+            raise ValueError(
+                f"{name} layer must be called on a list of inputs, namely [query, value] or [query, value, key]. "
+                f"Received: inputs={inputs}."
+            )
+        if len(inputs) not in (2, 3):
+            raise ValueError(
+                f"{name} layer accepts inputs list of length 2 or 3, namely [query, value] or [query, value, key]. "
+                f"Received length: {len(inputs)}."
+            )
+        if mask is None:
+            return
+        if not isinstance(mask, list):
+            raise ValueError(
+                f"{name} layer mask must be a list, namely [query_mask, value_mask]. Received: mask={mask}."
+            )
+        if len(mask) not in (2, 3):
+            raise ValueError(
+                f"{name} layer accepts mask list of length 2 or 3. Received: inputs={inputs}, mask={mask}."
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "use_scale": self.use_scale,
+            "score_mode": self.score_mode,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+
+@register
+class AdditiveAttention(Attention):
+    """As `Attention`, with the scores `sum(scale * tanh(query + key))` over the features.
+
+    Args:
+        use_scale: Boolean, whether there is a weight `scale (features,)`.
+        dropout, seed: As for `Attention`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When an argument is not valid.
+    """
+
+    def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(use_scale=use_scale, dropout=dropout, **kwargs)
+
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        self._check_inputs(input_shape)
+        if self.use_scale:
+            self.scale = self.add_weight((input_shape[0][-1],), "glorot_uniform", name="scale")
+
+    def _scores(self, query: np.ndarray, key: np.ndarray) -> np.ndarray:
+        activated = np.tanh(query[..., :, np.newaxis, :] + key[..., np.newaxis, :, :])
+        return (activated if self.scale is None else activated * self.scale.value).sum(axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["score_mode"]
+        return config

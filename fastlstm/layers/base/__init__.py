@@ -1,0 +1,1 @@
+"""What every layer stands on: weights, configs, calls, and the way to the engine."""

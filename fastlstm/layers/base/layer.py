@@ -1,0 +1,275 @@
+"""The base class of all layers: names, weights, configs, and the way from a call to the engine."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastlstm import backend, regularizers
+from fastlstm.engine import ops
+from fastlstm.layers.base import dtype_policy
+from fastlstm.layers.base.arrays import as_float32, as_tensors, carried_mask, input_arrays
+from fastlstm.layers.base.chain import Chain
+from fastlstm.layers.base.input_arguments import take_input_batch_shape
+from fastlstm.layers.base.input_spec import InputSpec, standardize_shape
+from fastlstm.layers.base.structure import is_shape, map_shapes, map_structure
+from fastlstm.layers.base.variable import CHANGES
+from fastlstm.layers.base.weight_owner import WeightOwner
+from fastlstm.layers.symbolic.calling import call_parameters, call_with_masks
+from fastlstm.layers.symbolic.keras_tensor import is_symbolic
+from fastlstm.layers.symbolic.node import Node, record_call
+
+
+def _once(build: Any) -> Any:
+    """Wrap a `build` so that the second call checks the shape and leaves the weights alone."""
+
+    @functools.wraps(build)
+    def build_once(self: Layer, input_shape: Sequence[int | None] | None = None) -> None:
+        if input_shape is None:
+            # A layer whose weights do not depend on the shape says so by a default.
+            if not build.__defaults__:
+                raise TypeError(f"{type(self).__name__}.build() needs an `input_shape`.")
+            (input_shape,) = build.__defaults__
+        shape = map_shapes(standardize_shape, input_shape)
+        self.check_input_shape(shape)
+        if self.built:
+            return
+        build(self, shape)
+        self._build_shape = shape
+        self.built = True
+
+    return build_once
+
+
+class Layer(WeightOwner):
+    """A layer: weights, and a function of arrays.
+
+    A subclass that the engine can run describes itself in `lower()`. Any other one implements `call(inputs)` in NumPy.
+    A layer of several inputs is called on a list of them; `build`, `compute_output_shape` and `compute_mask` then get
+    lists too.
+
+    Args:
+        activity_regularizer: Regularizer of the outputs, kept for configs and training.
+        trainable: Boolean, whether training changes the weights.
+        dtype: A dtype policy; see `DTypePolicy` for what it means here.
+        autocast: Boolean; inputs are always cast to float32.
+        name: String without `/`; None makes one from the class.
+        **kwargs: `input_shape` (without batch), `input_dim` or `batch_input_shape`: the input of the model whose
+            first layer this is.
+
+    Raises:
+        ValueError: When an argument is not known or not valid.
+    """
+
+    supports_masking = False
+    recurrent = False
+    # Whether a chain can only begin with the layer; its mask is then that of the chain.
+    takes_ids = False
+    # In the lists of a model's outputs in configs; see `models/wiring.py`.
+    first_call_number: ClassVar[int] = 0
+    keras_module: ClassVar[str] = "keras.layers"
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(backend.auto_name(type(self).__name__) if name is None else name, trainable)
+        if not isinstance(self.name, str) or "/" in self.name:
+            raise ValueError(
+                "Argument `name` must be a string and cannot contain character `/`. "
+                f"Received: name={name} (of type {type(name)})"
+            )
+        if not isinstance(trainable, bool):
+            raise ValueError(
+                f"Expected `trainable` to be a boolean. Received: trainable={trainable} (of type {type(trainable)})"
+            )
+        self.input_batch_shape = take_input_batch_shape(kwargs)
+        if kwargs:
+            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
+        try:
+            self.dtype_policy = dtype_policy.get(dtype)
+        except ValueError as error:
+            raise ValueError(f"Layer '{self.name}': {error}") from None
+        self.autocast = autocast
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.input_spec: InputSpec | None = None
+        self._build_shape: Any = None
+        self._nodes: list[Node] = []
+        self._chain: Chain | None = None
+
+    def __init_subclass__(cls, builds_once: bool = True, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if builds_once and "build" in cls.__dict__:
+            cls.build = _once(cls.__dict__["build"])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        # What a Program was made from may have changed; the underscored attributes are this package's own business.
+        if not name.startswith("_") and name != "version" and self.__dict__.get("built"):
+            CHANGES.count(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+    # Building
+
+    @_once
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create the weights; a built layer only checks that the shape fits.
+
+        Args:
+            input_shape: Shape with the batch, None where unknown.
+        """
+
+    def build_child(self, child: Layer, input_shape: Sequence[int | None]) -> None:
+        """Build a layer that belongs to this one, so that its weights' paths say so."""
+        if not child.built:
+            child._scope = self.path
+        child.build(input_shape)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return what `build_from_config` takes, None before the layer is built."""
+        return None if self._build_shape is None else {"input_shape": self._build_shape}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Build the layer for the input shape in `config`."""
+        shape = config.get("input_shape")
+        if shape is None:
+            return
+        # Keras 2 counted the initial states of a recurrent layer among its inputs.
+        self.build(shape if self.takes_structures or is_shape(shape) else shape[0])
+
+    # Calling
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the layer's outputs as tensors, building it first if need be.
+
+        Args:
+            inputs: Array of any numeric dtype and memory order, which is not changed; or a list of them for a layer of
+                several inputs. KerasTensors in place of arrays give KerasTensors.
+            *args, **kwargs: As `call` takes them; `training` where the layer has no use for it changes nothing.
+
+        Raises:
+            ValueError: When the inputs do not fit.
+        """
+        if "training" in kwargs and "training" not in call_parameters(type(self)):
+            del kwargs["training"]
+        if is_symbolic(inputs, args, kwargs):
+            return record_call(self, inputs, args, kwargs)
+        inputs = input_arrays(inputs, self.name, self.takes_structures)
+        x = map_structure(as_float32, inputs)
+        shape = map_structure(np.shape, x)
+        self.check_input_shape(shape)
+        if not self.built:
+            self.build(shape)
+        return as_tensors(*call_with_masks(self, x, args, kwargs, map_structure(carried_mask, inputs)))
+
+    @property
+    def takes_structures(self) -> bool:
+        """Whether the layer may be called on several inputs: the engine's layers and those with a spec take one."""
+        return self.input_spec is None and type(self).lower is Layer.lower
+
+    def check_input_shape(self, shape: Any) -> None:
+        """Raise Keras' ValueError if the layer cannot take inputs of `shape` (batch included)."""
+        if self.input_spec is not None:
+            self.input_spec.check(shape, self.name)
+
+    def call(self, inputs: np.ndarray) -> Any:
+        """Return the outputs for float32 inputs, as new arrays."""
+        return self.chain.run(inputs)
+
+    @property
+    def chain(self) -> Chain:
+        """This layer alone, ready for the engine."""
+        chain = self._chain
+        if chain is None:
+            if self.lower() is None:
+                raise NotImplementedError(f"Layer {type(self).__name__} does not have a `call` method implemented.")
+            self._chain = chain = Chain([self])
+        return chain
+
+    def lower(self) -> list[ops.Op] | None:
+        """Return the layer as ops of the engine; None if it runs in `call`, in NumPy."""
+        return None
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
+        """Return the shape of the output, or a tuple of shapes, for a shape with the batch (None where unknown)."""
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `compute_output_shape` method implemented. "
+            "Should implement `def compute_output_shape(self, input_shape)`."
+        )
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """Return the mask of the outputs."""
+        return previous_mask
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The calls on KerasTensors, in the order in which they were made."""
+        return self._nodes
+
+    @property
+    def input(self) -> Any:
+        """What the layer was first called on, once it is in a model whose input is known: a KerasTensor or several."""
+        node = self._first_node("input")
+        return node.args[0] if node.args else node.output
+
+    @property
+    def output(self) -> Any:
+        """What that call gave: a KerasTensor, or a list of them."""
+        output = self._first_node("output").output
+        return list(output) if isinstance(output, tuple) else output
+
+    def _first_node(self, what: str) -> Node:
+        if not self._nodes:
+            raise AttributeError(f"The layer {self.name} has never been called and thus has no defined {what}.")
+        return self._nodes[0]
+
+    # Configs
+
+    @property
+    def dtype(self) -> str:
+        """Dtype of the weights, `"float32"`."""
+        return self.dtype_policy.variable_dtype
+
+    variable_dtype = dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """Dtype of the results, `"float32"`."""
+        return self.dtype_policy.compute_dtype
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments from which `from_config` makes an equal layer, without its weights."""
+        config = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": dtype_policy.serialize(self.dtype_policy),
+        }
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Layer:
+        """Return a new layer from `get_config()`.
+
+        Args:
+            config: The arguments of the class by name.
+        """
+        return cls(**config)
+
+    # Copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of a layer is not a copy of the graph around it.
+        return {**self.__dict__, "_chain": None, "_nodes": []}

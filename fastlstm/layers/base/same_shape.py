@@ -1,0 +1,36 @@
+"""Bases of layers whose output has the shape of their input, and which let masks pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastlstm.layers.base.layer import Layer
+
+
+class SameShape(Layer):
+    """A layer from one shape to the same, one step of time to the same step."""
+
+    supports_masking = True
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return tuple(input_shape)
+
+
+class MaskedSinceKeras3(SameShape):
+    """A layer that lets masks pass in Keras 3, but not in Keras 2.
+
+    Args:
+        keras2_masks: Boolean, whether masks end here.
+        **kwargs: As for `Layer`.
+
+    Differs from Keras: `keras2_masks`, for models that Keras 2 wrote.
+    """
+
+    def __init__(self, keras2_masks: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.keras2_masks = keras2_masks
+        self.supports_masking = not keras2_masks
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **({"keras2_masks": True} if self.keras2_masks else {})}

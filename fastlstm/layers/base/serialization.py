@@ -1,0 +1,145 @@
+"""Layers as dicts: a registry of classes by name, and nothing else that a file could name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import fastlstm.layers.symbolic.mask_operation  # noqa: F401 - makes its operations known
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.symbolic import operation
+
+MAX_DEPTH = 64
+MAX_OBJECTS = 100_000
+
+# Modules of Keras 3 whose classes are operations; some have the names of layers.
+_OPERATIONS = ("keras.src.ops.", "keras.ops.")
+
+_classes: dict[str, type[Layer]] = {}
+
+_Class = TypeVar("_Class", bound=type[Layer])
+
+
+class LayerConfigError(ValueError):
+    """A layer's dict that cannot become a layer; the text names the layer."""
+
+
+def register(cls: _Class) -> _Class:
+    """Make a class known to `deserialize`, by its name."""
+    _classes[cls.__name__] = cls
+    return cls
+
+
+def is_registered(class_name: Any) -> bool:
+    """Return whether `deserialize` knows a class of this name."""
+    return isinstance(class_name, str) and class_name in _classes
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """Return Keras 3's dict of a layer.
+
+    Args:
+        layer: A layer or a model.
+    """
+    cls = type(layer)
+    known = _classes.get(cls.__name__) is cls or isinstance(layer, operation.Operation)
+    config = {
+        "module": layer.keras_module if known else None,
+        "class_name": cls.__name__,
+        "config": layer.get_config(),
+        "registered_name": None if known and not layer.keras_module.startswith("keras.src.") else cls.__name__,
+    }
+    if layer.get_build_config():
+        config["build_config"] = layer.get_build_config()
+    return config
+
+
+def deserialize(config: dict[str, Any], custom_objects: Any = None) -> Layer:
+    """Return a new layer, built if its dict says for what shape, without the weights it once had.
+
+    Args:
+        config: Dict with `class_name` and `config`.
+        custom_objects: Only None or empty.
+
+    Raises:
+        ValueError: When it is no layer's dict, names a class that is not one of this package, or has arguments that
+            the class does not accept.
+    """
+    if custom_objects:
+        raise ValueError(f"`custom_objects` is not supported: only built-in layers. Received: {custom_objects}")
+    if not isinstance(config, dict) or not isinstance(config.get("config"), dict) or "class_name" not in config:
+        raise ValueError(
+            "`keras.layers.deserialize` was passed a `config` object that is not a `keras.layers.Layer`. "
+            f"Received: {_shortened(config)}"
+        )
+    cls = _class_of(config)
+    arguments = dict(config["config"])
+    try:
+        layer = cls.from_config(arguments)
+        if isinstance(config.get("build_config"), dict) and not layer.built:
+            layer.build_from_config(config["build_config"])
+    except LayerConfigError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise LayerConfigError(
+            f"Layer '{arguments.get('name')}' (class {cls.__name__}) could not be made from its config: {error}"
+        ) from error
+    return layer
+
+
+def check_limits(config: Any) -> None:
+    """Refuse a config that is nested too deeply or describes too many objects to be that of a network.
+
+    Raises:
+        ValueError: With the limit that was passed.
+    """
+    objects = 0
+    for value, depth in _walk(config):
+        objects += isinstance(value, dict)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"The config is nested more than {MAX_DEPTH} deep.")
+        if objects > MAX_OBJECTS:
+            raise ValueError(f"The config describes more than {MAX_OBJECTS} objects.")
+
+
+def _walk(config: Any) -> Iterator[tuple[Any, int]]:
+    """Every dict, list and value with its depth, without recursion."""
+    pending = [(config, 0)]
+    while pending:
+        value, depth = pending.pop()
+        yield value, depth
+        if depth > MAX_DEPTH:
+            continue
+        if isinstance(value, dict):
+            pending.extend((item, depth + 1) for item in value.values())
+        elif isinstance(value, (list, tuple)):
+            pending.extend((item, depth + 1) for item in value)
+
+
+def _class_of(config: dict[str, Any]) -> type[Layer]:
+    class_name, registered = config["class_name"], config.get("registered_name")
+    name = config["config"].get("name", config.get("name"))
+    module = config.get("module")
+    what = f"Layer '{name}' (class {_shortened(class_name)})"
+    if class_name == "Lambda":
+        raise LayerConfigError(f"{what} holds Python code, which is never run from a file.")
+    if registered is not None and registered != class_name:
+        raise LayerConfigError(
+            f"{what} is a custom class (registered as {_shortened(registered)}): it cannot be loaded."
+        )
+    package = module.partition(".")[0] if isinstance(module, str) else module
+    if package not in (None, "keras", "tf_keras", "tensorflow", "fastlstm"):
+        raise LayerConfigError(f"{what} is a custom class of the module {_shortened(module)}: it cannot be loaded.")
+    if isinstance(module, str) and module.startswith(_OPERATIONS):
+        found = operation.find(class_name)
+        if found is None:
+            raise LayerConfigError(f"Operation '{name}' ({module}.{_shortened(class_name)}) is not supported.")
+        return found
+    if not is_registered(class_name) or (registered is not None and module is None):
+        raise LayerConfigError(f"{what} is not supported. The supported classes are: {', '.join(sorted(_classes))}.")
+    return _classes[class_name]
+
+
+def _shortened(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -1,0 +1,1 @@
+"""Dense, Embedding, Masking and Input."""

@@ -1,0 +1,33 @@
+"""`Masking`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastlstm.layers.base.same_shape import SameShape
+from fastlstm.layers.base.serialization import register
+
+
+@register
+class Masking(SameShape):
+    """Masks the steps whose features all equal a value, and sets them to 0.
+
+    Args:
+        mask_value: Number, or one per feature. NaN equals nothing.
+        **kwargs: As for `Layer`.
+    """
+
+    def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mask_value = mask_value.tolist() if isinstance(mask_value, np.ndarray) else mask_value
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        return np.where(self.compute_mask(inputs)[..., np.newaxis], inputs, np.float32(0))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> np.ndarray:
+        return (np.asarray(inputs) != np.float32(self.mask_value)).any(axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "mask_value": self.mask_value}

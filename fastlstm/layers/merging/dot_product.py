@@ -1,0 +1,116 @@
+"""`Dot`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.serialization import register
+from fastlstm.layers.merging.merging import Merge
+from fastlstm.layers.normalization.normalization import unit_length
+
+
+@register
+class Dot(Merge):
+    """The products of two inputs over one axis of each, row by row.
+
+    Args:
+        axes: The axis for both, or a pair; not 0, the batch.
+        normalize: Boolean, whether both are first brought to length 1 along it.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: When `axes` is neither an integer nor a pair.
+        ValueError: When it is not a pair of integers, or the inputs do not fit.
+    """
+
+    ends_masks = True
+
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(axes, int):
+            if not isinstance(axes, (list, tuple)):
+                raise TypeError(
+                    f"Invalid type for argument `axes`: it should be a list or an int. Received: axes={axes}"
+                )
+            if len(axes) != 2:
+                raise ValueError(
+                    f"Invalid format for argument `axes`: it should contain two elements. Received: axes={axes}"
+                )
+            if not all(isinstance(axis, int) for axis in axes):
+                raise ValueError(
+                    f"Invalid format for argument `axes`: list elements should be integers. Received: axes={axes}"
+                )
+        self.axes = axes
+        self.normalize = normalize
+
+    def call(self, inputs: Sequence[np.ndarray], mask: Sequence[Any] | None = None) -> np.ndarray:
+        shapes = [x.shape for x in inputs]
+        shape = self.compute_output_shape(shapes)
+        first, second = self._axes(shapes)
+        a, b = inputs
+        if self.normalize:
+            a, b = unit_length(a, first, 1e-7), unit_length(b, second, 1e-7)
+        a, b = np.moveaxis(a, first, -1), np.moveaxis(b, second, 1)
+        batch, size = len(a), a.shape[-1]
+        # (batch, all of a's other axes, size) @ (batch, size, all of b's)
+        a = a.reshape(batch, math.prod(a.shape[1:-1]), size)
+        return (a @ b.reshape(batch, size, math.prod(b.shape[2:]))).reshape(shape)
+
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        if len(input_shape) != 2 or not isinstance(input_shape[0], (tuple, list)):
+            raise ValueError(
+                f"A `Dot` layer should be called on a list of 2 inputs. Received: input_shape={input_shape}"
+            )
+        a, b = (list(shape) for shape in input_shape)
+        if min(len(a), len(b)) < 2:
+            raise ValueError(
+                f"Cannot do batch_dot on inputs with rank < 2. Received inputs with shapes {tuple(a)} and {tuple(b)}."
+            )
+        first, second = self._axes(input_shape)
+        if None not in (a[first], b[second]) and a[first] != b[second]:
+            raise ValueError(
+                f"Incompatible input shapes: axis values {a[first]} (at axis {first}) != {b[second]} "
+                f"(at axis {second}). Full input shapes: {tuple(a)}, {tuple(b)}"
+            )
+        if None not in (a[0], b[0]) and a[0] != b[0]:
+            raise ValueError(
+                "Cannot do batch_dot on inputs with different batch sizes. "
+                f"Received inputs with shapes {tuple(a)} and {tuple(b)}."
+            )
+        del a[first], b[second]
+        shape = (a[0] if b[0] is None else b[0], *a[1:], *b[1:])
+        return shape if len(shape) > 1 else (*shape, 1)
+
+    def _axes(self, shapes: Sequence[Shape]) -> tuple[int, int]:
+        """Return the two axes, not negative.
+
+        Raises:
+            ValueError: When one is the batch, or none of the input's.
+        """
+        given = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        for axis, shape in zip(given, shapes, strict=True):
+            if not -len(shape) <= axis < len(shape):
+                raise ValueError(f"`Dot` with axes={self.axes} cannot be called on inputs of shapes {list(shapes)}.")
+        first, second = (axis % len(shape) for axis, shape in zip(given, shapes, strict=True))
+        if 0 in (first, second):
+            raise ValueError(
+                "Cannot perform batch_dot over axis 0. If your inputs are not batched, add a dummy batch dimension to "
+                "your inputs using keras.ops.expand_dims(x, 0)"
+            )
+        return first, second
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
+
+
+def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
+    """Return `Dot(axes, **kwargs)(inputs)`."""
+    return Dot(axes=axes, **kwargs)(inputs)

@@ -1,0 +1,337 @@
+"""Layers of several inputs, element by element or side by side."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import register
+
+Masks = Sequence[Any] | None
+
+
+class Merge(Layer):
+    """A layer of a list of inputs.
+
+    Args:
+        keras2_masks: Boolean, whether masks count as in Keras 1 and 2: they change no values, and a step of the output
+            is valid where it is in all inputs that have a mask.
+        **kwargs: As for `Layer`.
+
+    Differs from Keras: `keras2_masks`, for models that Keras 1 and 2 wrote.
+    """
+
+    supports_masking = True
+
+    def __init__(self, keras2_masks: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.keras2_masks = keras2_masks
+
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        self.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        """Return the shape of the output.
+
+        Args:
+            input_shape: The shapes of the inputs, with the batch; None where unknown.
+
+        Raises:
+            ValueError: When they do not fit together.
+        """
+        if not input_shape or not isinstance(input_shape[0], (tuple, list)):
+            raise ValueError(
+                "A merge layer should be called on a list of inputs. "
+                f"Received: input_shape={input_shape} (not a list of shapes)"
+            )
+        batches = {shape[0] for shape in input_shape} - {None}
+        if len(batches) > 1:
+            raise ValueError(
+                "Cannot merge tensors with different batch sizes. "
+                f"Received tensors with shapes {[tuple(shape) for shape in input_shape]}"
+            )
+        rest = functools.reduce(_broadcast_shape, (tuple(shape[1:]) for shape in input_shape))
+        return (batches.pop() if batches else None, *rest)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> np.ndarray | None:
+        """Return where any input is valid; None if one has no mask.
+
+        Raises:
+            ValueError: When the masks are not one for each input.
+        """
+        if previous_mask is None:
+            return None
+        _check_masks(inputs, previous_mask)
+        there = [mask for mask in previous_mask if mask is not None]
+        if self.keras2_masks:
+            return functools.reduce(np.logical_and, there) if there else None
+        return functools.reduce(np.logical_or, there) if len(there) == len(inputs) else None
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **({"keras2_masks": True} if self.keras2_masks else {})}
+
+
+class _Elementwise(Merge):
+    """A merge by a function of two arrays; inputs with fewer axes get new ones after the batch.
+
+    Args:
+        **kwargs: As for `Layer`.
+    """
+
+    function: ClassVar[Callable[[np.ndarray, np.ndarray], np.ndarray]]
+
+    def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
+        arrays = _of_one_rank(inputs)
+        return functools.reduce(self.function, arrays[1:], arrays[0].copy())
+
+
+@register
+class Add(_Elementwise):
+    """The sum of the inputs.
+
+    Args:
+        **kwargs: As for `Layer`.
+    """
+
+    function = np.add
+
+
+@register
+class Subtract(_Elementwise):
+    """The first of two inputs minus the second.
+
+    Args:
+        **kwargs: As for `Layer`.
+    """
+
+    function = np.subtract
+
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        shape = super().compute_output_shape(input_shape)
+        if len(input_shape) != 2:
+            raise ValueError(
+                f"A `Subtract` layer should be called on exactly 2 inputs. Received: input_shape={list(input_shape)}"
+            )
+        return shape
+
+
+@register
+class Average(_Elementwise):
+    """The mean of the inputs.
+
+    Args:
+        **kwargs: As for `Layer`.
+    """
+
+    function = np.add
+
+    def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
+        return super().call(inputs, mask) / np.float32(len(inputs))
+
+
+@register
+class Multiply(_Elementwise):
+    """The product of the inputs, each 1 where it is masked; 0 where all are.
+
+    Args:
+        **kwargs: As for `Layer`.
+    """
+
+    function = np.multiply
+
+    def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
+        masks = _masks_over_features(inputs, None if self.keras2_masks else mask)
+        if all(valid is None for valid in masks):
+            return super().call(inputs)
+        pairs = zip(inputs, masks, strict=True)
+        y = super().call([x if valid is None else np.where(valid, x, np.float32(1)) for x, valid in pairs])
+        if any(valid is None for valid in masks):
+            return y
+        return np.where(functools.reduce(np.logical_or, masks), y, np.float32(0))
+
+
+class _Extreme(_Elementwise):
+    """`Maximum` or `Minimum`: where one of two is masked, the other counts alone.
+
+    Args:
+        **kwargs: As for `Layer`.
+    """
+
+    def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
+        masks = _masks_over_features(inputs, None if self.keras2_masks else mask)
+        first, *rest = _of_one_rank(inputs)
+        y, y_valid = first.copy(), masks[0]
+        for x, valid in zip(rest, masks[1:], strict=True):
+            x = x if valid is None else np.where(valid, x, y)
+            y = y if y_valid is None else np.where(y_valid, y, x)
+            y_valid = None if valid is None or y_valid is None else y_valid | valid
+            y = self.function(y, x)
+        return y
+
+
+@register
+class Maximum(_Extreme):
+    """The greatest of the inputs; where one of two is masked, the other counts alone.
+
+    Args:
+        **kwargs: As for `Layer`.
+    """
+
+    function = np.maximum
+
+
+@register
+class Minimum(_Extreme):
+    """The least of the inputs; where one of two is masked, the other counts alone.
+
+    Args:
+        **kwargs: As for `Layer`.
+    """
+
+    function = np.minimum
+
+
+@register
+class Concatenate(Merge):
+    """The inputs one after the other along an axis.
+
+    Args:
+        axis: Integer.
+        **kwargs: As for `Layer`.
+    """
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+
+    def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
+        return np.concatenate(inputs, axis=self.axis)
+
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        if not input_shape or not isinstance(input_shape[0], (tuple, list)):
+            raise ValueError(
+                "A `Concatenate` layer should be called on a list of at least 1 input. "
+                f"Received: input_shape={input_shape}"
+            )
+        shapes = [tuple(shape) for shape in input_shape]
+        sizes = list(zip(*shapes, strict=False))
+        axis = range(len(shapes[0]))[self.axis]
+        known = [set(at_axis) - {None} for at_axis in sizes]
+        if len(set(map(len, shapes))) > 1 or any(len(one) > 1 for i, one in enumerate(known) if i != axis):
+            raise ValueError(
+                "A `Concatenate` layer requires inputs with matching shapes except for the concatenation axis. "
+                f"Received: input_shape={shapes}"
+            )
+        shape = [min(one, default=None) for one in known]
+        shape[axis] = None if None in sizes[axis] else sum(sizes[axis])
+        return tuple(shape)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> np.ndarray | None:
+        """Return where any feature of the output is valid; an input without a mask is valid everywhere.
+
+        Raises:
+            ValueError: When the masks are not one for each input.
+        """
+        if previous_mask is None:
+            return None
+        _check_masks(inputs, previous_mask)
+        if all(mask is None for mask in previous_mask):
+            return None
+        masks = [
+            np.ones(x.shape, bool) if mask is None else np.broadcast_to(_with_features(mask, x), x.shape)
+            for x, mask in zip(inputs, previous_mask, strict=True)
+        ]
+        over_features = np.concatenate(masks, axis=self.axis)
+        return over_features.all(axis=-1) if self.keras2_masks else over_features.any(axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
+
+
+def add(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Return `Add(**kwargs)(inputs)`."""
+    return Add(**kwargs)(inputs)
+
+
+def subtract(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Return `Subtract(**kwargs)(inputs)`."""
+    return Subtract(**kwargs)(inputs)
+
+
+def multiply(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Return `Multiply(**kwargs)(inputs)`."""
+    return Multiply(**kwargs)(inputs)
+
+
+def average(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Return `Average(**kwargs)(inputs)`."""
+    return Average(**kwargs)(inputs)
+
+
+def maximum(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Return `Maximum(**kwargs)(inputs)`."""
+    return Maximum(**kwargs)(inputs)
+
+
+def minimum(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """Return `Minimum(**kwargs)(inputs)`."""
+    return Minimum(**kwargs)(inputs)
+
+
+def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
+    """Return `Concatenate(axis, **kwargs)(inputs)`."""
+    return Concatenate(axis=axis, **kwargs)(inputs)
+
+
+def _broadcast_shape(a: Shape, b: Shape) -> Shape:
+    """Return the shape of an elementwise result, without the batch, as Keras computes it."""
+    if len(a) < len(b):
+        a, b = b, a
+    missing = len(a) - len(b)
+    shape = list(a[:missing])
+    for ours, theirs in zip(a[missing:], b, strict=True):
+        if None in (ours, theirs):
+            shape.append(None)
+        elif 1 not in (ours, theirs) and ours != theirs:
+            raise ValueError(f"Inputs have incompatible shapes. Received shapes {a} and {b}")
+        else:
+            shape.append(theirs if ours == 1 else ours)
+    return tuple(shape)
+
+
+def _of_one_rank(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the inputs with new axes after the batch where they have fewer than others."""
+    rank = max(x.ndim for x in inputs)
+    return [x.reshape(x.shape[:1] + (1,) * (rank - x.ndim) + x.shape[1:]) for x in inputs]
+
+
+def _masks_over_features(inputs: Sequence[np.ndarray], masks: Masks) -> list[np.ndarray | None]:
+    """Return the masks in the shapes of the inputs; None where an input has none, or gets new axes."""
+    rank = max(x.ndim for x in inputs)
+    return [
+        None if mask is None or x.ndim < rank else np.broadcast_to(_with_features(mask, x), x.shape)
+        for x, mask in zip(inputs, masks or [None] * len(inputs), strict=True)
+    ]
+
+
+def _with_features(mask: Any, x: np.ndarray) -> np.ndarray:
+    """Return a mask of steps with an axis for the features, unless it has one."""
+    mask = np.asarray(mask, bool)
+    return mask[..., np.newaxis] if mask.ndim < x.ndim else mask
+
+
+def _check_masks(inputs: Any, masks: Any) -> None:
+    if not isinstance(masks, (tuple, list)):
+        raise ValueError(f"`mask` should be a list. Received: mask={masks}")
+    if not isinstance(inputs, (tuple, list)):
+        raise ValueError(f"`inputs` should be a list. Received: inputs={inputs}")
+    if len(masks) != len(inputs):
+        raise ValueError(
+            "The lists `inputs` and `mask` should have the same length. "
+            f"Received: inputs={inputs} of length {len(inputs)}, and mask={masks} of length {len(masks)}"
+        )

@@ -1,0 +1,140 @@
+"""`BatchNormalization`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastlstm import initializers
+from fastlstm.layers.base.argument_validation import check_axes
+from fastlstm.layers.base.input_spec import InputSpec, Shape
+from fastlstm.layers.base.serialization import register
+from fastlstm.layers.normalization.normalization import ScaledAndShifted
+
+
+@register
+class BatchNormalization(ScaledAndShifted):
+    """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta` for each position of an axis.
+
+    Mean and variance are the moving ones; in training, if the layer is trainable, those of the call, over the steps
+    that are not masked, towards which the moving ones then go.
+
+    Args:
+        axis: Integer.
+        momentum: Float, what the moving values keep of themselves in a step of training.
+        epsilon: Float.
+        center, scale: Booleans, whether there is a beta, a gamma.
+        beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer: Initializers of the
+            weights, each of the axis' size.
+        beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: Kept for configs and training.
+        renorm: Only False.
+        renorm_clipping, renorm_momentum: Kept for configs; they belong to `renorm`.
+        synchronized: Boolean, kept for configs: there is one device.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When an argument is not valid or cannot be honoured.
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if renorm:
+            raise ValueError(f"BatchNormalization '{self.name}': the argument `renorm` is not supported.")
+        self.keep_arguments(
+            *(float(epsilon), center, scale),
+            (beta_initializer, beta_regularizer, beta_constraint),
+            (gamma_initializer, gamma_regularizer, gamma_constraint),
+        )
+        self.axis = int(axis)
+        self.momentum = float(momentum)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.renorm_clipping = renorm_clipping
+        self.renorm_momentum = renorm_momentum
+        self.synchronized = synchronized
+        self.moving_mean = None
+        self.moving_variance = None
+
+    def build(self, input_shape: Shape) -> None:
+        check_axes(self.axis, input_shape)
+        size = input_shape[self.axis]
+        self.add_gamma_and_beta((size,))
+        self.moving_mean = self.add_weight((size,), self.moving_mean_initializer, trainable=False, name="moving_mean")
+        self.moving_variance = self.add_weight(
+            (size,), self.moving_variance_initializer, trainable=False, name="moving_variance"
+        )
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
+
+    def call(self, inputs: np.ndarray, training: bool = False, mask: Any = None) -> np.ndarray:
+        """Return the normalized inputs.
+
+        Args:
+            inputs: Array.
+            training: Boolean.
+            mask: Booleans, with one axis less than the inputs, or None.
+
+        Raises:
+            ValueError: When the mask has another number of axes.
+        """
+        if mask is not None and np.ndim(mask) != inputs.ndim - 1:
+            raise ValueError(
+                "The mask provided should be one dimension less than the inputs. "
+                f"Received: mask.shape={np.shape(mask)}, inputs.shape={inputs.shape}"
+            )
+        mean, variance = self.moving_mean.value, self.moving_variance.value
+        if training and self.trainable:
+            mean, variance = self._moments(inputs, mask)
+            for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(moving.value * self.momentum + new * (1 - self.momentum))
+        factor = 1 / np.sqrt(variance + np.float32(self.epsilon))
+        if self.scale:
+            factor = factor * self.gamma.value
+        offset = self.beta.value - mean * factor if self.center else -mean * factor
+        shape = [1] * inputs.ndim
+        shape[self.axis] = -1
+        return inputs * factor.reshape(shape) + offset.reshape(shape)
+
+    def _moments(self, inputs: np.ndarray, mask: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and biased variance over all axes but one."""
+        axes = tuple(axis for axis in range(inputs.ndim) if axis != self.axis % inputs.ndim)
+        if mask is None:
+            return inputs.mean(axis=axes), inputs.var(axis=axes)
+        valid = np.broadcast_to(np.asarray(mask, bool)[..., np.newaxis], inputs.shape)
+        # As in Keras, 1e-7 keeps the mean of nothing finite.
+        count = valid.sum(axis=axes, keepdims=True, dtype=np.float32) + np.float32(1e-7)
+        mean = inputs.sum(axis=axes, keepdims=True, where=valid) / count
+        variance = np.square(inputs - mean).sum(axis=axes, keepdims=True, where=valid) / count
+        return mean.reshape(-1), variance.reshape(-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "momentum": self.momentum,
+            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
+            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
+            "synchronized": self.synchronized,
+            "renorm": False,
+            "renorm_clipping": self.renorm_clipping,
+            "renorm_momentum": self.renorm_momentum,
+        }

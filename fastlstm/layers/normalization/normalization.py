@@ -1,0 +1,278 @@
+"""Layers that bring each row, or each group of its values, to a common scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.layers.base.argument_validation import check_axes
+from fastlstm.layers.base.input_spec import InputSpec, Shape
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.same_shape import SameShape
+from fastlstm.layers.base.serialization import register
+from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
+
+
+class ScaledAndShifted(SameShape):
+    """What the layers with weights `gamma` and `beta` have in common."""
+
+    def keep_arguments(
+        self,
+        epsilon: float,
+        center: bool,
+        scale: bool,
+        beta: tuple[Any, Any, Any],
+        gamma: tuple[Any, Any, Any],
+    ) -> None:
+        """Keep the arguments; those of a weight are its initializer, regularizer and constraint."""
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        set_weight_arguments(self, "beta", *beta)
+        set_weight_arguments(self, "gamma", *gamma)
+        self.gamma = None
+        self.beta = None
+
+    def add_gamma_and_beta(self, shape: Sequence[int | None]) -> None:
+        if self.scale:
+            self.gamma = add_weight(self, "gamma", shape)
+        if self.center:
+            self.beta = add_weight(self, "beta", shape)
+
+    def scaled_and_shifted(self, y: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+        """Return `y * gamma + beta`; `shape` is that of the two weights against `y`."""
+        if self.scale:
+            y = y * self.gamma.value.reshape(shape)
+        if self.center:
+            y = y + self.beta.value.reshape(shape)
+        return y
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        check_axes(self.axis, input_shape)
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            **weight_config(self, "beta", "gamma"),
+        }
+
+
+@register
+class LayerNormalization(ScaledAndShifted):
+    """`gamma * (inputs - mean) / sqrt(variance + epsilon) + beta`, mean and variance over axes of each row.
+
+    Args:
+        axis: Integer, or several.
+        epsilon: Float.
+        center, scale: Booleans, whether there is a beta, a gamma.
+        beta_initializer, gamma_initializer: Initializers of the weights, each of the axes' sizes.
+        beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: Kept for configs and training.
+        **kwargs: As for `Layer`; also `rms_scaling`, only False.
+
+    Raises:
+        TypeError: When `axis` is neither an integer nor several.
+        ValueError: When an argument is not valid or cannot be honoured.
+    """
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        rms_scaling = kwargs.pop("rms_scaling", False)
+        super().__init__(**kwargs)
+        if rms_scaling:
+            raise ValueError(f"LayerNormalization '{self.name}': the argument `rms_scaling` is not supported.")
+        if not isinstance(axis, (int, list, tuple)):
+            raise TypeError(f"Expected an int or a list/tuple of ints for the argument 'axis', but received: {axis!r}")
+        self.axis = axis if isinstance(axis, int) else list(axis)
+        self.keep_arguments(
+            *(epsilon, center, scale),
+            (beta_initializer, beta_regularizer, beta_constraint),
+            (gamma_initializer, gamma_regularizer, gamma_constraint),
+        )
+
+    def build(self, input_shape: Shape) -> None:
+        check_axes(self.axis, input_shape)
+        self.axis = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
+        self.add_gamma_and_beta([input_shape[axis] for axis in self.axis])
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        axes = tuple(self.axis)
+        centered = inputs - inputs.mean(axis=axes, keepdims=True)
+        variance = np.square(centered).mean(axis=axes, keepdims=True)
+        y = centered / np.sqrt(variance + np.float32(self.epsilon))
+        return self.scaled_and_shifted(y, _sizes_at(axes, inputs.shape))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rms_scaling": False}
+
+
+@register
+class GroupNormalization(ScaledAndShifted):
+    """As `LayerNormalization`, over each of several groups of an axis together with all other axes of a row.
+
+    Args:
+        groups: Positive integer, number of groups; -1 for as many as the axis has positions.
+        axis: Integer, but not 0.
+        epsilon, center, scale: As for `LayerNormalization`.
+        beta_initializer, gamma_initializer: Initializers of the weights, each of the axis' size.
+        beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: Kept for configs and training.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When an argument is not valid, or the axis cannot be cut into the groups.
+    """
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(groups, int) or (groups <= 0 and groups != -1):
+            raise ValueError(
+                "Received an invalid value for argument `groups`, expected a positive integer (or `-1` for instance "
+                f"normalization). Received: groups={groups}"
+            )
+        super().__init__(**kwargs)
+        self.groups = groups
+        self.axis = axis
+        self.keep_arguments(
+            *(epsilon, center, scale),
+            (beta_initializer, beta_regularizer, beta_constraint),
+            (gamma_initializer, gamma_regularizer, gamma_constraint),
+        )
+
+    def build(self, input_shape: Shape) -> None:
+        check_axes(self.axis, input_shape)
+        size = input_shape[self.axis]
+        if size is None:
+            raise ValueError(
+                f"Axis {self.axis} of input tensor should have a defined dimension but the layer received an input "
+                f"with shape {input_shape}."
+            )
+        if self.groups == -1:
+            self.groups = size
+        if size < self.groups:
+            raise ValueError(f"Number of groups ({self.groups}) cannot be more than the number of channels ({size}).")
+        if size % self.groups:
+            raise ValueError(f"Number of groups ({self.groups}) must be a multiple of the number of channels ({size}).")
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
+        self.add_gamma_and_beta((size,))
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        axis = self.axis % inputs.ndim
+        shape = inputs.shape
+        grouped = inputs.reshape(*shape[:axis], self.groups, shape[axis] // self.groups, *shape[axis + 1 :])
+        axes = tuple(one for one in range(1, grouped.ndim) if one != axis)
+        centered = grouped - grouped.mean(axis=axes, keepdims=True)
+        variance = np.square(centered).mean(axis=axes, keepdims=True)
+        y = (centered / np.sqrt(variance + np.float32(self.epsilon))).reshape(shape)
+        return self.scaled_and_shifted(y, _sizes_at((axis,), shape))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "groups": self.groups}
+
+
+@register
+class RMSNormalization(Layer):
+    """`scale * inputs / sqrt(mean(inputs**2) + epsilon)`, the mean over axes of each row.
+
+    Args:
+        axis: Integer, or several.
+        epsilon: Float.
+        **kwargs: As for `Layer`.
+    """
+
+    def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.epsilon = epsilon
+        self.scale = None
+
+    def build(self, input_shape: Shape) -> None:
+        check_axes(self.axis, input_shape)
+        self.axis = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
+        self.scale = self.add_weight([input_shape[axis] for axis in self.axis], "ones", name="scale")
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        axes = tuple(self.axis)
+        mean_square = np.square(inputs).mean(axis=axes, keepdims=True)
+        y = inputs / np.sqrt(mean_square + np.float32(self.epsilon))
+        return y * self.scale.value.reshape(_sizes_at(axes, inputs.shape))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        check_axes(self.axis, input_shape)
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon}
+
+
+@register
+class UnitNormalization(SameShape):
+    """`inputs / sqrt(sum(inputs**2))`, the sum over axes of each row.
+
+    Args:
+        axis: Integer, or several.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: When `axis` is neither.
+    """
+
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(axis, (int, list, tuple)):
+            raise TypeError(
+                f"Invalid value for `axis` argument: expected an int or a list/tuple of ints. Received: axis={axis}"
+            )
+        self.axis = axis if isinstance(axis, int) else list(axis)
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        return unit_length(inputs, self.axis if isinstance(self.axis, int) else tuple(self.axis), 1e-12)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        check_axes(self.axis, input_shape)
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
+
+
+def unit_length(x: np.ndarray, axis: int | tuple[int, ...], epsilon: float) -> np.ndarray:
+    """Return `x` divided by its Euclidean length over `axis`, which counts as at least `epsilon`."""
+    length = np.sqrt(np.square(x).sum(axis=axis, keepdims=True))
+    return x / np.maximum(length, np.float32(epsilon))
+
+
+def _sizes_at(axes: Sequence[int], shape: Sequence[int]) -> list[int]:
+    """Return a shape of ones, except at the axes."""
+    kept = {axis % len(shape) for axis in axes}
+    return [size if axis in kept else 1 for axis, size in enumerate(shape)]

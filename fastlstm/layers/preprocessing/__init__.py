@@ -1,0 +1,1 @@
+"""Layers that bring data to the scale a model was trained on."""

@@ -1,0 +1,45 @@
+"""`Rescaling` and `Identity`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastlstm.engine import ops
+from fastlstm.layers.base.same_shape import MaskedSinceKeras3
+from fastlstm.layers.base.serialization import register
+
+
+@register
+class Identity(MaskedSinceKeras3):
+    """Returns its inputs.
+
+    Args:
+        **kwargs: As for `Layer`.
+    """
+
+    def lower(self) -> list[ops.Op]:
+        return []
+
+
+@register
+class Rescaling(MaskedSinceKeras3):
+    """`inputs * scale + offset`.
+
+    Args:
+        scale: Number, or an array that fits the inputs' last axes.
+        offset: As `scale`.
+        **kwargs: As for `Layer`.
+    """
+
+    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale = scale.tolist() if isinstance(scale, np.ndarray) else scale
+        self.offset = offset.tolist() if isinstance(offset, np.ndarray) else offset
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs * np.float32(self.scale) + np.float32(self.offset)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scale": self.scale, "offset": self.offset}

@@ -1,0 +1,1 @@
+"""Dropout and noise: they act in training alone."""

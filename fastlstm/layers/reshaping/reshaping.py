@@ -1,0 +1,265 @@
+"""Layers that only move values: `Flatten`, `Reshape`, `Permute`, `RepeatVector` and the three that change time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.layers.base.argument_validation import standardize_data_format, standardize_tuple
+from fastlstm.layers.base.input_spec import InputSpec
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import register
+
+
+@register
+class Flatten(Layer):
+    """All axes but the batch as one; `(batch,)` becomes `(batch, 1)`.
+
+    Args:
+        data_format: `channels_last`, or `channels_first`: axis 1 becomes the last one before. None: `channels_last`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When `data_format` is not valid.
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = standardize_data_format(data_format)
+        self.input_spec = InputSpec(min_ndim=1)
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        x = np.moveaxis(inputs, 1, -1) if self.data_format == "channels_first" and inputs.ndim > 1 else inputs
+        return x.copy().reshape(self.compute_output_shape(inputs.shape))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return (input_shape[0], None if None in input_shape[1:] else math.prod(input_shape[1:]))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+@register
+class Reshape(Layer):
+    """Another shape for each row, in the order of the values.
+
+    Args:
+        target_shape: Shape without the batch; one size may be -1, which takes what is left.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When the shape is not valid, or not one for the inputs' size.
+    """
+
+    def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target_shape = tuple(target_shape)
+        if any(size < -1 for size in self.target_shape):
+            raise ValueError(
+                "Each dimension in `target_shape` must be a non-negative integer, or `-1` for a single unknown "
+                f"dimension. Received: target_shape={self.target_shape}."
+            )
+        if self.target_shape.count(-1) > 1:
+            raise ValueError(
+                "There must be at most one unknown dimension (-1) in `target_shape`. "
+                f"Received: target_shape={self.target_shape}."
+            )
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs.reshape(self.compute_output_shape(inputs.shape)).copy()
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        batch, *sizes = input_shape
+        target = self.target_shape
+        if None in sizes:
+            return (batch, *(None if size == -1 else size for size in target))
+        total, known = math.prod(sizes), math.prod(size for size in target if size != -1)
+        received = f"Received: input_shape={tuple(sizes)}, target_shape={target}"
+        if -1 not in target:
+            if total != known:
+                raise ValueError(f"The total size of the tensor must be unchanged. {received}")
+            return (batch, *target)
+        if known == 0 or total % known:
+            raise ValueError(
+                "The total size of the tensor must be unchanged, however, the input size cannot by divided by the "
+                f"specified dimensions in target_shape. {received}"
+            )
+        return (batch, *(total // known if size == -1 else size for size in target))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "target_shape": self.target_shape}
+
+
+@register
+class Permute(Layer):
+    """Another order of the axes after the batch.
+
+    Args:
+        dims: The axes in their new order, from 1.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When `dims` is not a permutation of 1 to its length.
+    """
+
+    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(
+                "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be "
+                f"consecutive and start from 1. Received dims={dims}"
+            )
+        self.input_spec = InputSpec(ndim=len(self.dims) + 1)
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs.transpose(0, *self.dims).copy()
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return (input_shape[0], *(input_shape[axis] for axis in self.dims))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dims": self.dims}
+
+
+@register
+class RepeatVector(Layer):
+    """`(batch, features)` to `(batch, n, features)`.
+
+    Args:
+        n: Positive integer.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: When `n` is not an integer.
+        ValueError: When it is not positive.
+    """
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.n = _checked_count("n", n)
+        self.input_spec = InputSpec(ndim=2)
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        return np.repeat(inputs[:, np.newaxis], self.n, axis=1)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return (input_shape[0], self.n, input_shape[1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "n": self.n}
+
+
+@register
+class ZeroPadding1D(Layer):
+    """Steps of zeros before and after.
+
+    Args:
+        padding: Number of steps on both sides, or a pair `(before, after)`.
+        data_format: `channels_last` `(batch, timesteps, features)`, or `channels_first` `(batch, features, timesteps)`.
+            None: `channels_last`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When an argument is not valid.
+    """
+
+    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = standardize_data_format(data_format)
+        self.padding = standardize_tuple(padding, 2, "padding", allow_zero=True)
+        self.input_spec = InputSpec(ndim=3)
+
+    @property
+    def _time_axis(self) -> int:
+        return 2 if self.data_format == "channels_first" else 1
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        widths = [(0, 0)] * 3
+        widths[self._time_axis] = self.padding
+        return np.pad(inputs, widths)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        shape = list(input_shape)
+        if shape[self._time_axis] is not None:
+            shape[self._time_axis] += sum(self.padding)
+        return tuple(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "padding": self.padding, "data_format": self.data_format}
+
+
+@register
+class Cropping1D(Layer):
+    """The steps without the first and last ones: `(batch, timesteps, features)`.
+
+    Args:
+        cropping: Number of steps to drop on both sides, or a pair `(first, last)`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When `cropping` is not valid, or leaves nothing.
+    """
+
+    def __init__(self, cropping: Any = (1, 1), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cropping = standardize_tuple(cropping, 2, "cropping", allow_zero=True)
+        self.input_spec = InputSpec(ndim=3)
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        first = self.cropping[0]
+        return inputs[:, first : first + self.compute_output_shape(inputs.shape)[1]].copy()
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        batch, timesteps, features = input_shape
+        if timesteps is not None:
+            timesteps -= sum(self.cropping)
+            if timesteps <= 0:
+                raise ValueError(
+                    "`cropping` parameter of `Cropping1D` layer must be smaller than the input length. "
+                    f"Received: input_shape={tuple(input_shape)}, cropping={self.cropping}"
+                )
+        return (batch, timesteps, features)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "cropping": self.cropping}
+
+
+@register
+class UpSampling1D(Layer):
+    """Every step several times: `(batch, timesteps, features)`.
+
+    Args:
+        size: Positive integer.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        TypeError: When `size` is not an integer.
+        ValueError: When it is not positive.
+    """
+
+    def __init__(self, size: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size = _checked_count("size", size)
+        self.input_spec = InputSpec(ndim=3)
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        return np.repeat(inputs, self.size, axis=1)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        batch, timesteps, features = input_shape
+        return (batch, None if timesteps is None else self.size * timesteps, features)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
+
+
+def _checked_count(name: str, count: Any) -> int:
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise TypeError(f"Expected an integer value for `{name}`, got {type(count)}.")
+    if count <= 0:
+        raise ValueError(f"Argument `{name}` should be a positive integer. Received: {name}={count}")
+    return count

@@ -1,0 +1,240 @@
+"""`Bidirectional`: a sequence read forwards by one layer and backwards by another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.layers.base.arrays import as_mask
+from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import deserialize, register, serialize
+from fastlstm.layers.rnn.rnn import RNN, of_sequences
+
+_Merge = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# What becomes of the outputs of the two directions; None keeps both.
+_MERGES: dict[str | None, _Merge | None] = {
+    "sum": np.add,
+    "mul": np.multiply,
+    "ave": lambda forward, backward: (forward + backward) / np.float32(2),
+    "concat": lambda forward, backward: np.concatenate((forward, backward), axis=-1),
+    None: None,
+}
+
+
+@register
+class Bidirectional(Layer):
+    """A recurrent layer and its mirror image, which reads from the last step to the first.
+
+    Both are new layers, made from the config of the given one; only a given `backward_layer` is used itself.
+
+    Args:
+        layer: A recurrent layer.
+        merge_mode: `"concat"`, `"sum"`, `"mul"`, `"ave"`, or None for both outputs.
+        weights: Not used, as in Keras 3.
+        backward_layer: The recurrent layer that reads backwards; None makes one from `layer`. It has the other
+            `go_backwards`, and the same `stateful`, `return_sequences` and `return_state`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When an argument is not valid.
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        layer: RNN,
+        merge_mode: str | None = "concat",
+        weights: Any = None,
+        backward_layer: RNN | None = None,
+        **kwargs: Any,
+    ) -> None:
+        _check_recurrent(layer, backward_layer)
+        if merge_mode not in _MERGES:
+            raise ValueError(
+                f"Invalid merge mode. Received: {merge_mode}. Merge mode should be one of "
+                '{"sum", "mul", "ave", "concat", None}'
+            )
+        super().__init__(**kwargs)
+        self.forward_layer = _copy(layer, "forward_", layer.go_backwards)
+        self.backward_layer = _copy(layer, "backward_", True) if backward_layer is None else backward_layer
+        _check_directions(self.forward_layer, self.backward_layer)
+        for direction in (self.forward_layer, self.backward_layer):
+            # A masked step has no output of its own, so that the two directions agree on it.
+            direction.zero_output_for_mask = layer.return_sequences
+            if hasattr(layer, "use_cudnn"):
+                direction.use_cudnn = layer.use_cudnn
+        self.merge_mode = merge_mode
+        self.stateful = layer.stateful
+        self.return_sequences = layer.return_sequences
+        self.return_state = layer.return_state
+        self.input_spec = layer.input_spec
+
+    def named_children(self) -> tuple[tuple[str, Layer], ...]:
+        return (("forward_layer", self.forward_layer), ("backward_layer", self.backward_layer))
+
+    def build(self, input_shape: Shape) -> None:
+        self.build_child(self.forward_layer, input_shape)
+        self.build_child(self.backward_layer, input_shape)
+        self.input_spec = self.forward_layer.input_spec
+
+    def call(
+        self, sequences: np.ndarray, initial_state: Any = None, mask: Any = None, training: bool | None = None
+    ) -> Any:
+        """Return the merged outputs, or a tuple of both; with `return_state` a tuple that goes on with the states.
+
+        Args:
+            sequences: `(batch, timesteps, features)`.
+            initial_state: The states at the start, those of the forward layer and then those of the backward layer.
+            mask: `(batch, timesteps)`, nonzero where a step counts; or None.
+            training: Boolean.
+
+        Raises:
+            ValueError: When a shape does not fit.
+        """
+        forward_state, backward_state = self._halves(initial_state)
+        directions = self.forward_layer, self.backward_layer
+        if all(direction.is_native(training) for direction in directions):
+            mask = as_mask(mask, sequences.shape)
+            forward_chain, backward_chain = (direction.chain for direction in directions)
+            forward, backward = forward_chain.run_beside(backward_chain, sequences, mask, forward_state, backward_state)
+        else:
+            forward = self.forward_layer.call(sequences, forward_state, mask, bool(training))
+            backward = self.backward_layer.call(sequences, backward_state, mask, bool(training))
+        states: tuple[Any, ...] = ()
+        if self.return_state:
+            (forward, *forward_states), (backward, *backward_states) = forward, backward
+            states = (*forward_states, *backward_states)
+        if self.return_sequences:
+            backward = backward[:, ::-1]
+        merge = _MERGES[self.merge_mode]
+        outputs = (forward, np.ascontiguousarray(backward)) if merge is None else (merge(forward, backward),)
+        return (*outputs, *states) if self.return_state or merge is None else outputs[0]
+
+    def _halves(self, states: Any) -> tuple[Any, Any]:
+        if states is None:
+            return None, None
+        count = len(self.forward_layer.state_size)
+        expected = count + len(self.backward_layer.state_size)
+        if not isinstance(states, (list, tuple)) or len(states) != expected:
+            received = f"{len(states)} entries" if isinstance(states, (list, tuple)) else type(states).__name__
+            raise ValueError(
+                f"The initial state of layer '{self.name}' should be a list of {expected} entries, first those of "
+                f"'{self.forward_layer.name}', then those of '{self.backward_layer.name}'. Received: {received}"
+            )
+        return states[:count], states[count:]
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
+        forward = self.forward_layer.compute_output_shape(input_shape)
+        backward = self.backward_layer.compute_output_shape(input_shape)
+        states: tuple[Any, ...] = ()
+        if self.return_state:
+            (forward, *forward_states), (backward, *backward_states) = forward, backward
+            states = (*forward_states, *backward_states)
+        if self.merge_mode is None:
+            return (forward, backward, *states)
+        if self.merge_mode == "concat":
+            forward = (*forward[:-1], forward[-1] + backward[-1])
+        return (forward, *states) if self.return_state else forward
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        mask = previous_mask if self.return_sequences else None
+        outputs = [mask, mask] if self.merge_mode is None else [mask]
+        if self.return_state:
+            count = len(self.forward_layer.state_size) + len(self.backward_layer.state_size)
+            return [*outputs, *(None for _ in range(count))]
+        return tuple(outputs) if self.merge_mode is None else mask
+
+    # States
+
+    @property
+    def states(self) -> tuple[Any, ...] | None:
+        """The kept states of both directions, if the layer is stateful and built; else None."""
+        forward, backward = self.forward_layer.states, self.backward_layer.states
+        return (*forward, *backward) if forward and backward else None
+
+    def reset_state(self) -> None:
+        """Set the kept states to zeros.
+
+        Raises:
+            AttributeError: When the layer is not stateful.
+        """
+        self.reset_states()
+
+    def reset_states(self, states: Any = None) -> None:
+        """Set the kept states.
+
+        Args:
+            states: Those of the forward layer and then those of the backward layer; None for zeros.
+
+        Raises:
+            AttributeError: When the layer is not stateful.
+            ValueError: When a shape does not fit.
+        """
+        if not self.stateful:
+            raise AttributeError("Layer must be stateful.")
+        forward, backward = self._halves(states)
+        self.forward_layer.reset_states(forward)
+        self.backward_layer.reset_states(backward)
+
+    # Configs
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        super().build_from_config(of_sequences(config))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "merge_mode": self.merge_mode,
+            "layer": serialize(self.forward_layer),
+            "backward_layer": serialize(self.backward_layer),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Bidirectional:
+        config = dict(config)
+        layer = deserialize(config.pop("layer"))
+        backward = config.pop("backward_layer", None)
+        if backward is not None:
+            backward = deserialize({**backward, "build_config": None})
+        elif isinstance(layer, RNN):
+            # Keras 2 wrote one layer alone, and turned it round whichever way it read.
+            backward = _copy(layer, "backward_", not layer.go_backwards)
+        return cls(layer, backward_layer=backward, **config)
+
+
+def _copy(layer: RNN, prefix: str, go_backwards: bool) -> RNN:
+    """A new layer with the arguments of `layer`, in one direction."""
+    name = prefix + layer.name.removeprefix(prefix)
+    return type(layer).from_config({**layer.get_config(), "name": name, "go_backwards": go_backwards})
+
+
+def _check_recurrent(layer: Any, backward_layer: Any) -> None:
+    if not isinstance(layer, Layer):
+        raise ValueError(
+            f"Please initialize `Bidirectional` layer with a `keras.layers.Layer` instance. Received: {layer}"
+        )
+    if backward_layer is not None and not isinstance(backward_layer, Layer):
+        raise ValueError(f"`backward_layer` need to be a `keras.layers.Layer` instance. Received: {backward_layer}")
+    for one in (layer, backward_layer):
+        if one is not None and not isinstance(one, RNN):
+            raise ValueError(f"`Bidirectional` needs recurrent layers. Received: {one}")
+
+
+def _check_directions(forward: RNN, backward: RNN) -> None:
+    if forward.go_backwards == backward.go_backwards:
+        raise ValueError(
+            "Forward layer and backward layer should have different `go_backwards` value. Received: "
+            f"forward_layer.go_backwards {forward.go_backwards}, "
+            f"backward_layer.go_backwards={backward.go_backwards}"
+        )
+    for name in ("stateful", "return_sequences", "return_state"):
+        if getattr(forward, name) != getattr(backward, name):
+            raise ValueError(
+                "Forward layer and backward layer are expected to have the same value for attribute "
+                f'"{name}", got "{getattr(forward, name)}" for forward layer and "{getattr(backward, name)}" for '
+                "backward layer"
+            )

@@ -1,0 +1,175 @@
+"""What the cells that the engine runs share: arguments, weights, one step."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastlstm import random
+from fastlstm.engine import ops
+from fastlstm.layers.activations import activation as activation_layer
+from fastlstm.layers.base.input_spec import InputSpec, Shape
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.variable import Variable
+from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
+from fastlstm.layers.rnn.states import as_states, zero_states
+
+_WEIGHTS = ("kernel", "recurrent", "bias")
+_ACTIVATIONS = ("activation", "recurrent_activation")
+
+
+def own_arguments(scope: dict[str, Any]) -> dict[str, Any]:
+    """Return the named arguments of a constructor, without `**kwargs`.
+
+    Args:
+        scope: `locals()`, as its first statement sees them.
+    """
+    return {name: value for name, value in scope.items() if name not in ("self", "kwargs", "__class__")}
+
+
+class Cell(Layer):
+    """One time step that the engine knows how to run over a sequence.
+
+    A class says how many `blocks` of columns its kernels have and how many states it carries, and gives the op.
+
+    Args:
+        arguments: The arguments of the class by name.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When an argument is not known or not valid.
+    """
+
+    # To the engine a cell is a layer that reads one step and returns its states.
+    recurrent = True
+    return_state = True
+    stateful = False
+
+    blocks: ClassVar[int]
+    state_count: ClassVar[int] = 1
+    # Arguments that the class takes beyond those that it names.
+    keywords: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, arguments: dict[str, Any], **kwargs: Any) -> None:
+        units = _checked_units(arguments["units"])
+        super().__init__(**kwargs)
+        self._argument_names = tuple(arguments)
+        for name, value in arguments.items():
+            setattr(self, name, value)
+        self.units = units
+        for name in self._activation_names():
+            setattr(self, name, activation_layer.get(arguments[name]))
+        for kind in _WEIGHTS:
+            roles = ("initializer", "regularizer", "constraint")
+            set_weight_arguments(self, kind, *(arguments[f"{kind}_{role}"] for role in roles))
+        self.dropout = min(1.0, max(0.0, self.dropout))
+        self.recurrent_dropout = min(1.0, max(0.0, self.recurrent_dropout))
+        self.seed_generator = random.SeedGenerator(self.seed)
+        self.state_size: int | list[int] = units if self.state_count == 1 else [units] * self.state_count
+        self.output_size = units
+        self.kernel: Variable | None = None
+        self.recurrent_kernel: Variable | None = None
+        self.bias: Variable | None = None
+
+    def _activation_names(self) -> list[str]:
+        return [name for name in _ACTIVATIONS if name in self._argument_names]
+
+    def build(self, input_shape: Shape) -> None:
+        columns = self.blocks * self.units
+        self.kernel = add_weight(self, "kernel", (input_shape[-1], columns))
+        self.recurrent_kernel = add_weight(self, "recurrent", (self.units, columns), "recurrent_kernel")
+        if self.use_bias:
+            self.bias = self.add_bias()
+        self.input_spec = InputSpec(ndim=2, axes={-1: input_shape[-1]})
+
+    def add_bias(self) -> Variable:
+        """Create the bias."""
+        return add_weight(self, "bias", (self.blocks * self.units,))
+
+    def call(self, inputs: np.ndarray, states: Any, training: bool = False) -> tuple[np.ndarray, Any]:
+        """Return `(output, new_states)`.
+
+        Args:
+            inputs: `(batch, features)`.
+            states: List of arrays `(batch, units)`; a cell of one state also takes the array, and returns one then.
+            training: Boolean.
+
+        Raises:
+            ValueError: When a shape does not fit.
+            NotImplementedError: With `training`, when the cell has dropout.
+        """
+        if training:
+            self.refuse_dropout()
+        output, *new_states = self.chain.run(inputs[:, np.newaxis], None, states)
+        return output, new_states if isinstance(states, (list, tuple)) else new_states[0]
+
+    def starting_states(self, batch: int, given: Any) -> list[list[np.ndarray]]:
+        """Return the call's states as the engine takes them."""
+        return [as_states(given, [(batch, self.units)] * self.state_count, self.name)]
+
+    def returned_states(self, states: list[list[np.ndarray]]) -> list[np.ndarray]:
+        """Return the states that the engine gave as the call returns them."""
+        return states[0]
+
+    def refuse_dropout(self) -> None:
+        """Raise NotImplementedError if training would drop anything."""
+        for name in ("dropout", "recurrent_dropout"):
+            if 0 < getattr(self, name) < 1:
+                layer = type(self).__name__.removesuffix("Cell")
+                raise NotImplementedError(f"`{name}` of {layer} is not supported in training yet ({self.name}).")
+
+    def lower(self) -> list[ops.Op]:
+        return [self.lower_over_time()]
+
+    def lower_over_time(self, **over_time: bool) -> ops.Op:
+        """Return the op that runs the cell over the steps of a sequence.
+
+        Args:
+            **over_time: `return_sequences`, `go_backwards`, `zero_output_for_mask`, as the op takes them.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no op.")
+
+    def lowered_arguments(self) -> tuple[Any, ...]:
+        """Return what all ops begin with: the weights and the activations."""
+        return (
+            self.kernel.value,
+            self.recurrent_kernel.value,
+            self.bias.value if self.use_bias else None,
+            *(activation_layer.lower_activation(getattr(self, name), self.units) for name in self._activation_names()),
+        )
+
+    def get_initial_state(self, batch_size: int) -> list[np.ndarray]:
+        """Return a list of zeros, each `(batch_size, units)`."""
+        return zero_states([self.units] * self.state_count, batch_size)
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of the class as a config holds them."""
+        kept = {name: getattr(self, name) for name in self._argument_names}
+        activations = {name: activation_layer.serialize_activation(kept[name]) for name in self._activation_names()}
+        return kept | activations | weight_config(self, *_WEIGHTS)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.arguments()}
+
+
+class GatedCell(Cell):
+    """A cell with gates; `implementation`, which it also takes, does not change the results."""
+
+    keywords = ("implementation",)
+
+    def __init__(self, arguments: dict[str, Any], implementation: int = 2, **kwargs: Any) -> None:
+        super().__init__(arguments, **kwargs)
+        self.implementation = 1 if self.recurrent_dropout else implementation
+
+
+def is_native(cell: Any) -> bool:
+    """Return whether the engine can run the cell: one of this package whose step nobody has replaced."""
+    return isinstance(cell, Cell) and type(cell).call is Cell.call
+
+
+def _checked_units(units: Any) -> int:
+    """Return `units` as an int, refusing floats, which Keras would only refuse when it builds."""
+    if units <= 0 or not hasattr(units, "__index__"):
+        raise ValueError(f"Received an invalid value for argument `units`, expected a positive integer, got {units}.")
+    return int(units)

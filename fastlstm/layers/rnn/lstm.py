@@ -1,0 +1,153 @@
+"""`LSTM` and `LSTMCell` (Hochreiter and Schmidhuber, 1997, with forget gates)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm import initializers
+from fastlstm.engine import ops
+from fastlstm.layers.base.serialization import register
+from fastlstm.layers.base.variable import Variable
+from fastlstm.layers.base.weight_owner import reserve_draw
+from fastlstm.layers.rnn.cell import GatedCell, own_arguments
+from fastlstm.layers.rnn.cell_layer import GatedLayer
+
+
+class _UnitForgetBias(initializers.Initializer):
+    """The bias of the gates i, f, c, o: ones for f, `others` for the rest."""
+
+    def __init__(self, others: Any) -> None:
+        self.others = others
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> np.ndarray:
+        units = shape[0] // 4
+        return np.concatenate([self.others((units,)), np.ones(units, np.float32), self.others((2 * units,))])
+
+
+@register
+class LSTMCell(GatedCell):
+    """One time step of an LSTM.
+
+    With gate blocks i, f, c, o of `z = x @ kernel + h @ recurrent_kernel + bias`:
+    `c' = recurrent_activation(f) * c + recurrent_activation(i) * activation(z_c)`,
+    `h' = recurrent_activation(o) * activation(c')`.
+
+    Args:
+        units: Positive integer, size of the output and of each state.
+        activation: Activation of the candidate and of the cell's output.
+        recurrent_activation: Activation of the gates.
+        use_bias: Boolean, whether there is a bias.
+        kernel_initializer: Initializer of the kernel `(features, 4*units)`.
+        recurrent_initializer: Initializer of the recurrent kernel `(units, 4*units)`.
+        bias_initializer: Initializer of the bias `(4*units,)`.
+        unit_forget_bias: Boolean, whether the forget gate's bias starts at 1.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: Kept for configs and training.
+        kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
+        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        seed: Integer, or None.
+        **kwargs: As for `Layer`; also `implementation`, which does not change the results.
+
+    Raises:
+        ValueError: When an argument is not known or not valid.
+    """
+
+    blocks = 4
+    state_count = 2
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(own_arguments(locals()), **kwargs)
+
+    def add_bias(self) -> Variable:
+        others = reserve_draw(self.bias_initializer)
+        return self.add_weight(
+            (4 * self.units,),
+            _UnitForgetBias(others) if self.unit_forget_bias else others,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+            name="bias",
+        )
+
+    def lower_over_time(self, **over_time: bool) -> ops.Op:
+        return ops.LSTMOp(*self.lowered_arguments(), **over_time)
+
+
+@register
+class LSTM(GatedLayer):
+    """A long short-term memory over sequences `(batch, timesteps, features)`.
+
+    Args:
+        units: Positive integer, size of the output and of each state.
+        activation: Activation of the candidate and of the cell's output.
+        recurrent_activation: Activation of the gates.
+        use_bias: Boolean, whether there is a bias.
+        kernel_initializer: Initializer of the kernel `(features, 4*units)`.
+        recurrent_initializer: Initializer of the recurrent kernel `(units, 4*units)`.
+        bias_initializer: Initializer of the bias `(4*units,)`.
+        unit_forget_bias: Boolean, whether the forget gate's bias starts at 1.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer, activity_regularizer: Kept for configs and
+            training.
+        kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
+        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        seed: Integer, or None.
+        return_sequences, return_state, go_backwards, stateful, unroll: As for `RNN`.
+        use_cudnn: `"auto"` or a boolean; True is refused when the layer is called.
+        **kwargs: As for `RNN`; also `implementation`, which does not change the results.
+
+    Raises:
+        ValueError: When an argument is not known or not valid.
+    """
+
+    cell_class = LSTMCell
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        use_cudnn: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(own_arguments(locals()), **kwargs)

@@ -1,0 +1,312 @@
+"""`RNN`: a cell run over time; what all recurrent layers share of masks and states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.engine import ops
+from fastlstm.layers.base.arrays import as_mask
+from fastlstm.layers.base.input_spec import InputSpec, Shape
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import deserialize, register, serialize
+from fastlstm.layers.base.structure import flatten, is_shape, map_structure, packed
+from fastlstm.layers.base.variable import Variable
+from fastlstm.layers.rnn.cell import Cell, is_native
+from fastlstm.layers.rnn.stacked_cells import StackedRNNCells, initial_state, output_size, step
+from fastlstm.layers.rnn.states import as_states
+from fastlstm.layers.rnn.step_loop import run_over_time
+
+
+@register
+class RNN(Layer):
+    """A cell run over the time steps of sequences `(batch, timesteps, features)`.
+
+    Args:
+        cell: A cell, or a list of cells that each read the output of the one before. A cell is one of this package,
+            which the engine runs, or any object with `state_size` (an integer, or a list of them) and
+            `call(inputs, states)` that returns `(output, new_states)`, which is called once per step.
+        return_sequences: Boolean, whether to return every step's output instead of the last one's.
+        return_state: Boolean, whether to return the last states too.
+        go_backwards: Boolean, whether to read the sequences from their last step to their first; outputs come in the
+            order of reading.
+        stateful: Boolean, whether row i of a batch continues row i of the one before.
+        unroll: Boolean, kept for configs; it does not change the results.
+        zero_output_for_mask: Boolean, whether masked steps give 0 instead of the output before them.
+        **kwargs: As for `Layer`; also Keras 2's `input_length`, with `input_dim`.
+
+    Raises:
+        ValueError: When an argument is not known or not valid.
+    """
+
+    supports_masking = True
+    recurrent = True
+
+    def __init__(
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if isinstance(cell, (list, tuple)):
+            cell = StackedRNNCells(cell)
+        _check_cell(cell)
+        # Keras 2's way to say (timesteps, features).
+        length = kwargs.pop("input_length", None)
+        if "input_dim" in kwargs:
+            kwargs["input_shape"] = (length, kwargs.pop("input_dim"))
+        super().__init__(**kwargs)
+        self.cell = cell
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+        self.go_backwards = go_backwards
+        self.stateful = stateful
+        self.unroll = unroll
+        self.zero_output_for_mask = zero_output_for_mask
+        self.input_spec = InputSpec(ndim=3) if self.native_cells() else InputSpec(min_ndim=3)
+        self._states: list[Any] | None = None
+
+    def named_children(self) -> tuple[tuple[str, Layer], ...]:
+        return (("cell", self.cell),) if isinstance(self.cell, Layer) else ()
+
+    @property
+    def state_size(self) -> list[Any]:
+        """The cell's `state_size` as a list, of one integer or list per state or stacked cell."""
+        size = self.cell.state_size
+        return [size] if isinstance(size, int) else list(size)
+
+    def native_cells(self) -> tuple[Cell, ...]:
+        """Return the cells, in their order, if the engine can run them in a row; else none."""
+        cell = self.cell
+        if type(cell) is not StackedRNNCells:
+            return (cell,) if is_native(cell) else ()
+        # Read backwards, all cells of a stack see the mask backwards, which ops in a row do not.
+        if self.go_backwards and len(cell.cells) > 1:
+            return ()
+        return tuple(cell.cells) if all(map(is_native, cell.cells)) else ()
+
+    def build(self, input_shape: Shape) -> None:
+        batch, _, *step_shape = input_shape
+        if self.stateful and batch is None:
+            raise ValueError(
+                "When using `stateful=True` in a RNN, the batch size must be static. "
+                f"Found dynamic batch size: sequence.shape={input_shape}"
+            )
+        if isinstance(self.cell, Layer):
+            self.build_child(self.cell, (batch, *step_shape))
+        if self.stateful:
+            self._states = map_structure(self._kept, self.get_initial_state(batch))
+        if self.native_cells():
+            self.input_spec = InputSpec(ndim=3, axes={-1: step_shape[-1]})
+
+    def _kept(self, state: Any) -> Variable:
+        array = np.array(state, np.float32)
+        variable = Variable(np.zeros, array.shape, "rnn_state", f"{self.path}/rnn_state", trainable=False)
+        variable.adopt(array)
+        return variable
+
+    def call(self, sequences: np.ndarray, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        """Return the outputs, with `return_state` a tuple of them and the last states.
+
+        Args:
+            sequences: `(batch, timesteps, features)`.
+            initial_state: The states at the start, each `(batch, units)`; None for the kept ones or zeros.
+            mask: `(batch, timesteps)`, nonzero where a step counts; or None.
+            training: Boolean.
+
+        Raises:
+            ValueError: When a shape does not fit.
+            NotImplementedError: With `training`, when the layer has dropout.
+        """
+        mask = as_mask(mask, sequences.shape)
+        if not self.is_native(training):
+            return self._call_step_by_step(sequences, initial_state, mask, training)
+        return self.chain.run(sequences, mask, initial_state)
+
+    def is_native(self, training: bool | None) -> bool:
+        """Return whether the engine runs the layer.
+
+        Raises:
+            NotImplementedError: With `training`, when it does and the layer has dropout.
+        """
+        cells = self.native_cells()
+        if training:
+            for cell in cells:
+                cell.refuse_dropout()
+        return bool(cells)
+
+    def _call_step_by_step(
+        self, sequences: np.ndarray, given: Any, mask: np.ndarray | None, training: bool | None
+    ) -> Any:
+        states = self._kept_states(len(sequences)) or self.get_initial_state(len(sequences))
+        if given is not None:
+            states = packed(states, as_states(given, [np.shape(state) for state in flatten(states)], self.name))
+        output, states = run_over_time(
+            lambda inputs, states: step(self.cell, inputs, states, bool(training)),
+            sequences,
+            states,
+            mask,
+            self.return_sequences,
+            self.go_backwards,
+            self.zero_output_for_mask,
+        )
+        if self.stateful:
+            self.keep_states(states)
+        return (output, *states) if self.return_state else output
+
+    def lower(self) -> list[ops.Op] | None:
+        cells = self.native_cells()
+        if not cells:
+            return None
+        backwards = bool(self.go_backwards)
+        last = cells[-1].lower_over_time(
+            return_sequences=bool(self.return_sequences),
+            go_backwards=backwards,
+            zero_output_for_mask=bool(self.zero_output_for_mask),
+        )
+        return [*(cell.lower_over_time(return_sequences=True) for cell in cells[:-1]), last]
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
+        batch, timesteps = input_shape[:2]
+        size = output_size(self.cell)
+        output = (batch, timesteps, size) if self.return_sequences else (batch, size)
+        if not self.return_state:
+            return output
+        return (output, *map_structure(lambda size: (batch, size), self.state_size))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        mask = previous_mask if self.return_sequences else None
+        return [mask, *(None for _ in self.state_size)] if self.return_state else mask
+
+    # States
+
+    @property
+    def states(self) -> list[Any] | None:
+        """The kept states of a built stateful layer, else None."""
+        return self._states
+
+    def get_initial_state(self, batch_size: int) -> list[Any]:
+        """Return the states that a call without `initial_state` starts from: zeros, unless the cell says otherwise."""
+        states = initial_state(self.cell, batch_size)
+        return list(states) if isinstance(states, (list, tuple)) else [states]
+
+    def reset_state(self) -> None:
+        """Set the kept states to zeros; nothing for a layer that is not stateful."""
+        for state in flatten(self._states or []):
+            state.adopt(np.zeros(state.shape, np.float32))
+
+    def reset_states(self, states: Any = None) -> None:
+        """Set the kept states.
+
+        Args:
+            states: Arrays, each `(batch, units)`; None for zeros.
+
+        Raises:
+            AttributeError: When the layer is not stateful, or not built, and states were given.
+            ValueError: When a shape does not fit.
+
+        Differs from Keras 3: `states`, which Keras 2 had.
+        """
+        if states is None:
+            self.reset_state()
+            return
+        if self._states is None:
+            raise AttributeError(f"Layer '{self.name}' must be stateful and built to take states.")
+        self.keep_states(as_states(states, [state.shape for state in flatten(self._states)], self.name))
+
+    def _kept_states(self, batch: int) -> list[Any] | None:
+        """The states that a stateful layer kept, None of one that is not; raises if the batch has other rows."""
+        if not self.stateful:
+            return None
+        expected = flatten(self._states)[0].shape[0]
+        if batch != expected:
+            raise ValueError(
+                "If an RNN is stateful, the batch size of the input sequences must be the same as the batch size "
+                f"of the initial state. \n- Expected batch size: {expected}\n- Received batch size: {batch}"
+            )
+        return map_structure(lambda state: state.value, self._states)
+
+    def starting_states(self, batch: int, given: Any) -> list[list[np.ndarray] | None]:
+        """Return the states that a call starts from as the engine takes them: a list per cell, None for zeros.
+
+        Args:
+            batch: Rows of the call.
+            given: The call's `initial_state`, or None.
+        """
+        cells, kept = self.native_cells(), self._kept_states(batch)
+        if given is None:
+            if kept is None:
+                return [None] * len(cells)
+            return kept if isinstance(self.cell, StackedRNNCells) else [kept]
+        shapes = [(batch, cell.units) for cell in cells for _ in range(cell.state_count)]
+        states = iter(as_states(given, shapes, self.name))
+        return [[next(states) for _ in range(cell.state_count)] for cell in cells]
+
+    def returned_states(self, states: list[list[np.ndarray]]) -> list[Any]:
+        """Return the states that the engine gave as the call returns them: a stack's remain a list per cell."""
+        return states if isinstance(self.cell, StackedRNNCells) else states[0]
+
+    def keep_states(self, states: Sequence[Any]) -> None:
+        """Take the states, in lists of any nesting, for the next call to start from."""
+        for kept, state in zip(flatten(self._states), flatten(states), strict=True):
+            kept.adopt(state.copy())
+
+    # Configs
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        super().build_from_config(of_sequences(config))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
+            "go_backwards": self.go_backwards,
+            "stateful": self.stateful,
+            "unroll": self.unroll,
+            "zero_output_for_mask": self.zero_output_for_mask,
+            **self.cell_config(),
+        }
+
+    def cell_config(self) -> dict[str, Any]:
+        """Return the part of the config from which the cell is made again."""
+        return {"cell": serialize(self.cell)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> RNN:
+        config = dict(config)
+        if "cell" in config:
+            config["cell"] = deserialize({**config["cell"], "build_config": None})
+        return cls(**config)
+
+
+def of_sequences(build_config: dict[str, Any]) -> dict[str, Any]:
+    """Return the build config of a recurrent layer without the shapes of states.
+
+    Args:
+        build_config: Keras 2 wrote those of all inputs, where a layer was called on `[sequences, *states]`.
+    """
+    shape = build_config.get("input_shape")
+    return build_config if shape is None or is_shape(shape) else {**build_config, "input_shape": shape[0]}
+
+
+def _check_cell(cell: Any) -> None:
+    if not hasattr(cell, "call"):
+        raise ValueError(f"Argument `cell` should have a `call` method. Received: cell={cell}")
+    if not hasattr(cell, "state_size"):
+        raise ValueError(
+            "The RNN cell should have a `state_size` attribute (single integer or list of integers, one integer per "
+            f"RNN state). Received: cell={cell}"
+        )
+    if not isinstance(cell.state_size, (int, list, tuple)):
+        raise ValueError(
+            "state_size must be an integer, or a list/tuple of integers (one for each state tensor). "
+            f"Received: state_size={cell.state_size}"
+        )

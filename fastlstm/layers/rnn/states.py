@@ -1,0 +1,40 @@
+"""States of recurrent layers, nested as Keras nests them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.layers.base.arrays import as_float32
+from fastlstm.layers.base.structure import flatten, map_structure
+
+
+def zero_states(state_size: Any, batch_size: int) -> Any:
+    """Return zeros `(batch_size, size)` for every size in `state_size`, nested as it is."""
+    return map_structure(lambda size: np.zeros((batch_size, size), np.float32), state_size)
+
+
+def as_states(states: Any, shapes: Sequence[tuple[int, ...]], layer_name: str) -> list[np.ndarray]:
+    """Return the states that a caller gave as float32 arrays, one after the other.
+
+    Args:
+        states: Arrays of the given shapes, or with a batch of 1 for all rows alike, in lists or tuples; one alone
+            may be without a list.
+        shapes: What is expected, batch included.
+        layer_name: For the error.
+
+    Raises:
+        ValueError: When their number or a shape is another one.
+    """
+    shapes = list(shapes)
+    arrays = [as_float32(state) for state in flatten(states)]
+    received = [array.shape for array in arrays]
+    if received not in (shapes, [(1, *shape[1:]) for shape in shapes]):
+        raise ValueError(
+            f"The initial state of layer '{layer_name}' should be a list of arrays of shapes {shapes}. "
+            f"Received: {received}"
+        )
+    pairs = zip(arrays, shapes, strict=True)
+    return [np.ascontiguousarray(np.broadcast_to(array, shape)) for array, shape in pairs]

@@ -1,0 +1,113 @@
+"""`TimeDistributed`: one layer for every time step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.engine import ops
+from fastlstm.layers.base.arrays import as_float32
+from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import register
+from fastlstm.layers.base.wrapper import Wrapper
+from fastlstm.layers.symbolic.calling import call_parameters
+
+
+@register
+class TimeDistributed(Wrapper):
+    """A layer applied to every time step of `(batch, timesteps, ...)` by itself.
+
+    Args:
+        layer: The layer, which gets inputs `(batch, ...)`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When `layer` is no layer.
+    """
+
+    supports_masking = True
+
+    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+        if not isinstance(layer, Layer):
+            raise ValueError(
+                f"Please initialize `TimeDistributed` layer with a `keras.layers.Layer` instance. Received: {layer}"
+            )
+        super().__init__(layer, **kwargs)
+
+    def check_input_shape(self, shape: Sequence[int | None]) -> None:
+        self.layer.check_input_shape(_step_shape(shape))
+
+    def build(self, input_shape: Shape) -> None:
+        self.build_child(self.layer, _step_shape(input_shape))
+
+    def call(self, inputs: np.ndarray, training: bool | None = None, mask: Any = None) -> np.ndarray:
+        """Return the outputs `(batch, timesteps, ...)`.
+
+        Args:
+            inputs: `(batch, timesteps, ...)`.
+            training: Boolean, for the layer inside.
+            mask: `(batch, timesteps, ...)`, for the layer inside if it takes one; or None.
+
+        Raises:
+            ValueError: When a shape does not fit.
+        """
+        if mask is not None:
+            mask = np.asarray(mask)
+            _check_mask_shape(mask.shape, inputs.shape)
+        if not training and self.lower() is not None:
+            return self.chain.run(inputs)
+        if getattr(self.layer, "stateful", False):
+            # Its states go from step to step, so the steps cannot be rows of one batch.
+            steps = range(inputs.shape[1])
+            outputs = [self._inner(inputs[:, t].copy(), None if mask is None else mask[:, t], training) for t in steps]
+            return np.stack(outputs, axis=1)
+        batch, timesteps = inputs.shape[:2]
+        rows = batch * timesteps
+        row_mask = None if mask is None else mask.reshape(rows, *mask.shape[2:])
+        output = self._inner(inputs.reshape(rows, *inputs.shape[2:]), row_mask, training)
+        return output.reshape(batch, timesteps, *output.shape[1:])
+
+    def _inner(self, inputs: np.ndarray, mask: np.ndarray | None, training: bool | None) -> np.ndarray:
+        parameters = call_parameters(type(self.layer))
+        given = {"mask": mask, "training": training}
+        arguments = {name: value for name, value in given.items() if name in parameters and value is not None}
+        output = self.layer.call(inputs, **arguments)
+        if isinstance(output, (tuple, list)):
+            raise ValueError(f"The layer inside '{self.name}' should have one output. Received: {self.layer}")
+        return as_float32(output)
+
+    def lower(self) -> list[ops.Op] | None:
+        lowered = self.layer.lower()
+        if lowered is None or not all(isinstance(op, (ops.DenseOp, ops.ActivationOp)) for op in lowered):
+            return None
+        return lowered
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        batch, *output = self.layer.compute_output_shape(_step_shape(input_shape))
+        return (batch, input_shape[1], *output)
+
+
+def _step_shape(shape: Sequence[int | None]) -> tuple[int | None, ...]:
+    """The shape that the layer inside gets."""
+    if not isinstance(shape, (tuple, list)) or len(shape) < 3:
+        raise ValueError(
+            f"`TimeDistributed` Layer should be passed an `input_shape` with at least 3 dimensions, received: {shape}"
+        )
+    return (shape[0], *shape[2:])
+
+
+def _check_mask_shape(mask_shape: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    if len(mask_shape) < 2:
+        raise ValueError(
+            "The `mask` passed to the `TimeDistributed` layer must be at least 2D (e.g., `(batch_size, timesteps)`), "
+            f"but it has {len(mask_shape)} dimension(s) with shape {mask_shape}."
+        )
+    if mask_shape[:2] != shape[:2]:
+        raise ValueError(
+            f"The `mask` passed to the `TimeDistributed` layer has a shape {mask_shape} that is incompatible with the "
+            f"input shape {shape}. The first two dimensions of the mask (batch size and timesteps) must match the "
+            f"input's first two dimensions. Expected mask shape prefix: ({shape[0]}, {shape[1]})."
+        )

@@ -1,0 +1,1 @@
+"""Layers called on symbolic tensors, from which graphs are made."""

@@ -1,0 +1,91 @@
+"""Calls with masks: which mask a layer is given, and which masks its outputs carry (Keras 3's rules)."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastlstm.layers.base.arrays import is_array
+from fastlstm.layers.base.structure import flatten
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.layer import Layer
+
+
+class _InputMask:
+    """As the argument `mask` of a call: the mask that the inputs carry.
+
+    Keras 3 gives a layer that mask unasked only where the inputs are the call's one tensor; called with an
+    `initial_state`, a recurrent layer does not see it. In Keras 1 and 2 it did.
+    """
+
+    def __repr__(self) -> str:
+        return "INPUT_MASK"
+
+    def __reduce__(self) -> str:
+        return "INPUT_MASK"
+
+
+INPUT_MASK = _InputMask()
+
+
+def call_with_masks(
+    layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], carried: Any
+) -> tuple[Any, list[Any]]:
+    """Call a built layer.
+
+    Args:
+        layer: The layer.
+        inputs: Its first argument: an array, or a structure of arrays.
+        args, kwargs: The others.
+        carried: The masks that the inputs carry, in the same structure; None where there is none.
+
+    Returns:
+        `(outputs, masks)`, one mask or None per output.
+    """
+    mask = kwargs.get("mask")
+    carried = carried if any(leaf is not None for leaf in flatten(carried)) else None
+    if mask is INPUT_MASK or (mask is None and _is_given_masks(layer, args, kwargs)):
+        mask = carried
+    if mask is not None or "mask" in kwargs:
+        kwargs = {**kwargs, "mask": mask}
+    outputs = layer.call(inputs, *args, **kwargs)
+    return outputs, output_masks(layer, inputs, carried if mask is None else mask, len(flatten(outputs)))
+
+
+def output_masks(layer: Layer, inputs: Any, mask: Any, count: int) -> list[Any]:
+    """Return the masks of a call's outputs, with Keras' warning where the layer destroys that of its inputs.
+
+    Args:
+        layer: The layer.
+        inputs: What it was called with.
+        mask: The mask or masks of the inputs, None if there is none.
+        count: Number of outputs.
+    """
+    if not layer.supports_masking:
+        if mask is not None:
+            warnings.warn(
+                f"Layer '{layer.name}' (of type {type(layer).__name__}) was passed an input with a mask attached to "
+                "it. However, this layer does not support masking and will therefore destroy the mask information. "
+                "Downstream layers will not see the mask.",
+                stacklevel=2,
+            )
+        return [None] * count
+    masks = flatten(layer.compute_mask(inputs, mask))
+    return [None if mask is None else np.asarray(mask) for mask in masks[:count]] + [None] * (count - len(masks))
+
+
+@functools.cache
+def call_parameters(cls: type[Layer]) -> frozenset[str]:
+    """Return the names of the arguments that the class's `call` takes."""
+    return frozenset(inspect.signature(cls.call).parameters)
+
+
+def _is_given_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether Keras 3 gives the layer its inputs' masks: if it takes them, and has no other tensors to take."""
+    others = [value for name, value in kwargs.items() if name != "mask"]
+    return "mask" in call_parameters(type(layer)) and not any(is_array(leaf) for leaf in flatten([args, others]))

@@ -1,0 +1,101 @@
+"""Nodes: calls of layers on symbolic tensors, from which functional models are made."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from fastlstm.layers.base.arrays import is_array, too_many_inputs
+from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.layer import Layer
+
+_numbers = itertools.count()
+
+
+class Node:
+    """One call of a layer.
+
+    Args:
+        layer: The layer.
+        args, kwargs: What it was called with, KerasTensors anywhere among it.
+        output: What it gave: a structure of new KerasTensors.
+    """
+
+    def __init__(self, layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        self.layer = layer
+        self.args = args
+        self.kwargs = kwargs
+        self.inputs: list[KerasTensor] = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, KerasTensor)]
+        self.output = output
+        self.outputs: list[KerasTensor] = flatten(output)
+        # The calls of one layer are counted in the order in which they were made.
+        self.number = next(_numbers)
+        for index, tensor in enumerate(self.outputs):
+            tensor.node, tensor.index = self, index
+        layer.nodes.append(self)
+
+
+def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Record a call of a layer on KerasTensors, building the layer if need be, and return the symbolic outputs.
+
+    Args:
+        layer: The layer.
+        inputs: Its first argument: a structure of KerasTensors.
+        args, kwargs: The others.
+
+    Raises:
+        TypeError: When the layer does not take one of the arguments.
+        ValueError: When the shapes do not fit.
+    """
+    inspect.signature(layer.call).bind(inputs, *args, **kwargs)
+    inputs = symbolic_inputs(inputs, layer)
+    shapes = map_structure(lambda tensor: tensor.shape, inputs)
+    layer.check_input_shape(shapes)
+    if not layer.built:
+        layer.build(shapes)
+    passes = layer.supports_masking and not _ends_masks(layer) and any(tensor.masked for tensor in flatten(inputs))
+    masked = passes or _creates_mask(layer)
+    output = map_shapes(lambda shape: KerasTensor(shape, masked=masked), layer.compute_output_shape(shapes))
+    Node(layer, (inputs, *args), kwargs, output)
+    return output
+
+
+def symbolic_inputs(inputs: Any, layer: Layer) -> Any:
+    """Return the first argument of a call, if all of it is symbolic and as much as the layer takes.
+
+    Raises:
+        ValueError: With Keras' text, when it is not.
+    """
+    tensors = flatten(inputs)
+    for tensor in tensors:
+        if tensor is None or (is_array(tensor) and not is_symbolic(tensor)):
+            raise ValueError(
+                f"Layer '{layer.name}' was called on arrays or None and on KerasTensors at once: "
+                f"make all of its inputs KerasTensors. Received: {inputs}"
+            )
+        if not is_symbolic(tensor):
+            raise ValueError(
+                "Only input tensors may be passed as positional arguments. The following argument value should be "
+                f"passed as a keyword argument: {tensor} (of type {type(tensor)})"
+            )
+    if layer.takes_structures:
+        return list(inputs) if isinstance(inputs, tuple) else inputs
+    if len(tensors) != 1:
+        raise too_many_inputs(layer.name, len(tensors), ", ".join(map(repr, tensors)))
+    return tensors[0]
+
+
+def _ends_masks(layer: Layer) -> bool:
+    """Whether a layer that uses masks gives none: an RNN without `return_sequences`, for example."""
+    return getattr(layer, "ends_masks", False) or not getattr(layer, "return_sequences", True)
+
+
+def _creates_mask(layer: Layer) -> bool:
+    """Whether a layer is a `Masking`, an `Embedding` with `mask_zero`, or a model with one inside."""
+    if hasattr(layer, "mask_value") or getattr(layer, "mask_zero", False):
+        return True
+    return any(_creates_mask(inner) for inner in getattr(layer, "layers", ()))
