@@ -11,13 +11,9 @@ import pytest
 import fastlstm
 from fastlstm import Input, Sequential, cli
 from fastlstm.layers import LSTM, Dense
+from networks import randomized
 
 BATCH, TIMESTEPS, FEATURES, UNITS, OUTPUTS = 5, 4, 3, 7, 2
-
-
-def randomised(model, rng):
-    model.set_weights([rng.uniform(-1, 1, w.shape).astype("float32") for w in model.get_weights()])
-    return model
 
 
 @pytest.fixture
@@ -32,7 +28,7 @@ def files(tmp_path):
         "volumes": Sequential([Input((2, TIMESTEPS, FEATURES)), Dense(OUTPUTS)]),
     }
     for name, model in models.items():
-        randomised(model, rng).save(tmp_path / f"{name}.keras")
+        randomized(model).save(tmp_path / f"{name}.keras")
     x = rng.normal(size=(BATCH, TIMESTEPS, FEATURES)).astype("float32")
     np.save(tmp_path / "x.npy", x)
     np.savez(tmp_path / "x.npz", anything=x)

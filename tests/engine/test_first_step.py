@@ -5,6 +5,7 @@ import pytest
 
 from fastlstm.engine import Program, Stepper, get_num_threads, run_pair, set_num_threads
 from fastlstm.engine.ops import Activation, LSTMOp
+from networks import weights
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
 
@@ -15,10 +16,6 @@ def threads(request):
     set_num_threads(request.param)
     yield
     set_num_threads(before)
-
-
-def weights(*shape):
-    return (np.random.default_rng(shape).standard_normal(shape) * 0.3).astype(np.float32)
 
 
 def lstm(features, units, activation=TANH, **flags):

@@ -9,12 +9,9 @@ import pytest
 from fastlstm.engine import Program, keep, kernel_names, obtain, packings
 from fastlstm.engine.ops import Activation, DenseOp, EmbeddingOp, GRUOp, LSTMOp, SimpleRNNOp
 from fastlstm.engine.packing import GROUP, PANEL, _kept, gate_order, pack, plain_order
+from networks import weights
 
 TANH, SIGMOID, SOFTMAX = Activation("tanh"), Activation("sigmoid"), Activation("softmax")
-
-
-def weights(*shape):
-    return np.random.default_rng([*shape]).standard_normal(shape).astype(np.float32)
 
 
 def test_lstm_order_of_18_units():

@@ -8,12 +8,9 @@ import pytest
 
 from fastlstm.engine import PoolIds, PoolStepper, Program, Sampler, Stepper, kernel_names
 from fastlstm.engine.ops import Activation, DenseOp, EmbeddingOp, GRUOp, LSTMOp, SimpleRNNOp
+from networks import weights
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
-
-
-def weights(*shape):
-    return (np.random.default_rng(shape).standard_normal(shape) * 0.4).astype(np.float32)
 
 
 def ops(every_step):

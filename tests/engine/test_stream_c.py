@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import fastlstm
-from fastlstm import Input, Sequential
 from fastlstm.layers import GRU, LSTM, BatchNormalization, Conv1D, Dense, Embedding, SimpleRNN
+from networks import network, random
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = Path(fastlstm.__file__).parent
@@ -87,17 +87,6 @@ def example(tmp_path_factory):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
-
-
-def network(*layers, shape):
-    """The layers with random weights."""
-    model = Sequential([Input(shape), *layers])
-    model.set_weights([random(*w.shape, seed=i) * np.float32(0.4) for i, w in enumerate(model.weights)])
-    return model
 
 
 def stack(features, units):

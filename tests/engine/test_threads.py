@@ -10,12 +10,9 @@ import pytest
 
 from fastlstm.engine import PoolStepper, Program, get_num_threads, run_pair, set_num_threads, threads
 from fastlstm.engine.ops import Activation, DenseOp, GRUOp, LSTMOp
+from networks import weights
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
-
-
-def weights(*shape, seed=0):
-    return (np.random.default_rng([seed, *shape]).standard_normal(shape) * 0.2).astype(np.float32)
 
 
 def lstm(features, units, **flags):

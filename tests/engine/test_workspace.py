@@ -8,16 +8,13 @@ import pytest
 from fastlstm.engine import Program, get_num_threads, kernel_names, set_num_threads
 from fastlstm.engine.ops import Activation, ActivationOp, DenseOp, EmbeddingOp, GRUOp, LSTMOp
 from fastlstm.engine.packing import gate_order, pack
+from networks import weights
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
 BATCH, FEATURES, UNITS = 3, 5, 17
 SHORT, LONG = 130, 1300
 # Python objects of a call.
 SLACK = 4096
-
-
-def weights(*shape):
-    return (np.random.default_rng(shape).standard_normal(shape) * 0.2).astype(np.float32)
 
 
 def lstm(features, units=UNITS, **flags):

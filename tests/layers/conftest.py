@@ -10,20 +10,6 @@ def sequences():
     return np.random.default_rng(12).normal(size=(BATCH, TIMESTEPS, FEATURES)).astype(np.float32)
 
 
-@pytest.fixture
-def randomized():
-    """Builds a layer and gives it weights of which no two blocks are alike."""
-
-    def randomize(layer, x, seed=7):
-        if not layer.built:
-            layer.build(np.shape(x))
-        rng = np.random.default_rng(seed)
-        layer.set_weights([rng.normal(size=weight.shape, scale=0.8) for weight in layer.weights])
-        return layer
-
-    return randomize
-
-
 @pytest.fixture(params=["none", "right", "left", "inner", "row"])
 def mask(request):
     """Masks of `sequences` with every kind of gap, or None."""

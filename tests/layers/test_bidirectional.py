@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +18,8 @@ from fastlstm.layers import (
     deserialize,
     serialize,
 )
+from networks import randomized
 
-GOLDENS = Path(__file__).parents[2].parent / "shared" / "keras" / "goldens.json"
 MODES = {
     "concat": lambda forward, backward: np.concatenate([forward, backward], axis=-1),
     "sum": lambda forward, backward: forward + backward,
@@ -31,7 +30,7 @@ MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("every_step", [False, True])
-def test_equals_the_oracle(sequences, randomized, mask, mode, every_step):
+def test_equals_the_oracle(sequences, mask, mode, every_step):
     layer = Bidirectional(LSTM(5, return_sequences=every_step, return_state=True), merge_mode=mode)
     randomized(layer, sequences)
     states = [np.random.default_rng(2).normal(size=(3, 5)).astype(np.float32) for _ in range(4)]
@@ -54,7 +53,7 @@ def test_equals_the_oracle(sequences, randomized, mask, mode, every_step):
 
 
 @pytest.mark.parametrize("inner", [LSTM, GRU, SimpleRNN])
-def test_both_outputs(sequences, randomized, inner):
+def test_both_outputs(sequences, inner):
     layer = randomized(Bidirectional(inner(3, return_sequences=True), merge_mode=None), sequences)
     merged = randomized(Bidirectional(inner(3, return_sequences=True)), sequences)
     outputs = layer(sequences)
@@ -98,7 +97,7 @@ def test_names_and_weights():
     assert Bidirectional(LSTM(3, name="backward_a")).backward_layer.name == "backward_a"
 
 
-def test_given_layer_is_copied(sequences, randomized):
+def test_given_layer_is_copied(sequences):
     given = randomized(LSTM(3, return_sequences=True, use_cudnn=False, trainable=False), sequences)
     layer = Bidirectional(given, weights=given.get_weights() * 2)
     assert not layer.built and not layer.forward_layer.built
@@ -110,7 +109,7 @@ def test_given_layer_is_copied(sequences, randomized):
     assert layer.trainable_weights == []
 
 
-def test_custom_backward_layer(sequences, randomized):
+def test_custom_backward_layer(sequences):
     backward = GRU(2, go_backwards=True, name="mine", activation="relu")
     layer = randomized(Bidirectional(LSTM(3), backward_layer=backward), sequences)
     assert layer.backward_layer is backward
@@ -119,7 +118,7 @@ def test_custom_backward_layer(sequences, randomized):
     np.testing.assert_array_equal(y[:, 3:], backward(sequences))
 
 
-def test_stateful(sequences, randomized):
+def test_stateful(sequences):
     layer = randomized(Bidirectional(GRU(3, stateful=True)), sequences)
     first, second = layer(sequences), layer(sequences)
     assert np.abs(first - second).max() > 1e-3
@@ -138,7 +137,7 @@ def test_stateful(sequences, randomized):
         stateless.reset_state()
 
 
-def test_refused_calls(sequences, randomized):
+def test_refused_calls(sequences):
     layer = randomized(Bidirectional(LSTM(3), name="b"), sequences)
     state = np.zeros((3, 3))
     for wrong, received in (([state] * 3, "3 entries"), (state, "ndarray")):
@@ -182,7 +181,7 @@ def test_refused_arguments(arguments, message):
     assert message in str(error.value)
 
 
-def test_config_round_trip(sequences, randomized):
+def test_config_round_trip(sequences):
     layer = Bidirectional(
         LSTM(3, return_sequences=True),
         merge_mode="sum",
@@ -206,7 +205,7 @@ def test_build_config_of_keras_2_with_states(layer):
 
 
 @pytest.mark.parametrize("go_backwards", [False, True])
-def test_config_of_keras_2(sequences, randomized, go_backwards):
+def test_config_of_keras_2(sequences, go_backwards):
     # It held the one layer that was given; the other read the other way round.
     given = GRU(3, return_sequences=True, go_backwards=go_backwards, name="gru")
     layer = Bidirectional.from_config({"layer": serialize(given), "name": "b", "merge_mode": "concat"})
@@ -221,7 +220,7 @@ def test_config_of_keras_2(sequences, randomized, go_backwards):
 @pytest.mark.parametrize(
     "inner", [lambda: LSTM(3, return_sequences=True), lambda: RNN([LSTMCell(3), GRUCell(2)], return_sequences=True)]
 )
-def test_in_a_model_saved_and_loaded(sequences, randomized, tmp_path, mask, inner):
+def test_in_a_model_saved_and_loaded(sequences, tmp_path, mask, inner):
     model = Sequential([Input((None, 4)), Bidirectional(inner()), Bidirectional(GRU(2)), Dense(3)])
     randomized(model, sequences)
     expected = model.predict(sequences, verbose=0)
@@ -240,13 +239,11 @@ def test_in_a_model_saved_and_loaded(sequences, randomized, tmp_path, mask, inne
 PATTERNS = ((5, 11, 5), (3, 7, 3), (1, 3, 1))
 
 
-@pytest.mark.skipif(not GOLDENS.exists(), reason="needs ../shared")
-def test_goldens_of_real_keras():
-    goldens = json.loads(GOLDENS.read_text())
-    x = np.array(goldens["x"], np.float32)
+def test_goldens_of_real_keras(keras_answers):
+    x = np.array(keras_answers["x"], np.float32)
     masks = {"right": [[1, 1, 1, 0], [1, 1, 0, 0]], "inner": [[1, 0, 1, 1], [1, 0, 0, 1]]}
     compared = 0
-    for name, outputs in goldens["cases"].items():
+    for name, outputs in keras_answers["cases"].items():
         if not name.startswith("bidir_"):
             continue
         parts = name.split("_")

@@ -11,14 +11,9 @@ from fastlstm.layers import (
     SeparableConv1D,
     SeparableConvolution1D,
 )
+from networks import randomized
 
 RNG = np.random.default_rng(3)
-
-
-def randomized(layer, shape):
-    layer.build(shape)
-    layer.set_weights([RNG.normal(size=weight.shape) for weight in layer.weights])
-    return layer
 
 
 @pytest.mark.parametrize("padding", ["valid", "same", "causal"])
@@ -26,7 +21,7 @@ def randomized(layer, shape):
 def test_definition(padding, strides, dilation, groups):
     x = RNG.normal(size=(2, 19, 6)).astype(np.float32)
     layer = Conv1D(12, 4, strides, padding, dilation_rate=dilation, groups=groups)
-    randomized(layer, x.shape)
+    randomized(layer, x)
     kernel, bias = (weight.astype("f8") for weight in layer.get_weights())
     span = 3 * dilation + 1
     count = -(-19 // strides) if padding != "valid" else (19 - span) // strides + 1
@@ -55,7 +50,7 @@ def test_definition(padding, strides, dilation, groups):
 @pytest.mark.parametrize("timesteps", [7, 40])
 def test_rows_do_not_depend_on_the_batch(layer, timesteps):
     x = RNG.normal(size=(37, timesteps, 64)).astype(np.float32)
-    layer = randomized(layer(), x.shape)
+    layer = randomized(layer(), x)
     y = layer(x)
     for rows in (slice(0, 1), slice(5, 7), slice(36, 37), slice(0, 0)):
         np.testing.assert_array_equal(layer(x[rows]), y[rows])
@@ -63,7 +58,7 @@ def test_rows_do_not_depend_on_the_batch(layer, timesteps):
 
 def test_activations_of_any_kind():
     x = RNG.normal(size=(2, 6, 3)).astype(np.float32)
-    layer = randomized(Conv1D(4, 2), x.shape)
+    layer = randomized(Conv1D(4, 2), x)
     y = layer(x)
     weights = layer.get_weights()
     for activation in ("relu", ReLU(), {"class_name": "ReLU", "config": {}}, lambda z: np.maximum(z, 0)):

@@ -2,22 +2,16 @@ import numpy as np
 import pytest
 
 from fastlstm.layers import Activation, Dense
+from networks import randomized
 
 X = np.random.default_rng(4).normal(size=(2, 3, 5, 7)).astype(np.float32)
-
-
-def randomized(layer, shape):
-    layer.build(shape)
-    rng = np.random.default_rng(5)
-    layer.set_weights([rng.normal(size=weight.shape) for weight in layer.weights])
-    return layer
 
 
 @pytest.mark.parametrize("rank", [2, 3, 4])
 @pytest.mark.parametrize("use_bias", [False, True])
 def test_last_axis_of_any_rank(rank, use_bias):
     x = X[(0,) * (4 - rank)]
-    layer = randomized(Dense(4, "tanh", use_bias), x.shape)
+    layer = randomized(Dense(4, "tanh", use_bias), x)
     kernel, *bias = [weight.astype("f8") for weight in layer.get_weights()]
     y = layer(x)
     assert y.dtype == np.float32
@@ -28,16 +22,16 @@ def test_last_axis_of_any_rank(rank, use_bias):
 
 def test_activation_of_any_kind():
     x = X[0, 0]
-    plain = randomized(Dense(4), x.shape)(x)
+    plain = randomized(Dense(4), x)(x)
     for activation in (
         "softmax",
         Activation("softmax"),
         {"class_name": "Activation", "config": {"activation": "softmax"}},
     ):
-        y = randomized(Dense(4, activation), x.shape)(x)
+        y = randomized(Dense(4, activation), x)(x)
         np.testing.assert_allclose(y, np.exp(plain) / np.exp(plain).sum(-1, keepdims=True), rtol=1e-5)
-    np.testing.assert_array_equal(randomized(Dense(4, lambda z: z * z), x.shape)(x), plain * plain)
-    layer = randomized(Dense(4), x.shape)
+    np.testing.assert_array_equal(randomized(Dense(4, lambda z: z * z), x)(x), plain * plain)
+    layer = randomized(Dense(4), x)
     layer(x)
     layer.activation = np.negative
     np.testing.assert_array_equal(layer(x), -plain)

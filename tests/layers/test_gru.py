@@ -1,6 +1,5 @@
 import itertools
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +7,8 @@ import pytest
 from fastlstm import activations
 from fastlstm.engine import reference
 from fastlstm.layers import GRU, LSTM, Activation, CuDNNGRU, CuDNNLSTM, GRUCell
+from networks import randomized
 
-GOLDENS = Path(__file__).parents[2].parent / "shared" / "keras" / "goldens.json"
 UNITS = 5
 
 
@@ -24,7 +23,7 @@ def state(sequences):
 
 @pytest.mark.parametrize("reset_after", [False, True])
 @pytest.mark.parametrize("go_backwards", [False, True])
-def test_equals_the_oracle(sequences, state, randomized, mask, reset_after, go_backwards):
+def test_equals_the_oracle(sequences, state, mask, reset_after, go_backwards):
     for every_step, use_bias, zero, given in itertools.product([False, True], repeat=4):
         layer = GRU(
             UNITS,
@@ -52,7 +51,7 @@ def test_equals_the_oracle(sequences, state, randomized, mask, reset_after, go_b
 
 @pytest.mark.parametrize("reset_after", [False, True])
 @pytest.mark.parametrize("size", [(1, 1, 1, 1), (2, 1, 3, 7), (1, 9, 1, 16), (5, 3, 17, 33)])
-def test_sizes(randomized, size, reset_after):
+def test_sizes(size, reset_after):
     batch, timesteps, features, units = size
     x = np.random.default_rng(3).normal(size=(batch, timesteps, features))
     layer = randomized(GRU(units, reset_after=reset_after, return_sequences=True), x)
@@ -60,7 +59,7 @@ def test_sizes(randomized, size, reset_after):
 
 
 @pytest.mark.parametrize("name", ["relu", "softmax", "leaky_relu"])
-def test_activations(sequences, randomized, name):
+def test_activations(sequences, name):
     x = 0.1 * sequences
     by_name = randomized(GRU(UNITS, activation=name, recurrent_activation="hard_sigmoid"), x)
     outputs, _ = expected(
@@ -74,7 +73,7 @@ def test_activations(sequences, randomized, name):
     np.testing.assert_array_equal(by_layer(x), by_name(x))
 
 
-def test_initial_state_forms(sequences, state, randomized):
+def test_initial_state_forms(sequences, state):
     layer = randomized(GRU(UNITS), sequences)
     y = layer(sequences, initial_state=[state])
     for same in (state, (state,), state.astype("f8")):
@@ -86,7 +85,7 @@ def test_initial_state_forms(sequences, state, randomized):
             layer(sequences, initial_state=wrong)
 
 
-def test_stateful(sequences, state, randomized):
+def test_stateful(sequences, state):
     layer = randomized(GRU(UNITS, stateful=True, return_sequences=True), sequences)
     whole, h = expected(layer, np.concatenate([sequences, sequences[:, ::-1]], axis=1))
     first, second = layer(sequences), layer(sequences[:, ::-1])
@@ -103,7 +102,7 @@ def test_stateful(sequences, state, randomized):
     np.testing.assert_array_equal(layer.states[0].shape, (3, UNITS))
 
 
-def test_cell(sequences, state, randomized):
+def test_cell(sequences, state):
     layer = randomized(GRU(UNITS), sequences)
     cell = GRUCell(UNITS)
     cell.build((3, 4))
@@ -130,7 +129,7 @@ def test_weights_and_shapes():
     assert layer.state_size == [5]
 
 
-def test_attributes_are_the_cells(sequences, randomized):
+def test_attributes_are_the_cells(sequences):
     layer = randomized(GRU(UNITS, dropout=0.3, seed=4, implementation=1), sequences)
     assert (layer.units, layer.dropout, layer.seed, layer.implementation) == (UNITS, 0.3, 4, 1)
     before = layer(sequences)
@@ -141,7 +140,7 @@ def test_attributes_are_the_cells(sequences, randomized):
         layer(sequences, training=True)
 
 
-def test_config_round_trip(sequences, randomized):
+def test_config_round_trip(sequences):
     layer = GRU(
         UNITS,
         activation="gelu",
@@ -180,7 +179,7 @@ def test_refused_arguments(arguments, message):
     assert message in str(error.value)
 
 
-def test_cudnn_classes(sequences, randomized):
+def test_cudnn_classes(sequences):
     gru, lstm = CuDNNGRU(3, return_sequences=True), CuDNNLSTM(3, unit_forget_bias=False, go_backwards=True, name="a")
     assert type(gru) is GRU and gru.reset_after and gru.return_sequences
     assert type(lstm) is LSTM and lstm.go_backwards and not lstm.unit_forget_bias and lstm.name == "a"
@@ -190,18 +189,16 @@ def test_cudnn_classes(sequences, randomized):
     np.testing.assert_array_equal(randomized(gru, sequences)(sequences), randomized(plain, sequences)(sequences))
 
 
-@pytest.mark.skipif(not GOLDENS.exists(), reason="needs ../shared")
 @pytest.mark.parametrize(("name", "reset_after"), [("gru_reset_after", True), ("gru_reset_before", False)])
-def test_goldens_of_real_keras(name, reset_after):
-    goldens = json.loads(GOLDENS.read_text())
-    x = np.array(goldens["x"], np.float32)
+def test_goldens_of_real_keras(keras_answers, name, reset_after):
+    x = np.array(keras_answers["x"], np.float32)
     layer = GRU(2, reset_after=reset_after, return_sequences=True)
     layer.build(x.shape)
     bias = (np.arange(6) % 3 - 1) / 10
     layer.set_weights(
         [pattern((3, 6), 5, 11, 5), pattern((2, 6), 3, 7, 3), np.array([bias, -bias]) if reset_after else bias]
     )
-    np.testing.assert_allclose(layer(x), goldens["cases"][name][0], rtol=2e-6, atol=5e-7)
+    np.testing.assert_allclose(layer(x), keras_answers["cases"][name][0], rtol=2e-6, atol=5e-7)
 
 
 def pattern(shape, factor, modulus, shift):

@@ -1,6 +1,5 @@
 import itertools
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +7,8 @@ import pytest
 from fastlstm import activations, initializers
 from fastlstm.engine import reference
 from fastlstm.layers import LSTM, Activation, Dense, LSTMCell
+from networks import randomized
 
-GOLDENS = Path(__file__).parents[2].parent / "shared" / "keras" / "goldens.json"
 BATCH, TIMESTEPS, FEATURES, UNITS = 3, 6, 4, 5
 
 
@@ -26,14 +25,6 @@ def x(rng):
 @pytest.fixture
 def states(rng):
     return [rng.normal(size=(BATCH, UNITS)).astype(np.float32) for _ in range(2)]
-
-
-def randomized(layer, x, seed=7):
-    """Build the layer and give it weights of which no two gates, nor kernels, are alike."""
-    layer.build(x.shape)
-    rng = np.random.default_rng(seed)
-    layer.set_weights([rng.normal(size=weight.shape) for weight in layer.weights])
-    return layer
 
 
 def expected(layer, x, **arguments):
@@ -417,12 +408,10 @@ def golden_arguments(name):
     return constructor, {**call, "init": "init_" in name, "factor": 5 if name.endswith("_x5") else 1}
 
 
-@pytest.mark.skipif(not GOLDENS.exists(), reason="needs ../shared")
-def test_goldens_of_real_keras():
-    goldens = json.loads(GOLDENS.read_text())
-    x, h0, c0 = (np.array(goldens[name], np.float32) for name in ("x", "h0", "c0"))
+def test_goldens_of_real_keras(keras_answers):
+    x, h0, c0 = (np.array(keras_answers[name], np.float32) for name in ("x", "h0", "c0"))
     compared = 0
-    for name, outputs in goldens["cases"].items():
+    for name, outputs in keras_answers["cases"].items():
         arguments = golden_arguments(name)
         if arguments is None:
             continue
@@ -439,17 +428,15 @@ def test_goldens_of_real_keras():
     assert compared == 46
 
 
-@pytest.mark.skipif(not GOLDENS.exists(), reason="needs ../shared")
-def test_stateful_goldens_of_real_keras():
-    goldens = json.loads(GOLDENS.read_text())
-    x = np.array(goldens["x"], np.float32)
+def test_stateful_goldens_of_real_keras(keras_answers):
+    x = np.array(keras_answers["x"], np.float32)
     layer = LSTM(2, stateful=True)
     layer.build(x.shape)
     recipe(layer)
     for name in ("stateful_1", "stateful_2"):
-        np.testing.assert_allclose(layer(x), goldens["cases"][name][0], rtol=2e-6, atol=5e-7)
+        np.testing.assert_allclose(layer(x), keras_answers["cases"][name][0], rtol=2e-6, atol=5e-7)
     layer.reset_state()
-    np.testing.assert_allclose(layer(x), goldens["cases"]["stateful_reset"][0], rtol=2e-6, atol=5e-7)
+    np.testing.assert_allclose(layer(x), keras_answers["cases"]["stateful_reset"][0], rtol=2e-6, atol=5e-7)
 
 
 CONSTANT = {

@@ -17,6 +17,7 @@ from fastlstm.layers import (
     deserialize,
     serialize,
 )
+from networks import randomized
 
 UNITS = 5
 KINDS = {
@@ -60,7 +61,7 @@ class Counter:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_equals_the_layer_of_its_cell(sequences, randomized, mask, kind):
+def test_equals_the_layer_of_its_cell(sequences, mask, kind):
     layer_class, cell_class, arguments = KINDS[kind]
     for every_step, backwards in itertools.product([False, True], repeat=2):
         over_time = {"return_sequences": every_step, "return_state": True, "go_backwards": backwards}
@@ -72,7 +73,7 @@ def test_equals_the_layer_of_its_cell(sequences, randomized, mask, kind):
             np.testing.assert_array_equal(output, expected)
 
 
-def test_cells_in_python(sequences, randomized, mask):
+def test_cells_in_python(sequences, mask):
     states = [np.random.default_rng(5).normal(size=(3, UNITS)).astype(np.float32) for _ in range(2)]
     for every_step, backwards, zero, given in itertools.product([False, True], repeat=4):
         over_time = {
@@ -91,7 +92,7 @@ def test_cells_in_python(sequences, randomized, mask):
     assert layer.weights[0].path == f"{layer.name}/{layer.cell.name}/kernel"
 
 
-def test_stateful_with_a_cell_in_python(sequences, randomized):
+def test_stateful_with_a_cell_in_python(sequences):
     layer = randomized(RNN(PythonLSTMCell(UNITS), stateful=True), sequences)
     native = randomized(LSTM(UNITS, stateful=True), sequences)
     for _ in range(2):
@@ -126,7 +127,7 @@ def test_cell_that_is_no_layer(sequences):
     assert layer.weights == []
 
 
-def test_cell_of_a_subclass_is_not_run_by_the_engine(sequences, randomized):
+def test_cell_of_a_subclass_is_not_run_by_the_engine(sequences):
     class Doubled(GRUCell):
         def call(self, inputs, states, training=False):
             output, states = super().call(inputs, states, training)
@@ -137,7 +138,7 @@ def test_cell_of_a_subclass_is_not_run_by_the_engine(sequences, randomized):
     np.testing.assert_allclose(layer(sequences), 2 * plain(sequences), rtol=1e-6)
 
 
-def test_initial_state_of_the_cells_choice(sequences, randomized):
+def test_initial_state_of_the_cells_choice(sequences):
     class Warm(PythonLSTMCell):
         def get_initial_state(self, batch_size=None):
             return [np.full((batch_size, UNITS), value) for value in (0.5, -0.25)]
@@ -179,7 +180,7 @@ def test_refused(sequences):
         RNN(GRUCell(2))(sequences[:, 0])
 
 
-def test_config_round_trip(sequences, randomized):
+def test_config_round_trip(sequences):
     layer = RNN(GRUCell(UNITS, activation="relu"), return_sequences=True, zero_output_for_mask=True, name="mine")
     randomized(layer, sequences)
     config = json.loads(json.dumps(serialize(layer)))

@@ -1,19 +1,18 @@
 import itertools
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fastlstm.engine import reference
 from fastlstm.layers import SimpleRNN, SimpleRNNCell
+from networks import randomized
 
-GOLDENS = Path(__file__).parents[2].parent / "shared" / "keras" / "goldens.json"
 UNITS = 5
 
 
 @pytest.mark.parametrize("go_backwards", [False, True])
-def test_equals_the_oracle(sequences, randomized, mask, go_backwards):
+def test_equals_the_oracle(sequences, mask, go_backwards):
     state = np.random.default_rng(5).normal(size=(3, UNITS)).astype(np.float32)
     for every_step, use_bias, zero, given in itertools.product([False, True], repeat=4):
         layer = SimpleRNN(
@@ -37,7 +36,7 @@ def test_equals_the_oracle(sequences, randomized, mask, go_backwards):
         np.testing.assert_allclose(h, last, rtol=1e-5, atol=2e-6)
 
 
-def test_stateful(sequences, randomized):
+def test_stateful(sequences):
     layer = randomized(SimpleRNN(UNITS, stateful=True, activation="softsign"), sequences)
     both = np.concatenate([sequences, sequences[:, ::-1]], axis=1)
     outputs, _ = reference.simple_rnn(both, *layer.get_weights(), activation=lambda z: z / (1 + np.abs(z)))
@@ -47,7 +46,7 @@ def test_stateful(sequences, randomized):
     np.testing.assert_array_equal(layer(sequences), first)
 
 
-def test_cell(sequences, randomized):
+def test_cell(sequences):
     layer = randomized(SimpleRNN(UNITS, return_state=True), sequences)
     cell = SimpleRNNCell(UNITS)
     cell.build((3, 4))
@@ -60,7 +59,7 @@ def test_cell(sequences, randomized):
     assert layer.weights[1].path == f"{layer.name}/simple_rnn_cell/recurrent_kernel"
 
 
-def test_config_round_trip(sequences, randomized):
+def test_config_round_trip(sequences):
     layer = SimpleRNN(UNITS, activation="relu", bias_regularizer="l1", dropout=0.2, go_backwards=True, seed=5)
     config = layer.get_config()
     again = SimpleRNN.from_config(json.loads(json.dumps(config)))
@@ -81,10 +80,8 @@ def test_refused_arguments():
         SimpleRNN(-3)
 
 
-@pytest.mark.skipif(not GOLDENS.exists(), reason="needs ../shared")
-def test_golden_of_real_keras():
-    goldens = json.loads(GOLDENS.read_text())
-    x = np.array(goldens["x"], np.float32)
+def test_golden_of_real_keras(keras_answers):
+    x = np.array(keras_answers["x"], np.float32)
     layer = SimpleRNN(2, return_sequences=True)
     layer.build(x.shape)
     patterns = ((5, 11, 5), (3, 7, 3), (1, 3, 1))
@@ -94,4 +91,4 @@ def test_golden_of_real_keras():
             for weight, (factor, modulus, shift) in zip(layer.weights, patterns, strict=True)
         ]
     )
-    np.testing.assert_allclose(layer(x), goldens["cases"]["simple_rnn"][0], rtol=2e-6, atol=5e-7)
+    np.testing.assert_allclose(layer(x), keras_answers["cases"]["simple_rnn"][0], rtol=2e-6, atol=5e-7)

@@ -5,6 +5,7 @@ import pytest
 
 from fastlstm import Sequential, load_model
 from fastlstm.layers import GRU, LSTM, RNN, GRUCell, Input, LSTMCell, SimpleRNNCell, StackedRNNCells
+from networks import randomized
 
 
 def shapes(nested):
@@ -29,7 +30,7 @@ def layers_in_a_row(stacked, **arguments):
 
 @pytest.mark.parametrize("every_step", [False, True])
 @pytest.mark.parametrize("zero", [False, True])
-def test_equals_layers_in_a_row(sequences, randomized, mask, every_step, zero):
+def test_equals_layers_in_a_row(sequences, mask, every_step, zero):
     arguments = {"return_sequences": every_step, "zero_output_for_mask": zero}
     layer = randomized(stack(return_state=True, **arguments), sequences)
     first, second = layers_in_a_row(layer, **arguments)
@@ -43,7 +44,7 @@ def test_equals_layers_in_a_row(sequences, randomized, mask, every_step, zero):
             np.testing.assert_array_equal(output, expected)
 
 
-def test_backwards_with_a_mask(sequences, randomized, mask):
+def test_backwards_with_a_mask(sequences, mask):
     backwards = randomized(stack(return_sequences=True, return_state=True, go_backwards=True), sequences)
     forwards = randomized(stack(return_sequences=True, return_state=True), sequences)
     y, *states = backwards(sequences, mask=mask)
@@ -54,7 +55,7 @@ def test_backwards_with_a_mask(sequences, randomized, mask):
             np.testing.assert_array_equal(state, expected_state)
 
 
-def test_stateful(sequences, randomized):
+def test_stateful(sequences):
     layer = randomized(stack(stateful=True, return_sequences=True), sequences)
     whole = randomized(stack(return_sequences=True), sequences)
     both = whole(np.concatenate([sequences, sequences[:, ::-1]], axis=1))
@@ -79,7 +80,7 @@ def test_shapes_and_states():
     assert (cells.state_size, cells.output_size) == ([3, [2, 2]], 2)
 
 
-def test_called_alone(sequences, randomized):
+def test_called_alone(sequences):
     cells = StackedRNNCells([GRUCell(5), LSTMCell(2)])
     cells.build((3, 4))
     g = np.full((3, 5), 0.25, np.float32)
@@ -106,7 +107,7 @@ def test_refused():
         RNN([LSTMCell(2), GRUCell(2, dropout=0.5)])(np.zeros((2, 3, 4)), training=True)
 
 
-def test_saved_and_loaded(sequences, randomized, tmp_path):
+def test_saved_and_loaded(sequences, tmp_path):
     model = Sequential([Input((None, 4)), RNN([LSTMCell(5), LSTMCell(3), GRUCell(2)], return_sequences=True), GRU(3)])
     randomized(model, sequences)
     expected = model.predict(sequences, verbose=0)

@@ -18,6 +18,7 @@ from fastlstm.layers import (
     deserialize,
     serialize,
 )
+from networks import randomized
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def frames():
 
 
 @pytest.mark.parametrize("inner", [lambda: Dense(7, "tanh"), lambda: Activation("softmax"), lambda: Dropout(0.4)])
-def test_pointwise_layers_run_as_without_the_wrapper(sequences, frames, randomized, inner):
+def test_pointwise_layers_run_as_without_the_wrapper(sequences, frames, inner):
     for x in (sequences, frames):
         layer = randomized(TimeDistributed(inner()), x)
         plain = randomized(inner(), x)
@@ -44,7 +45,7 @@ def test_pointwise_layers_run_as_without_the_wrapper(sequences, frames, randomiz
         lambda: Sequential([LSTM(3, return_sequences=True), GRU(2), Dense(3)]),
     ],
 )
-def test_every_step_by_itself(frames, randomized, inner):
+def test_every_step_by_itself(frames, inner):
     layer = randomized(TimeDistributed(inner()), frames)
     expected = np.stack([layer.layer(frames[:, t]) for t in range(5)], axis=1)
     y = layer(frames)
@@ -53,7 +54,7 @@ def test_every_step_by_itself(frames, randomized, inner):
     assert layer.compute_output_shape((None, None, 2, 4)) == (None, None, *y.shape[2:])
 
 
-def test_stateful_layer_inside_goes_on_from_step_to_step(frames, randomized):
+def test_stateful_layer_inside_goes_on_from_step_to_step(frames):
     layer = randomized(TimeDistributed(LSTM(3, stateful=True)), frames)
     y = layer(frames)
     layer.layer.reset_state()
@@ -61,7 +62,7 @@ def test_stateful_layer_inside_goes_on_from_step_to_step(frames, randomized):
         np.testing.assert_array_equal(y[:, t], layer.layer(frames[:, t]))
 
 
-def test_mask_for_the_layer_inside(frames, randomized):
+def test_mask_for_the_layer_inside(frames):
     mask = np.random.default_rng(6).random((3, 5, 2)) < 0.6
     layer = randomized(TimeDistributed(GRU(3)), frames)
     y = layer(frames, mask=mask)
@@ -119,7 +120,7 @@ def test_refused(sequences, frames):
         TimeDistributed(TwoOutputs())(frames)
 
 
-def test_in_a_model_saved_and_loaded(sequences, randomized, tmp_path):
+def test_in_a_model_saved_and_loaded(sequences, tmp_path):
     model = Sequential([Input((6, 4)), LSTM(3, return_sequences=True), TimeDistributed(Dense(2, "relu")), GRU(3)])
     flat = Sequential([Input((6, 4)), LSTM(3, return_sequences=True), Dense(2, "relu"), GRU(3)])
     randomized(model, sequences)

@@ -1,29 +1,22 @@
 """Closed loops: generate continues a sequence, forecast a window; the same numbers as the loop by hand."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from fastlstm import Input, Sequential
+import networks
 from fastlstm.engine import Sampler
 from fastlstm.layers import GRU, LSTM, Activation, BatchNormalization, Dense, Embedding, Flatten, LayerNormalization
+from networks import random
 
 IDS = 11
+network = partial(networks.network, scale=0.7)
 
 
 @pytest.fixture(autouse=True)
 def packed(monkeypatch):
     monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
-
-
-def network(*layers, shape=(None, 3)):
-    model = Sequential([Input(shape), *layers])
-    weights = [random(*w.shape, seed=i) * np.float32(0.7) for i, w in enumerate(model.weights)]
-    model.set_weights([np.abs(w) if "var" in v.name else w for w, v in zip(weights, model.weights, strict=True)])
-    return model
 
 
 VALUES = {

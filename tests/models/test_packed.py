@@ -6,11 +6,13 @@ import os
 import pickle
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import networks
 from fastlstm import Input, Model, Sequential, clone_model, load_model, load_packed, save_packed
 from fastlstm.engine import kernel_names, packing, program
 from fastlstm.layers import (
@@ -33,29 +35,15 @@ from fastlstm.layers import (
     SimpleRNN,
     TimeDistributed,
 )
+from networks import random, randomized
 
 STEPS, FEATURES = 7, 5
+network = partial(networks.network, shape=(STEPS, FEATURES))
 
 
 @pytest.fixture(autouse=True)
 def packed_kernels(monkeypatch):
     monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
-
-
-def network(*layers, shape=(STEPS, FEATURES), batch_size=None):
-    return weighted(Sequential([Input(shape, batch_size=batch_size), *layers]))
-
-
-def weighted(model, seed=1):
-    weights = [0.4 * random(*weight.shape, seed=seed + n) for n, weight in enumerate(model.weights)]
-    # Variances are positive.
-    pairs = zip(weights, model.weights, strict=True)
-    model.set_weights([np.abs(array) if "variance" in weight.name else array for array, weight in pairs])
-    return model
 
 
 def normalized_gru():
@@ -69,14 +57,14 @@ def two_inputs():
     again = shared(Dense(FEATURES, activation="tanh")(x))[0]
     decoded = LSTM(6, return_sequences=True)(Embedding(30, 3, mask_zero=True)(words), initial_state=[h, c])
     outputs = [Dense(4, activation="softmax")(decoded), Add()([encoded, again])]
-    return weighted(Model([words, x], outputs, name="two"))
+    return randomized(Model([words, x], outputs, name="two"))
 
 
 def nested():
     inner = Sequential([Input((FEATURES,)), Reshape((FEATURES, 1)), GRU(4), Dense(3, activation="elu")], name="inner")
     x = Input((STEPS, FEATURES))
     branches = [TimeDistributed(inner)(x), LSTM(2, return_sequences=True)(x)]
-    return weighted(Model(x, Sequential([SimpleRNN(5), Dense(2)])(Concatenate()(branches))))
+    return randomized(Model(x, Sequential([SimpleRNN(5), Dense(2)])(Concatenate()(branches))))
 
 
 NETWORKS = {
@@ -206,7 +194,7 @@ def test_weights_set_later_are_private(path):
     model, other = NETWORKS["LSTM"](), NETWORKS["LSTM"]()
     loaded, beside = saved(model, path), load_packed(path)
     before = outputs(model)
-    weighted(other, seed=50)
+    randomized(other, seed=50)
     loaded.set_weights(other.get_weights())
     assert same(outputs(loaded), outputs(other)) and same(outputs(beside), before)
     assert same(outputs(load_packed(path)), before)

@@ -5,18 +5,21 @@ import json
 import struct
 import zlib
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import networks
 from fastlstm import Input, Model, Sequential, load_packed, save_packed
 from fastlstm.engine import LAYOUT_VERSION
 from fastlstm.layers import GRU, LSTM, Add, Bidirectional, Dense, Embedding
 from fastlstm.saving.packed import NamedArray, open_packed, write_packed
 
 STEPS, FEATURES = 7, 5
+network = partial(networks.network, shape=(STEPS, FEATURES))
 
 
 @pytest.fixture(autouse=True)
@@ -27,10 +30,6 @@ def packed_kernels(monkeypatch):
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "model.packed"
-
-
-def network(*layers, shape=(STEPS, FEATURES)):
-    return Sequential([Input(shape), *layers])
 
 
 def stacked():

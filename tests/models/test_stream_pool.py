@@ -5,10 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from fastlstm import Input, Sequential
 from fastlstm.engine import get_num_threads, set_num_threads
 from fastlstm.layers import GRU, LSTM, BatchNormalization, Conv1D, Dense, Embedding, LayerNormalization, Masking
 from fastlstm.models import StreamPool
+from networks import network, random
 
 FEATURES = 3
 
@@ -16,17 +16,6 @@ FEATURES = 3
 @pytest.fixture(autouse=True)
 def packed(monkeypatch):
     monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
-
-
-def network(*layers, shape=(None, FEATURES)):
-    model = Sequential([Input(shape), *layers])
-    weights = [random(*w.shape, seed=i) * np.float32(0.4) for i, w in enumerate(model.weights)]
-    model.set_weights([np.abs(w) if "var" in v.name else w for w, v in zip(weights, model.weights, strict=True)])
-    return model
 
 
 NETWORKS = {

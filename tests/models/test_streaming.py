@@ -42,6 +42,7 @@ from fastlstm.layers import (
     UnitNormalization,
 )
 from fastlstm.models import Stream
+from networks import network, random
 
 STEPS, FEATURES = 13, 3
 
@@ -50,18 +51,6 @@ STEPS, FEATURES = 13, 3
 def packed(monkeypatch):
     # BLAS' sums depend on the number of rows.
     monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
-
-
-def network(*layers, shape=(None, FEATURES)):
-    """The layers with random weights."""
-    model = Sequential([Input(shape), *layers])
-    weights = [random(*w.shape, seed=i) * np.float32(0.4) for i, w in enumerate(model.weights)]
-    model.set_weights([np.abs(w) if "var" in v.name else w for w, v in zip(weights, model.weights, strict=True)])
-    return model
 
 
 def sequences(model, batch):

@@ -6,15 +6,11 @@ import pytest
 from fastlstm.engine import reference
 from fastlstm.layers import LSTM, Dense
 from fastlstm.models import Sequential
+from networks import randomized
 
 pytestmark = pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning")
 
 DATA = np.array([0.1, 0.2, 0.3]).reshape((1, 3, 1))
-
-
-def randomized(model):
-    rng = np.random.default_rng(5)
-    model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
 
 
 def through_the_oracle(model, x):

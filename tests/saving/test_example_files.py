@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fastlstm.saving import LayerSpec, VariableSpec, open_file
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-FILES = SHARED / "keras" / "files"
-MANIFEST = SHARED / "models" / "manifest.json"
 
-pytestmark = pytest.mark.skipif(not MANIFEST.exists(), reason=f"no collection of Keras files at {SHARED}")
+@pytest.fixture
+def read(shared):
+    def read_weights(name, spec):
+        with open_file(shared / "keras" / "files" / name) as file:
+            return file.read_weights(spec)
 
-
-def read(name, spec):
-    with open_file(FILES / name) as file:
-        return file.read_weights(spec)
+    return read_weights
 
 
 def assert_equal(found, expected):
@@ -28,23 +25,23 @@ def assert_equal(found, expected):
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.hdf5", "a.weights.h5"])
-def test_one_model_in_every_format_of_keras3(name, spec):
+def test_one_model_in_every_format_of_keras3(read, name, spec):
     assert_equal(read(name, spec), read("a.keras", spec))
 
 
-def test_shards_of_keras3(build):
+def test_shards_of_keras3(read, build):
     spec = build.sequential(build.lstm("a", 3, 4), build.lstm("b", 4, 3), build.dense("c", 3, 2))
     assert [array.any() for array in read("sh.weights.json", spec)].count(True) >= 5
 
 
 @pytest.mark.parametrize("name", ["tfk.h5", "tfk_w.h5", "tfk.weights.h5"])
-def test_one_model_in_every_format_of_tf_keras(name, spec):
+def test_one_model_in_every_format_of_tf_keras(read, name, spec):
     assert_equal(read(name, spec), read("tfk.keras", spec))
 
 
 @pytest.mark.parametrize("kind", [".keras", ".h5", ".weights.h5"])
 @pytest.mark.parametrize("version", ["k_v2.13.1", "k_v2.14.0"])
-def test_keras2(version, kind, build):
+def test_keras2(read, shared, version, kind, build):
     lstm = build.lstm("x", 3, 2)
     gru = LayerSpec(
         "gru_cell", "GRUCell", tuple(VariableSpec(name, (2, 6)) for name in ("kernel", "recurrent", "bias"))
@@ -59,11 +56,11 @@ def test_keras2(version, kind, build):
         build.dense("a", 2, 2),
         build.dense("b", 2, 1),
     )
-    with np.load(FILES / f"{version}.npz") as golden:
+    with np.load(shared / "keras" / "files" / f"{version}.npz") as golden:
         assert_equal(read(version + kind, spec), [golden[f"w{index}"] for index in range(21)])
 
 
-def test_bfloat16_and_trainable_first():
+def test_bfloat16_and_trainable_first(read):
     dense = LayerSpec("d", "Dense", (VariableSpec("kernel", (4, 2)), VariableSpec("bias", (2,))))
     cell = LayerSpec(
         "lstm_cell", "LSTMCell", tuple(VariableSpec(str(n), shape) for n, shape in enumerate(((3, 16), (4, 16), (16,))))
@@ -74,13 +71,8 @@ def test_bfloat16_and_trainable_first():
     np.testing.assert_array_equal(found[2][4:8], 1)  # the forget gate's bias
 
 
-def models():
-    return [entry["file"] for entry in json.loads(MANIFEST.read_text())] if MANIFEST.exists() else []
-
-
-@pytest.mark.parametrize("name", models())
-def test_configs_found_in_the_wild(name):
-    with open_file(MANIFEST.parent / name) as file:
+def test_configs_found_in_the_wild(shared, public_model):
+    with open_file(shared / "models" / public_model["file"]) as file:
         config = file.config
         old = not file.keras_version.startswith("3.")
     layers = config["config"]["layers"]

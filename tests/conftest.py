@@ -1,0 +1,44 @@
+"""What tests of all floors share: the real Keras files that lie beside a checkout of those who develop fastlstm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real Keras files and of answers of real Keras."""
+    if not SHARED.is_dir():
+        pytest.skip(
+            "this test and those deselected need models from the net and answers of real Keras, which are not part of "
+            "the project: they lie in a folder `shared` beside the checkout where fastlstm is developed"
+        )
+    return SHARED
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without the folder one of the tests that need it remains, and its skip says so for all."""
+    if not SHARED.is_dir():
+        others = [item for item in items if "shared" in item.fixturenames][1:]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+@pytest.fixture(scope="session")
+def keras_answers(shared: Path) -> dict:
+    """Inputs, and what real Keras' recurrent layers gave for them."""
+    return json.loads((shared / "keras" / "goldens.json").read_text(encoding="utf-8"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `public_model` runs once for every entry of the collection's manifest that is a model."""
+    if "public_model" in metafunc.fixturenames:
+        manifest = SHARED / "models" / "manifest.json"
+        entries = json.loads(manifest.read_text(encoding="utf-8")) if manifest.is_file() else [{"name": "absent"}]
+        models = [entry for entry in entries if "kind" not in entry]
+        metafunc.parametrize("public_model", models, ids=[model["name"][:40] for model in models])

@@ -1,0 +1,35 @@
+"""Random arrays, weights and networks, the same in every run: what the tests of all floors begin with."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastlstm import Input, Sequential
+
+
+def random(*shape, seed=0):
+    """N(0, 1) in float32; other values for another shape or seed."""
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
+
+
+def weights(*shape, seed=0, scale=0.4):
+    """Weights of one array, as the engine's ops take them."""
+    return random(*shape, seed=seed) * np.float32(scale)
+
+
+def randomized(layer, x=None, seed=0, scale=0.8):
+    """The layer or model with weights of which no two blocks are alike.
+
+    A layer that is not built yet is built for the shape of `x`. Variances stay positive.
+    """
+    if not layer.built:
+        layer.build(np.shape(x))
+    arrays = [weights(*weight.shape, seed=seed + n, scale=scale) for n, weight in enumerate(layer.weights)]
+    pairs = zip(arrays, layer.weights, strict=True)
+    layer.set_weights([np.abs(array) if "variance" in weight.name else array for array, weight in pairs])
+    return layer
+
+
+def network(*layers, shape=(None, 3), batch_size=None, seed=0, scale=0.4):
+    """A Sequential of the layers with random weights."""
+    return randomized(Sequential([Input(shape, batch_size=batch_size), *layers]), seed=seed, scale=scale)
