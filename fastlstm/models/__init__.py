@@ -6,8 +6,7 @@ from fastlstm.models.loading import load_model, model_from_json, save_model
 from fastlstm.models.model import Model
 from fastlstm.models.packed import load_packed, save_packed
 from fastlstm.models.sequential import Sequential
-from fastlstm.models.stream_pool import StreamPool
-from fastlstm.models.streaming import Stream
+from fastlstm.models.stream import Stream, StreamPool
 
 __all__ = [
     "Functional",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten
 
@@ -64,14 +65,17 @@ class Calls:
     """The calls of a model, each after those whose outputs it takes.
 
     Args:
-        inputs: Number of inputs of the model.
+        name: The model's, for errors.
+        input_shapes: Those of its inputs, with the batch, None where unknown.
     """
 
-    def __init__(self, inputs: int) -> None:
-        self.inputs = tuple(Slot(index) for index in range(inputs))
+    def __init__(self, name: str, input_shapes: Sequence[Shape]) -> None:
+        self.name = name
+        self.input_shapes = tuple(input_shapes)
+        self.slots = len(self.input_shapes)
+        self.inputs = tuple(Slot(index) for index in range(self.slots))
         self.outputs: tuple[Slot, ...] = ()
         self.calls: list[Call] = []
-        self.slots = inputs
 
     def add(self, layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: int) -> Sequence[Slot]:
         """Add a call; that of a model becomes the calls in it.
@@ -88,9 +92,8 @@ class Calls:
             ValueError: When there are too many calls.
         """
         kwargs = {name: value for name, value in kwargs.items() if value is not None}
-        expand = getattr(layer, "expand", None)
-        if expand is not None and not kwargs.get("training"):
-            return expand(self, self._masked(flatten(args), kwargs.get("mask")))
+        if layer.expands and not kwargs.get("training"):
+            return layer.expand(self, self._masked(flatten(args), kwargs.get("mask")))
         if len(self.calls) == MAX_CALLS:
             raise ValueError(f"The model consists of more than {MAX_CALLS} calls of layers.")
         slots = tuple(Slot(self.slots + index) for index in range(outputs))

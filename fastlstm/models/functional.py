@@ -247,7 +247,7 @@ class Functional(Model, builds_once=False):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         wiring = state.pop("_wiring")
-        self.__dict__.update(state)
+        super().__setstate__(state)
         self._connect(*connect(*wiring))
 
 

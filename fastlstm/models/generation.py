@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastlstm.engine import Sampler, Stepper
 from fastlstm.layers.base.arrays import as_float32
-from fastlstm.models.part_stepper import PartStepper
-from fastlstm.models.stream_parts import StepPlan
-
-if TYPE_CHECKING:
-    from fastlstm.models.model import Model
+from fastlstm.models.plan import Plan, StepPlan
+from fastlstm.models.stepping import PartStepper
 
 Feedback = Callable[[np.ndarray], Any]
 
@@ -114,20 +111,20 @@ def checked_steps(steps: Any) -> int:
     return int(steps)
 
 
-def forecast(model: Model, window: Any, steps: int) -> np.ndarray:
-    """Return what a model of windows gives for as many steps after the window; see `Model.forecast`."""
-    steps = checked_steps(steps)
-    if len(model.inputs) != 1:
-        raise ValueError(f"Only a model of one input can forecast. Model '{model.name}' has {len(model.inputs)}.")
-    given = np.asarray(window)
-    bare = given.ndim == 2
-    x = model.prepared(given[np.newaxis] if bare else given)
-    if x.ndim != 3:
-        raise ValueError(f"`window` should have shape (batch, timesteps, features). Received: {given.shape}")
+def forecast(plan: Plan, x: np.ndarray, steps: int) -> np.ndarray:
+    """Return what a model of windows gives for as many steps after the window; see `Model.forecast`.
+
+    Args:
+        plan: How the model runs.
+        x: The window `(batch, timesteps, features)`, float32.
+        steps: Positive.
+
+    Raises:
+        ValueError: When the output is no step of the input.
+    """
     batch, timesteps, features = x.shape
     series = np.empty((batch, timesteps + steps, features), np.float32)
     series[:, :timesteps] = x
-    plan = model.current_plan
     for t in range(steps):
         y = plan.run(np.ascontiguousarray(series[:, t : t + timesteps]))
         shape = None if isinstance(y, tuple) else y.shape
@@ -137,5 +134,4 @@ def forecast(model: Model, window: Any, steps: int) -> np.ndarray:
                 "next step."
             )
         series[:, timesteps + t] = y if y.ndim == 2 else y[:, -1]
-    forecasts = series[:, timesteps:].copy()
-    return forecasts[0] if bare else forecasts
+    return series[:, timesteps:].copy()

@@ -14,16 +14,15 @@ from fastlstm.layers.base.arrays import as_tensors, carried_mask
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import serialize
 from fastlstm.layers.base.structure import flatten
-from fastlstm.layers.base.variable import CHANGES
+from fastlstm.layers.base.variable import CHANGES, Watch
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.layers.symbolic.node import record_call
-from fastlstm.models import generation, loading, ragged, stream_pool, streaming
+from fastlstm.models import generation, loading, ragged
 from fastlstm.models import inputs as data
 from fastlstm.models.calls import Calls, Slot
-from fastlstm.models.execution import Plan
+from fastlstm.models.plan import Plan, StepPlan
 from fastlstm.models.progress import Progress
-from fastlstm.models.stream_pool import StreamPool
-from fastlstm.models.streaming import Stream
+from fastlstm.models.stream import Stream, StreamPool
 from fastlstm.models.summary import print_summary
 from fastlstm.models.trainer import Trainer
 
@@ -43,6 +42,7 @@ class Model(Trainer, Layer, builds_once=False):
 
     keras_module = "keras"
     supports_masking = True
+    expands = True
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Model:
         if cls is Model and (len(args) >= 2 or "outputs" in kwargs):
@@ -60,6 +60,7 @@ class Model(Trainer, Layer, builds_once=False):
         Trainer.__init__(self)
         Layer.__init__(self, trainable=trainable, name=name)
         self._plan: Plan | None = None
+        self._watch = Watch()
 
     # What a kind of model provides
 
@@ -187,12 +188,21 @@ class Model(Trainer, Layer, builds_once=False):
             batches: Iterator[Any] = (self.prepared(batch) for batch in data.generated(x))
             return self.structured(data.joined(self._run_all(data.limited(batches, steps), verbose, steps)))
         x = data.checked_data(x)
-        if ragged.is_ragged(x, self):
-            return self.structured(ragged.predict(self, x, size, verbose, steps))
-        x = self.prepared(x, size)
+        if not isinstance(x, np.ndarray) and self._is_ragged(x):
+            if steps is not None:
+                raise ValueError(f"`steps` is not supported for a list of sequences. Received: steps={steps}")
+            arrays = [self.prepared(np.asarray(sequence)[np.newaxis], 1) for sequence in x]
+            return self.structured(ragged.predict(self.current_plan, arrays, size, verbose))
+        x = x if self._takes(x) else self.prepared(x, size)
         count = max(1, -(-data.rows(x) // size))
         count = count if steps is None else min(count, steps)
         return self.structured(data.joined(self._run_all(data.limited(data.slices(x, size), steps), verbose, count)))
+
+    def _is_ragged(self, x: Any) -> bool:
+        if not self.built:
+            return ragged.is_ragged(x, None, False)
+        inputs = self.inputs
+        return len(inputs) == 1 and ragged.is_ragged(x, inputs[0].shape, self.current_plan.takes_ids)
 
     def _run_all(self, batches: Iterator[Any], verbose: Any, total: int | None) -> list[Any]:
         outputs = []
@@ -213,11 +223,11 @@ class Model(Trainer, Layer, builds_once=False):
     def current_plan(self) -> Plan:
         """How the model, which is built, is run at inference; it follows all changes."""
         plan = self._plan
-        return self._planned() if plan is None or plan.changes != CHANGES.latest else plan
+        return self._planned() if plan is None or not plan.is_current else plan
 
     def _plan_for(self, training: bool | None) -> Plan:
         plan = self.current_plan
-        return Plan(self.calls(), training) if training or (training is None and plan.trains) else plan
+        return Plan(self.calls(), self._watch, training) if training or (training is None and plan.trains) else plan
 
     def _takes(self, x: Any) -> bool:
         """Return whether the layers take `x` as it is; most calls of a service need no more than this."""
@@ -229,20 +239,15 @@ class Model(Trainer, Layer, builds_once=False):
         return None
 
     def _planned(self) -> Plan:
-        """Return the plan; after a change, the same one unless layers came, went or left the engine."""
         with CHANGES.lock:
-            calls = self.calls()
-            plan = self._plan
-            if plan is None or not plan.holds_for(calls):
-                plan = Plan(calls)
-                plan.form = self._input_form()
-            plan.follow_changes()
+            self.watch(self._watch)
+            plan = Plan(self.calls(), self._watch, before=self._plan, form=self._input_form())
             self._plan = plan
             return plan
 
     def calls(self) -> Calls:
         """Return the calls of the layers, those of nested models in place of the models."""
-        calls = Calls(len(self.inputs))
+        calls = Calls(self.name, [tensor.shape for tensor in self.inputs])
         calls.outputs = tuple(self.expand(calls, calls.inputs))
         return calls
 
@@ -258,7 +263,7 @@ class Model(Trainer, Layer, builds_once=False):
             ValueError: When the model is not built or, with the layer's name, when its output at a step may depend on
                 later ones.
         """
-        return streaming.open_stream(self, batch)
+        return Stream(self._step_plan(), batch)
 
     def stream_pool(self, capacity: int = 64) -> StreamPool:
         """Return a pool of streams that come and go, any of which advance together.
@@ -269,7 +274,12 @@ class Model(Trainer, Layer, builds_once=False):
         Raises:
             ValueError: As `stream`.
         """
-        return stream_pool.open_pool(self, capacity)
+        return StreamPool(self._step_plan(), capacity)
+
+    def _step_plan(self) -> StepPlan:
+        if not self.built:
+            raise ValueError(f"Model '{self.name}' has to be built before it can run step by step.")
+        return self.current_plan.in_steps()
 
     def forecast(self, window: Any, steps: int) -> np.ndarray:
         """Return the next `steps` steps of a series, each one the model's output for the window before it.
@@ -286,7 +296,15 @@ class Model(Trainer, Layer, builds_once=False):
         Raises:
             ValueError: When something does not fit, or the output is no step of the input.
         """
-        return generation.forecast(self, window, steps)
+        steps = generation.checked_steps(steps)
+        if len(self.inputs) != 1:
+            raise ValueError(f"Only a model of one input can forecast. Model '{self.name}' has {len(self.inputs)}.")
+        given = np.asarray(window)
+        x = self.prepared(given[np.newaxis] if given.ndim == 2 else given)
+        if x.ndim != 3:
+            raise ValueError(f"`window` should have shape (batch, timesteps, features). Received: {given.shape}")
+        forecasts = generation.forecast(self.current_plan, x, steps)
+        return forecasts[0] if given.ndim == 2 else forecasts
 
     def reset_states(self) -> None:
         """Set the states of all stateful layers to zeros.
@@ -294,7 +312,7 @@ class Model(Trainer, Layer, builds_once=False):
         Differs from Keras 3, which has this on layers only, as Keras 2 had it on models too.
         """
         for layer in self.leaves():
-            if getattr(layer, "stateful", False):
+            if layer.stateful:
                 layer.reset_state()
 
     # Looking
@@ -405,7 +423,11 @@ class Model(Trainer, Layer, builds_once=False):
     # Copies
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_plan": None}
+        return {**super().__getstate__(), "_plan": None, "_watch": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._watch = Watch()
 
 
 def _plain_number(value: Any) -> Any:

@@ -13,12 +13,12 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from fastlstm.engine import LAYOUT_VERSION, Packing, keep, obtain, packings, require_packed
-from fastlstm.layers.base.chain import Chain
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import check_limits, deserialize, serialize
 from fastlstm.layers.base.variable import CHANGES
 from fastlstm.models.compilation import kept_compile_config
 from fastlstm.models.model import Model
+from fastlstm.models.plan import grouped, heads_chain
 from fastlstm.saving.config import normalise
 from fastlstm.saving.errors import SavedModelError, reading
 from fastlstm.saving.version import KERAS_VERSION
@@ -87,8 +87,7 @@ def load_packed(filepath: str | PathLike[str]) -> Model:
         _check_arrays(((name, packing.shape) for name, packing in named), packed)
         for (_, packing), (_, array) in zip(named, packed, strict=True):
             keep(packing, array)
-        for chain in _chains(model):
-            _ = chain.program
+        _ = model.current_plan
         compile_config = kept_compile_config(config.get("compile_config"), keras3=True)
         if compile_config is not None:
             model.compile_from_config(compile_config)
@@ -120,8 +119,8 @@ def _named_packings(model: Model) -> list[tuple[str, Packing]]:
     """What the model's Programs make of its weights, each once, in their order."""
     names = {id(variable.value): name for variable, name in zip(model.weights, _weight_names(model), strict=True)}
     named = {}
-    for chain in _chains(model):
-        lowered = chain.lower()
+    for row in _native_rows(model):
+        lowered = [op for layer in row for op in layer.lower()]
         for packing in packings(lowered) if lowered else ():
             sources = [names.get(id(source)) for source in packing.sources]
             # An array that a layer makes anew every time has no packing that could be kept.
@@ -130,17 +129,19 @@ def _named_packings(model: Model) -> list[tuple[str, Packing]]:
     return list(named.items())
 
 
-def _chains(layer: Layer) -> Iterator[Chain]:
-    """The chains that run a layer, or those inside it if it runs in NumPy; of a model, those of its plan."""
+def _native_rows(layer: Layer) -> Iterator[tuple[Layer, ...]]:
+    """The layers of which Programs are made, in rows: those of a model's plan, and those inside layers in NumPy."""
     if isinstance(layer, Model):
-        parts = layer.current_plan.parts
+        for group in grouped(layer.calls()):
+            if heads_chain(group[0]):
+                yield tuple(call.layer for call in group)
+            else:
+                yield from _native_rows(group[0].layer)
+    elif layer.native:
+        yield (layer,)
     else:
-        parts = [layer.chain] if layer.lower() is not None else layer.children
-    for part in parts:
-        if isinstance(part, Chain):
-            yield part
-        else:
-            yield from _chains(part)
+        for child in layer.children:
+            yield from _native_rows(child)
 
 
 def _check_arrays(expected: Iterator[tuple[str, tuple[int, ...]]], found: list[NamedArray]) -> None:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastlstm.layers.base.arrays import is_array
-from fastlstm.layers.base.chain import Chain
+from fastlstm.layers.base.chain import BoundChain
+from fastlstm.models.plan import Plan
 from fastlstm.models.progress import Progress
 
-if TYPE_CHECKING:
-    from fastlstm.models.model import Model
 
+def is_ragged(x: Any, shape: Sequence[int | None] | None, takes_ids: bool) -> bool:
+    """Return whether `x` is a list of sequences `(timesteps, features)`, or of ids `(timesteps,)`, for a model of such.
 
-def is_ragged(x: Any, model: Model) -> bool:
-    """Return whether `x` is a list of sequences `(timesteps, features)` for a model of one input of such."""
-    if not isinstance(x, (list, tuple)) or len(x) < 2 or not all(is_array(item) and np.ndim(item) == 2 for item in x):
+    Args:
+        x: What `predict` was given.
+        shape: Of the model's one input, with the batch; None while it is not known.
+        takes_ids: Whether the input is ids.
+    """
+    if not isinstance(x, (list, tuple)) or not x or not all(map(is_array, x)):
         return False
-    return not model.built or (len(model.inputs) == 1 and len(model.inputs[0].shape) == 3)
+    ndim = {2} if shape is None else {len(shape) - 1} if takes_ids or len(shape) == 3 else set()
+    # An array alone in a list is the input; where it lacks only a last axis of size 1, Keras adds that.
+    return {np.ndim(item) for item in x} == ndim and (len(x) > 1 or (shape is not None and shape[-1] != 1))
 
 
-def predict(model: Model, sequences: Sequence[Any], batch_size: int, verbose: Any, steps: int | None) -> Any:
+def predict(plan: Plan, arrays: Sequence[np.ndarray], batch_size: int, verbose: Any) -> Any:
     """Return the outputs for sequences of any lengths.
 
     Where the model is one chain for the engine that reads forwards, a batch runs until its shortest sequence ends,
@@ -31,30 +37,23 @@ def predict(model: Model, sequences: Sequence[Any], batch_size: int, verbose: An
     sequences of one length are a batch.
 
     Args:
-        model: The model.
-        sequences: Arrays `(timesteps, features)`.
+        plan: How the model runs.
+        arrays: The sequences, each a batch of one that the model takes.
         batch_size: Sequences that are run at once.
         verbose: As for `Model.predict`.
-        steps: As for `Model.predict`: only None.
 
     Returns:
         An array, or a tuple of them for several outputs; a list of arrays in place of one whose rows differ in shape.
-
-    Raises:
-        ValueError: When the sequences do not fit.
     """
-    if steps is not None:
-        raise ValueError(f"`steps` is not supported for a list of sequences. Received: steps={steps}")
-    arrays = [model.prepared(np.asarray(sequence)[np.newaxis], 1) for sequence in sequences]
     order = sorted(range(len(arrays)), key=lambda index: -arrays[index].shape[1])
     rows: list[tuple[np.ndarray, ...]] = [()] * len(arrays)
-    chain = model.current_plan.chain
+    chain = plan.whole
     joined = chain is not None and chain.continues
     batches = list(_batches(order, [array.shape[1] for array in arrays], batch_size, joined))
     with Progress(verbose, len(batches)) as progress:
         for batch in batches:
             given = [arrays[index] for index in batch]
-            outputs = _shrinking(chain, given) if joined else _alike(model, given)
+            outputs = _shrinking(chain, given) if joined else _alike(plan, given)
             for index, row in zip(batch, outputs, strict=True):
                 rows[index] = row
             progress.advance()
@@ -70,23 +69,23 @@ def _batches(order: Sequence[int], lengths: Sequence[int], batch_size: int, join
             yield group[start : start + batch_size]
 
 
-def _alike(model: Model, arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
+def _alike(plan: Plan, arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
     """The outputs of every row of sequences of one length."""
-    outputs = model.current_plan.run(np.concatenate(arrays))
+    outputs = plan.run(np.concatenate(arrays))
     return zip(*(outputs if isinstance(outputs, tuple) else (outputs,)), strict=True)
 
 
-def _shrinking(chain: Chain, arrays: Sequence[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
+def _shrinking(chain: BoundChain, arrays: Sequence[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
     """The outputs of every row of sequences that do not grow in length."""
     lengths = [array.shape[1] for array in arrays]
     parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in arrays]
-    program, states, start = chain.program, None, 0
+    states, start = None, 0
     for end in sorted(set(lengths)):
         active = sum(length >= end for length in lengths)
         x = np.concatenate([array[:, start:end] for array in arrays[:active]])
         if states is not None:
             states = [[state[:active] for state in of_op] for of_op in states]
-        outputs, states = chain.advance(program, x, states)
+        outputs, states = chain.advance(x, states)
         for row in range(active):
             parts[row].append(tuple(output[row] for output in outputs))
         start = end

@@ -13,6 +13,7 @@ from fastlstm.layers.base.input_spec import Shape, standardize_shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.base.variable import CHANGES
 from fastlstm.layers.core.input_layer import InputLayer
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 from fastlstm.layers.symbolic.node import Node
@@ -127,8 +128,9 @@ class Sequential(Model, builds_once=False):
 
     def _layers_changed(self, rebuild: bool) -> None:
         self.built = False
-        self._plan = self._output = None
+        self._output = None
         self._forget_calls()
+        CHANGES.count(self)
         if rebuild:
             self._rebuild()
 
@@ -314,6 +316,6 @@ class Sequential(Model, builds_once=False):
         return {**super().__getstate__(), "_calls": [], "_output": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        super().__setstate__(state)
         if self.built:
             self._call_layers(self.symbolic_input)

@@ -90,7 +90,7 @@ def _listed(
         layer, depth = pending.pop()
         yield layer, depth
         if expand_nested:
-            pending.extend((inner, depth + 1) for inner in reversed(getattr(layer, "layers", [])))
+            pending.extend((inner, depth + 1) for inner in reversed(layer.layers if layer.expands else ()))
 
 
 def _bounds(layers: Sequence[Layer], layer_range: Sequence[str] | None) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from fastlstm.layers.base.variable import CHANGES, Variable
+from fastlstm.layers.base.variable import CHANGES, Variable, Watch
 
 
 def test_filled_on_first_read():
@@ -29,12 +29,14 @@ def test_huge_variables_cost_nothing_until_read():
 
 def test_assign_replaces_the_fill_and_counts():
     variable = Variable(lambda shape: pytest.fail("the initializer ran"), (2,))
-    before = CHANGES.latest
+    watch, other = Watch(), Watch()
+    with CHANGES.lock:
+        variable.watch(watch)
+        Variable(np.zeros, (2,)).watch(other)
     given = np.array([1, 2])
     variable.assign(given)
     given[:] = 9
-    assert CHANGES.latest > before
-    assert variable.version == CHANGES.latest
+    assert watch.count > 0 == other.count
     np.testing.assert_array_equal(variable.value, [1, 2])
     assert variable.value.dtype == np.float32
     with pytest.raises(ValueError, match=r"must match. variable.shape=\(2,\), Received: value.shape=\(3,\)"):

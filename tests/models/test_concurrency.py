@@ -175,7 +175,7 @@ def test_sequences_of_several_lengths_are_read_with_one_moments_weights():
     sequences = [X[0], X[1, :4], X[0, :2]]
     model.set_weights(old)
     expected = model.predict(sequences, verbose=0)
-    chain = model.current_plan.chain
+    chain = model.current_plan.whole
     advance, change = chain.advance, once(lambda: model.set_weights(new))
 
     def advance_and_change(*arguments):

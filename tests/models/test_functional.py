@@ -46,7 +46,7 @@ def test_a_row_is_what_sequential_is():
     row = Sequential([Input((5, 3)), lstm, Dropout(0.5), dense])
     expected = row.predict(X, verbose=0)
     # One call into the engine, whoever made the graph.
-    assert model.current_plan.chain is not None and len(model.current_plan.chain.layers) == 3
+    assert model.current_plan.whole is not None and len(model.current_plan.whole.layers) == 3
     for outputs in (model.predict(X, verbose=0), model.predict_on_batch(X), model(X).numpy(), model.call(X)):
         np.testing.assert_array_equal(outputs, expected)
     assert type(model(X)) is Tensor and type(model.predict_on_batch(X)) is np.ndarray
@@ -131,7 +131,7 @@ def test_seq2seq():
     expected = words(decoder(target, initial_state=encoder(X)[1:])[0])
     np.testing.assert_allclose(model.predict([X, target], verbose=0), expected, rtol=1e-6, atol=1e-7)
     # The decoder and what follows it are one call into the engine, the encoder another.
-    assert len(model.current_plan._steps) == 2
+    assert len(model.current_plan.parts) == 2
     # The usual way to inference: new models from the layers and tensors of the trained one.
     source = model.input[0]
     inference = Model(source, encoder.output[1:])
@@ -167,7 +167,7 @@ def test_shared_layers():
     assert [type(layer) for layer in model.layers][2:] == [LSTM, Concatenate] and len(model.weights) == 3
     np.testing.assert_array_equal(model.predict([X, Y], verbose=0), np.concatenate([lstm(X), lstm(Y)], axis=1))
     # Both calls have the weights packed once.
-    assert len({id(step.chain) for step in model.current_plan._steps[:2]}) == 1
+    assert len({id(part.bound) for part in model.current_plan.parts[:2]}) == 1
     lstm.set_weights([weight + 0.1 for weight in lstm.get_weights()])
     np.testing.assert_array_equal(model.predict([X, Y], verbose=0), np.concatenate([lstm(X), lstm(Y)], axis=1))
 
@@ -184,7 +184,7 @@ def test_nested_models():
     np.testing.assert_allclose(model.predict(X, verbose=0)[0], expected["p"], rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(model.predict(X, verbose=0)[1], model.layers[-1](expected["q"]), rtol=1e-5, atol=1e-6)
     # The layers inside are joined as if there were no models around them.
-    assert len(model.current_plan._steps[0].chain.layers) == 3
+    assert len(model.current_plan.parts[0].layers) == 3
     inner.add(Dense(2, name="more"))
     np.testing.assert_allclose(model.predict(X, verbose=0)[0], graph(inner(X))["p"], rtol=1e-6, atol=1e-7)
     assert len(graph.leaves()) == 3 and graph in model.layers and inner in model.layers

@@ -166,7 +166,7 @@ def test_a_mask_as_a_tensor_of_the_graph():
     y = second(first(embedding(IDS), mask=VALID), mask=VALID)
     np.testing.assert_allclose(model.predict(IDS, verbose=0), y, rtol=1e-6, atol=1e-7)
     # Layers that see the same mask are one call into the engine.
-    assert len(model.current_plan._steps) == 3
+    assert len(model.current_plan.parts) == 3
 
 
 def test_an_initial_state_hides_a_carried_mask():

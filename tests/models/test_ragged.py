@@ -69,9 +69,9 @@ def test_functional_models():
 def test_the_batch_shrinks():
     # One run of the engine per distinct length, each with the rows that go on.
     model = model_of("stacked")
-    chain, runs = model.current_plan.chain, []
+    chain, runs = model.current_plan.whole, []
     advance = chain.advance
-    chain.advance = lambda program, x, states: runs.append(x.shape[:2]) or advance(program, x, states)
+    chain.advance = lambda x, states: runs.append(x.shape[:2]) or advance(x, states)
     model.predict(SEQUENCES, verbose=0)
     assert runs == [(8, 1), (7, 1), (5, 3), (2, 4), (1, 8)]
     del chain.advance

@@ -53,8 +53,8 @@ def lower_activation(activation: Callable[..., Any], units: int) -> ops.Activati
     activation.build((None, units))
     if activation.weights:
         raise ValueError(f"The activation {activation!r} has weights. Add it to the model as a layer of its own.")
-    lowered = activation.lower()
-    if not lowered and lowered is not None:
+    lowered = activation.lower() if activation.native else None
+    if lowered == []:
         return ops.LINEAR
     if lowered and len(lowered) == 1 and isinstance(lowered[0], ops.ActivationOp):
         return lowered[0].activation
@@ -78,11 +78,17 @@ class Activation(Layer):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         # A function of the user's gets the whole array, and a copy, which it may change.
-        return self.chain.run(inputs) if self.lower() else self.activation(inputs.copy())
+        return self.chain.run(inputs) if self.lowers else self.activation(inputs.copy())
 
-    def lower(self) -> list[ops.Op] | None:
-        activation = lower_activation(self.activation, self._build_shape[-1])
-        return None if activation.function else [ops.ActivationOp(activation)]
+    @property
+    def lowers(self) -> bool:
+        return lower_activation(self.activation, self._build_shape[-1]).function is None
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.ActivationOp(lower_activation(self.activation, self._build_shape[-1]))]
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return None
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return tuple(input_shape)

@@ -12,7 +12,7 @@ import numpy as np
 from fastlstm import activations
 from fastlstm.engine import ops
 from fastlstm.layers.base.input_spec import InputSpec, Shape
-from fastlstm.layers.base.same_shape import SameShape
+from fastlstm.layers.base.same_shape import SameShape, axes_problem, values_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 
@@ -147,6 +147,9 @@ class PReLU(SameShape):
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return np.maximum(inputs, 0) + self.alpha.value * np.minimum(inputs, 0)
 
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return values_problem(shape, self.alpha.value) if in_time else None
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **weight_config(self, "alpha"), "shared_axes": self.shared_axes}
 
@@ -159,6 +162,8 @@ class Softmax(SameShape):
         axis: Integer, or several.
         **kwargs: As for `Layer`.
     """
+
+    output_kind = "probabilities"
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -182,11 +187,16 @@ class Softmax(SameShape):
         y = activations.softmax(np.where(valid, inputs, np.float32(-1e9)), self.axis)
         return np.where(valid, y, np.float32(0))
 
-    def lower(self) -> list[ops.Op] | None:
+    @property
+    def lowers(self) -> bool:
         # Masks belong to steps: inputs (batch, features) have none, and what has one is for `call`.
-        if self.axis == -1 and self._build_shape is not None and len(self._build_shape) == 2:
-            return [ops.ActivationOp(ops.Activation("softmax"))]
-        return None
+        return self.axis == -1 and self._build_shape is not None and len(self._build_shape) == 2
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.ActivationOp(ops.Activation("softmax"))]
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return axes_problem(self.axis, shape) if in_time else None
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

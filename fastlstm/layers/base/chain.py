@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from fastlstm.engine import Program, run_pair
 from fastlstm.engine.ops import Op
-from fastlstm.layers.base.variable import CHANGES
+from fastlstm.layers.base.variable import CHANGES, Watch
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.layer import Layer
+    from fastlstm.layers.base.recurrent import Recurrent
+
+States = list[list[Any]]
 
 
-class _Built(NamedTuple):
-    """A Program with what it was made from; read and replaced as one, so that a thread never sees half of it.
-
-    One that is `plain` has recurrent layers, and nothing to do but to run them.
-    """
-
-    changes: int
-    versions: tuple[int, ...]
-    program: Program | None
-    carries_states: bool
-    plain: bool
-
-
-class Chain:
-    """Layers in a row whose `lower()` gives ops, as one Program that follows their weights and attributes.
-
-    Args:
-        layers: Built layers, each of which takes what the one before gives.
+class BoundChain:
+    """Layers in a row with the Program of the weights that they had at one moment. It never changes.
 
     Many threads may call `run` at once, unless a layer is stateful.
+
+    Args:
+        layers: The layers.
+        ops: What they lower to; none leaves their inputs as they are.
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[Layer], ops: list[Op]) -> None:
         self.layers = tuple(layers)
-        self.recurrent = tuple(layer for layer in self.layers if layer.recurrent)
-        self._built: _Built | None = None
+        self.recurrent = cast("tuple[Recurrent, ...]", tuple(layer for layer in layers if layer.recurrent))
+        self.ops = ops
+        self.program = Program(ops) if ops else None
+        self._takes_ids = self.layers[0].takes_ids
+        last = self.layers[-1]
+        self._returning = cast("Recurrent", last) if last.recurrent and cast("Recurrent", last).return_state else None
+        # Whether a call begins from states that are not zeros, or gives some.
+        begins = any(layer.stateful or not layer.begins_from_zeros for layer in self.recurrent)
+        self.carries_states = self._returning is not None or begins
+        # Nothing to do but to run the Program.
+        self._plain = bool(self.recurrent) and not self.carries_states and not self._takes_ids
 
     def run(self, x: np.ndarray, mask: np.ndarray | None = None, initial_state: Any = None) -> Any:
         """Run the layers; stateful ones start from their states and keep the new ones.
@@ -57,124 +57,129 @@ class Chain:
         Raises:
             ValueError: When states do not fit, or there is no time step to read.
         """
-        built = self._current()
-        if built.plain and initial_state is None:
-            return built.program.run(x, mask)[0]
-        if built.program is None:
+        program = self.program
+        if self._plain and initial_state is None:
+            return program.run(x, mask)[0]
+        if program is None:
             return x.copy()
         if not self.recurrent:
-            return built.program.run(x)[0]
-        if self.layers[0].takes_ids:
-            mask = self.layers[0].compute_mask(x)
-        if built.carries_states or initial_state is not None:
-            return self._run_with_states(built.program, x, mask, initial_state)
-        return built.program.run(x, mask)[0]
+            return program.run(x)[0]
+        if self._takes_ids:
+            mask = self.layers[0].compute_mask(x, None)
+        if not self.carries_states and initial_state is None:
+            return program.run(x, mask)[0]
+        initial = self.starting_states(len(x), initial_state)
+        return self.finished(*program.run(x, mask, list(chain(*initial)), True), initial)
 
-    def describe(self) -> list[str]:
-        """Return what the engine runs, a line per op."""
-        program = self._current().program
-        return [] if program is None else program.describe()
-
-    def _run_with_states(self, program: Program, x: np.ndarray, mask: np.ndarray | None, initial_state: Any) -> Any:
-        initial = self._starting_states(x.shape[0], initial_state)
-        return self._finished(*program.run(x, mask, list(chain(*initial)), True), initial)
-
-    def _starting_states(self, batch: int, initial_state: Any) -> list[list[Any]]:
-        """For every recurrent layer a list of its ops' states; the first layer's as given, if they are."""
+    def starting_states(self, batch: int, initial_state: Any) -> list[States]:
+        """Return, for every recurrent layer, a list of its ops' states; the first layer's as given, if they are."""
         given = [initial_state, *[None] * (len(self.recurrent) - 1)]
         return [layer.starting_states(batch, state) for layer, state in zip(self.recurrent, given, strict=True)]
 
-    def _finished(self, output: np.ndarray, states: list[Any], initial: list[list[Any]]) -> Any:
-        """What the layers return and keep, from what the Program returned."""
-        remaining = iter(states)
+    def finished(self, output: np.ndarray, states: States, initial: list[States]) -> Any:
+        """Return what the layers return, and let them keep what they keep, of what the Program returned.
+
+        Args:
+            output, states: What it returned.
+            initial: What `starting_states` returned.
+        """
+        remaining, last_states = iter(states), []
         for layer, of_layer in zip(self.recurrent, initial, strict=True):
             last_states = [next(remaining) for _ in of_layer]
             if layer.stateful:
                 layer.keep_states(last_states)
-        last = self.layers[-1]
-        return (output, *last.returned_states(last_states)) if last.recurrent and last.return_state else output
+        return output if self._returning is None else (output, *self._returning.returned_states(last_states))
 
-    def run_beside(
-        self, other: Chain, x: np.ndarray, mask: np.ndarray | None, initial_state: Any, other_initial_state: Any
-    ) -> tuple[Any, Any]:
-        """Run this chain and another one on the same input, at the same time where that pays.
-
-        Args:
-            other: A chain that, as this one, is one recurrent layer.
-            x, mask, initial_state: As for `run`.
-            other_initial_state: That of the other chain.
-
-        Returns:
-            What `run` returns, of both.
-        """
-        mine, others = self._starting_states(len(x), initial_state), other._starting_states(len(x), other_initial_state)
-        result, other_result = run_pair(
-            self._current().program, other._current().program, x, mask, list(chain(*mine)), list(chain(*others)), True
-        )
-        return self._finished(*result, mine), other._finished(*other_result, others)
-
-    @property
-    def program(self) -> Program | None:
-        """The Program of the present weights; None if the layers leave their inputs as they are."""
-        return self._current().program
-
-    def lower(self) -> list[Op]:
-        """Return the layers as ops of the engine, with the present weights."""
-        return [op for layer in self.layers for op in layer.lower()]
+    def describe(self) -> list[str]:
+        """Return what the engine runs, a line per op."""
+        return [] if self.program is None else self.program.describe()
 
     @property
     def continues(self) -> bool:
         """Whether the outputs of a call may be had in pieces of time: all layers read forwards and keep no states."""
-        return bool(self.recurrent) and not any(layer.go_backwards or layer.stateful for layer in self.recurrent)
+        if not self.recurrent or self.layers[0].makes_masks:
+            return False
+        return not any(layer.go_backwards or layer.stateful or not layer.begins_from_zeros for layer in self.recurrent)
 
     @property
     def returns_sequences(self) -> bool:
         """Whether there is an output for every step."""
         return all(layer.return_sequences for layer in self.recurrent)
 
-    def advance(self, program: Program, x: np.ndarray, states: Any = None) -> tuple[tuple[np.ndarray, ...], Any]:
+    def advance(self, x: np.ndarray, states: States | None = None) -> tuple[tuple[np.ndarray, ...], States]:
         """Run the layers on the next piece of time.
 
         Args:
-            program: What `program` was at the first piece, so that all are read with the same weights.
             x: float32, C-contiguous.
             states: What this returned for the piece before, for as many rows as `x` has; None at the start.
 
         Returns:
             `(outputs, states)`: the outputs as a tuple.
         """
-        output, states = program.run(x, None, states, True)
-        last = self.layers[-1]
-        if not (last.recurrent and last.return_state):
+        output, states = self.program.run(x, None, states, True)
+        if self._returning is None:
             return (output,), states
-        of_last = states[len(states) - len(last.lower()) :]
-        return (output, *last.returned_states(of_last)), states
+        of_last = states[len(states) - len(self._returning.lower()) :]
+        return (output, *self._returning.returned_states(of_last)), states
 
-    def _current(self) -> _Built:
-        built = self._built
-        return self._refresh() if built is None or built.changes != CHANGES.latest else built
 
-    def _refresh(self) -> _Built:
-        """Bring the Program up to date: changes elsewhere in the process cost a comparison, not a new one."""
+class Chain:
+    """Native layers in a row, as one Program that follows their weights and attributes.
+
+    Args:
+        layers: Built layers, each of which takes what the one before gives.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = tuple(layers)
+        self._watch = Watch()
+        self._made: tuple[int, BoundChain] | None = None
+
+    @property
+    def bound(self) -> BoundChain:
+        """The chain with its present weights."""
+        made = self._made
+        return self._refreshed() if made is None or made[0] != self._watch.count else made[1]
+
+    def _refreshed(self) -> BoundChain:
         with CHANGES.lock:
-            versions = tuple(layer_versions(self.layers))
-            built = self._built
-            if built is not None and built.versions == versions:
-                program = built.program
-            else:
-                lowered = self.lower()
-                program = Program(lowered) if lowered else None
-            last = self.layers[-1]
-            carries_states = any(layer.stateful for layer in self.recurrent) or (last.recurrent and last.return_state)
-            plain = bool(self.recurrent) and not carries_states and not self.layers[0].takes_ids
-            self._built = built = _Built(CHANGES.latest, versions, program, carries_states, plain)
-            return built
+            for layer in self.layers:
+                layer.watch(self._watch)
+            count = self._watch.count
+            bound = BoundChain(self.layers, [op for layer in self.layers for op in layer.lower()])
+            self._made = count, bound
+            return bound
+
+    def run(self, x: np.ndarray, mask: np.ndarray | None = None, initial_state: Any = None) -> Any:
+        """Run the layers with their present weights; see `BoundChain.run`."""
+        return self.bound.run(x, mask, initial_state)
 
 
-def layer_versions(layers: Sequence[Layer]) -> Iterator[int]:
-    """Yield numbers that are others after any change of the layers' weights and attributes."""
-    for layer in layers:
-        yield layer.version
-        for variable in layer.own_variables:
-            yield variable.version
-        yield from layer_versions(layer.children)
+def run_beside(
+    first: BoundChain,
+    second: BoundChain,
+    x: np.ndarray,
+    mask: np.ndarray | None,
+    first_state: Any = None,
+    second_state: Any = None,
+) -> tuple[Any, Any]:
+    """Run two chains of one recurrent layer each on the same input, at the same time where that pays.
+
+    Args:
+        first, second: The chains.
+        x, mask: As for `BoundChain.run`.
+        first_state, second_state: The `initial_state` of each.
+
+    Returns:
+        What `BoundChain.run` returns, of both.
+
+    Raises:
+        ValueError: As `BoundChain.run`.
+    """
+    if first_state is None and second_state is None and not (first.carries_states or second.carries_states):
+        (one, _), (other, _) = run_pair(first.program, second.program, x, mask)
+        return one, other
+    firsts, seconds = first.starting_states(len(x), first_state), second.starting_states(len(x), second_state)
+    given = list(chain(*firsts)), list(chain(*seconds))
+    of_first, of_second = run_pair(first.program, second.program, x, mask, *given, True)
+    return first.finished(*of_first, firsts), second.finished(*of_second, seconds)

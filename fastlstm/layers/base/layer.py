@@ -44,10 +44,32 @@ def _once(build: Any) -> Any:
     return build_once
 
 
+# What the engine does in a layer's stead where it runs the layer.
+_ENGINES = ("call", "__call__", "compute_mask")
+LATER_STEPS = "its output at a step may depend on later ones."
+
+
+def overrides(cls: type, names: Sequence[str], over: str) -> bool:
+    """Return whether a class, or a base of it, redefines a method of the base that defines `over`.
+
+    Args:
+        cls: The class.
+        names: Of the methods.
+        over: Name of the method whose class is the last that may define them.
+    """
+    for base in cls.__mro__:
+        if over in base.__dict__:
+            return False
+        if any(name in base.__dict__ for name in names):
+            return True
+    return False
+
+
 class Layer(WeightOwner):
     """A layer: weights, and a function of arrays.
 
-    A subclass that the engine can run describes itself in `lower()`. Any other one implements `call(inputs)` in NumPy.
+    A subclass that the engine can run describes itself in `lower()`. Any other one implements `call(inputs)` in NumPy,
+    and so may a subclass of a layer that the engine runs: its `call` is what counts then.
     A layer of several inputs is called on a list of them; `build`, `compute_output_shape` and `compute_mask` then get
     lists too.
 
@@ -64,10 +86,25 @@ class Layer(WeightOwner):
         ValueError: When an argument is not known or not valid.
     """
 
-    supports_masking = False
-    recurrent = False
+    # What others need to know of a layer; a class answers by an attribute or a property.
+    supports_masking: bool = False
+    # Whether it is a `Recurrent`.
+    recurrent: ClassVar[bool] = False
+    # Whether a call of it is expanded into calls of the layers inside: of a model, unless it has a `call` of its own.
+    expands: bool = False
     # Whether a chain can only begin with the layer; its mask is then that of the chain.
-    takes_ids = False
+    takes_ids: bool = False
+    # Whether its outputs may carry a mask when its inputs carry none.
+    makes_masks: bool = False
+    # Whether it uses masks and gives none.
+    ends_masks: bool = False
+    # Whether it keeps states from call to call.
+    stateful: bool = False
+    # How many steps one output reads, the present one included, where the layer runs step by step.
+    step_span: int = 1
+    # What the last axis of the outputs holds: "values", "probabilities" or "logits".
+    output_kind: str = "values"
+    _runs_own_call: ClassVar[bool] = False
     # In the lists of a model's outputs in configs; see `models/wiring.py`.
     first_call_number: ClassVar[int] = 0
     keras_module: ClassVar[str] = "keras.layers"
@@ -110,11 +147,12 @@ class Layer(WeightOwner):
         super().__init_subclass__(**kwargs)
         if builds_once and "build" in cls.__dict__:
             cls.build = _once(cls.__dict__["build"])
+        cls._runs_own_call = overrides(cls, _ENGINES, over="lower")
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         # What a Program was made from may have changed; the underscored attributes are this package's own business.
-        if not name.startswith("_") and name != "version" and self.__dict__.get("built"):
+        if not name.startswith("_") and self.__dict__.get("built"):
             CHANGES.count(self)
 
     def __repr__(self) -> str:
@@ -189,17 +227,42 @@ class Layer(WeightOwner):
 
     @property
     def chain(self) -> Chain:
-        """This layer alone, ready for the engine."""
+        """This layer alone, ready for the engine.
+
+        Raises:
+            NotImplementedError: When the engine has no ops for it.
+        """
         chain = self._chain
         if chain is None:
-            if self.lower() is None:
+            if not self.lowers:
                 raise NotImplementedError(f"Layer {type(self).__name__} does not have a `call` method implemented.")
             self._chain = chain = Chain([self])
         return chain
 
-    def lower(self) -> list[ops.Op] | None:
-        """Return the layer as ops of the engine; None if it runs in `call`, in NumPy."""
-        return None
+    @property
+    def native(self) -> bool:
+        """Whether the engine runs the layer: it has ops for it, and no subclass has a `call` of its own."""
+        return self.lowers and not self._runs_own_call
+
+    @property
+    def lowers(self) -> bool:
+        """Whether the engine has ops for the layer, which is built, with the arguments that it has."""
+        return type(self).lower is not Layer.lower
+
+    def lower(self) -> list[ops.Op]:
+        """Return the layer, which `lowers`, as ops of the engine; none leave its inputs as they are."""
+        raise NotImplementedError(f"Layer {type(self).__name__} has no ops.")
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        """Return why the layer, which is built, cannot run one time step after the other; None if it can.
+
+        It can if its output at a step depends on no later one.
+
+        Args:
+            shape: Of its input in a call of the whole sequence.
+            in_time: Whether axis 1 is time; not so after a recurrent layer without `return_sequences`.
+        """
+        return None if self.native else LATER_STEPS
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         """Return the shape of the output, or a tuple of shapes, for a shape with the batch (None where unknown)."""
@@ -272,4 +335,4 @@ class Layer(WeightOwner):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a layer is not a copy of the graph around it.
-        return {**self.__dict__, "_chain": None, "_nodes": []}
+        return {**self.__dict__, "_chain": None, "_nodes": [], "_watches": None}

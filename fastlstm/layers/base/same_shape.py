@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from fastlstm.layers.base.layer import Layer
+
+
+def axes_problem(axes: int | Sequence[int], shape: Sequence[int | None]) -> str | None:
+    """Return why a layer that works along axes cannot run step by step: one of them is time; None if none is."""
+    along = axes if isinstance(axes, (list, tuple)) else [axes]
+    return f"axis={axes} includes the time steps." if any(axis % len(shape) == 1 for axis in along) else None
+
+
+def values_problem(shape: Sequence[int | None], *values: Any) -> str | None:
+    """Return why a layer with values that broadcast to its inputs cannot run step by step; None if it can."""
+    place = len(shape) - 1
+    sizes = [size[-place] for size in map(np.shape, values) if len(size) >= place]
+    return "it has values for every time step." if any(size != 1 for size in sizes) else None
 
 
 class SameShape(Layer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,20 +15,41 @@ import numpy as np
 Fill = Callable[[tuple[int, ...]], Any]
 
 
-class _Changes:
-    """The changes of weights and layers in this process, counted.
+class Watch:
+    """Counts the changes of some layers and of their weights.
 
-    Whoever derives something from weights (a Program, say) keeps the number that it saw. While `latest` stands still,
-    nothing has changed anywhere, so that one comparison per call is enough.
+    Whoever derives something from weights (a Program, say) keeps the count that it saw: while `count` stands still,
+    nothing has changed, so that one comparison per call is enough. Changes of anything else are not counted.
+    """
+
+    __slots__ = ("__weakref__", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class Watched:
+    """What can change, and has that counted by those who watch it."""
+
+    _watches: weakref.WeakSet[Watch] | None = None
+
+    def watch(self, watch: Watch) -> None:
+        """Let `watch` count the changes from now on, for as long as it lives; the lock of `CHANGES` is held."""
+        if self._watches is None:
+            self._watches = weakref.WeakSet()
+        self._watches.add(watch)
+
+
+class _Changes:
+    """The changes of weights and layers.
 
     The lock is held by whoever changes weights and by whoever collects them, so that nobody collects a mixture. It is
     taken only when something changes. Whoever reads weights without it, as a call of a layer in NumPy does, has read
-    those of one moment if `latest` stands afterwards where it stood before: new weights count before the first of them
-    is in place, and again after the last.
+    those of one moment if the count of its `Watch` stands afterwards where it stood before: new weights count before
+    the first of them is in place, and again after the last.
     """
 
     def __init__(self) -> None:
-        self.latest = 0
         self.renew_lock()
 
     def renew_lock(self) -> None:
@@ -42,19 +64,19 @@ class _Changes:
             after_in_child=self.renew_lock,
         )
 
-    def count(self, *changed: Any) -> None:
-        """Count one change, after it was made.
+    def count(self, *changed: Watched) -> None:
+        """Have one change counted, after it was made.
 
         Args:
-            *changed: The objects that changed; their `version` becomes its number.
+            *changed: What changed.
         """
         with self.lock:
-            self.latest += 1
             for item in changed:
-                item.version = self.latest
+                for watch in item._watches or ():
+                    watch.count += 1
 
     @contextmanager
-    def making(self, *changed: Any) -> Iterator[None]:
+    def making(self, *changed: Watched) -> Iterator[None]:
         """Hold the lock while weights change, and count that before and after.
 
         Args:
@@ -73,7 +95,7 @@ if hasattr(os, "register_at_fork"):
     CHANGES.follow_forks()
 
 
-class Variable:
+class Variable(Watched):
     """An array of weights.
 
     The array is made by its initializer when it is first read, so that a model that is about to be loaded from a file
@@ -115,7 +137,6 @@ class Variable:
         self.trainable = trainable
         self.regularizer = regularizer
         self.constraint = constraint
-        self.version = 0
         self._fill: Fill | None = fill
         self._value: np.ndarray | None = None
 
@@ -189,7 +210,7 @@ class Variable:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_value": self.value, "_fill": None}
+        return {**self.__dict__, "_value": self.value, "_fill": None, "_watches": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -10,11 +10,11 @@ import numpy as np
 
 from fastlstm import constraints, initializers, regularizers
 from fastlstm.layers.base.input_spec import standardize_shape
-from fastlstm.layers.base.variable import CHANGES, Variable
+from fastlstm.layers.base.variable import CHANGES, Variable, Watch, Watched
 from fastlstm.random import SeedGenerator
 
 
-class WeightOwner:
+class WeightOwner(Watched):
     """Variables in a tree, under one name.
 
     Args:
@@ -26,7 +26,6 @@ class WeightOwner:
         self.name = name
         self.built = False
         self.own_variables: list[Variable] = []
-        self.version = 0
         self._trainable = trainable
         self._scope = ""
 
@@ -88,6 +87,14 @@ class WeightOwner:
         return [
             owner for _, child in self.named_children() for owner in (child if isinstance(child, tuple) else (child,))
         ]
+
+    def watch(self, watch: Watch) -> None:
+        """Let `watch` count the changes of this, of all inside it, and of their weights."""
+        super().watch(watch)
+        for variable in self.own_variables:
+            variable.watch(watch)
+        for child in self.children:
+            child.watch(watch)
 
     @property
     def weights(self) -> list[Variable]:

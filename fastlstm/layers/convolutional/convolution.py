@@ -68,6 +68,20 @@ class _Convolution(Layer):
             # Refuses one with weights of its own.
             activation_layer.lower_activation(self.activation, self._output_channels(channels))
 
+    @property
+    def step_span(self) -> int:
+        return (self.kernel_size[0] - 1) * self.dilation_rate[0] + 1
+
+    def past_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        """Return why the layer cannot run step by step; see `Layer.step_problem`."""
+        if not in_time:
+            return None
+        if self.data_format != "channels_last" or self.strides[0] != 1:
+            return f"data_format='{self.data_format}', strides={self.strides[0]}; it must be 'channels_last' and 1."
+        if self.step_span > 1 and self.padding != "causal":
+            return f"padding='{self.padding}'; only 'causal' reads no later steps and skips none."
+        return None
+
     def _padded(self, inputs: np.ndarray) -> np.ndarray:
         """Return the inputs as `(batch, timesteps, channels)`, ready to be cut into windows."""
         self.compute_output_shape(inputs.shape)
@@ -150,6 +164,8 @@ class Conv1D(_Convolution):
     """
 
     paddings = ("valid", "same", "causal")
+
+    step_problem = _Convolution.past_problem
 
     def __init__(
         self,
@@ -244,6 +260,8 @@ class DepthwiseConv1D(_Convolution):
         ValueError: When an argument is not valid.
     """
 
+    step_problem = _Convolution.past_problem
+
     def __init__(
         self,
         kernel_size: Any,
@@ -324,6 +342,8 @@ class SeparableConv1D(_Convolution):
     """
 
     paddings = ("valid", "same", "causal")
+
+    step_problem = _Convolution.past_problem
 
     def __init__(
         self,

@@ -76,7 +76,7 @@ class Embedding(Layer):
         self.output_dim = output_dim
         set_weight_arguments(self, "embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint)
         self.mask_zero = mask_zero
-        self.supports_masking = mask_zero
+        self.supports_masking = self.makes_masks = bool(mask_zero)
         self._embeddings: Variable | None = None
         if weights is not None:
             self.build()
@@ -98,6 +98,9 @@ class Embedding(Layer):
 
     def lower(self) -> list[ops.Op]:
         return [ops.EmbeddingOp(self.embeddings.value, f"Embedding '{self.name}'")]
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return None
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> np.ndarray | None:
         return np.asarray(inputs) != 0 if self.mask_zero else None

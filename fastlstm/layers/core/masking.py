@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,17 @@ class Masking(SameShape):
         **kwargs: As for `Layer`.
     """
 
+    makes_masks = True
+
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.mask_value = mask_value.tolist() if isinstance(mask_value, np.ndarray) else mask_value
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return np.where(self.compute_mask(inputs)[..., np.newaxis], inputs, np.float32(0))
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return None
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> np.ndarray:
         return (np.asarray(inputs) != np.float32(self.mask_value)).any(axis=-1)

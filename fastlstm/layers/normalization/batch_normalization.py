@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from fastlstm import initializers
 from fastlstm.layers.base.argument_validation import check_axes
 from fastlstm.layers.base.input_spec import InputSpec, Shape
+from fastlstm.layers.base.same_shape import axes_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.normalization.normalization import ScaledAndShifted
 
@@ -85,6 +87,9 @@ class BatchNormalization(ScaledAndShifted):
             (size,), self.moving_variance_initializer, trainable=False, name="moving_variance"
         )
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return axes_problem(self.axis, shape) if in_time else None
 
     def call(self, inputs: np.ndarray, training: bool = False, mask: Any = None) -> np.ndarray:
         """Return the normalized inputs.

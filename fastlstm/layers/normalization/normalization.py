@@ -10,7 +10,7 @@ import numpy as np
 from fastlstm.layers.base.argument_validation import check_axes
 from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.layer import Layer
-from fastlstm.layers.base.same_shape import SameShape
+from fastlstm.layers.base.same_shape import SameShape, axes_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 
@@ -113,6 +113,9 @@ class LayerNormalization(ScaledAndShifted):
         self.axis = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
         self.add_gamma_and_beta([input_shape[axis] for axis in self.axis])
 
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return axes_problem(self.axis, shape) if in_time else None
+
     def call(self, inputs: np.ndarray) -> np.ndarray:
         axes = tuple(self.axis)
         centered = inputs - inputs.mean(axis=axes, keepdims=True)
@@ -186,6 +189,9 @@ class GroupNormalization(ScaledAndShifted):
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
         self.add_gamma_and_beta((size,))
 
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return "it takes the time steps together." if in_time else None
+
     def call(self, inputs: np.ndarray) -> np.ndarray:
         axis = self.axis % inputs.ndim
         shape = inputs.shape
@@ -221,6 +227,9 @@ class RMSNormalization(Layer):
         self.axis = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
         self.scale = self.add_weight([input_shape[axis] for axis in self.axis], "ones", name="scale")
 
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return axes_problem(self.axis, shape) if in_time else None
+
     def call(self, inputs: np.ndarray) -> np.ndarray:
         axes = tuple(self.axis)
         mean_square = np.square(inputs).mean(axis=axes, keepdims=True)
@@ -254,6 +263,9 @@ class UnitNormalization(SameShape):
                 f"Invalid value for `axis` argument: expected an int or a list/tuple of ints. Received: axis={axis}"
             )
         self.axis = axis if isinstance(axis, int) else list(axis)
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return axes_problem(self.axis, shape) if in_time else None
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return unit_length(inputs, self.axis if isinstance(self.axis, int) else tuple(self.axis), 1e-12)

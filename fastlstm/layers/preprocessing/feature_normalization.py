@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.layers.base.input_spec import Shape
-from fastlstm.layers.base.same_shape import MaskedSinceKeras3
+from fastlstm.layers.base.same_shape import MaskedSinceKeras3, axes_problem
 from fastlstm.layers.base.serialization import register
 
 
@@ -112,6 +112,9 @@ class Normalization(MaskedSinceKeras3):
             raise ValueError("adapt() received an empty iterable (no batches). Expected at least one batch.")
         self.adapt_mean.assign(mean)
         self.adapt_variance.assign(square / count)
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return axes_problem(self.axis, shape) if in_time else None
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         given = self.input_mean is not None

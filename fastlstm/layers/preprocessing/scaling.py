@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastlstm.engine import ops
-from fastlstm.layers.base.same_shape import MaskedSinceKeras3
+from fastlstm.layers.base.same_shape import MaskedSinceKeras3, values_problem
 from fastlstm.layers.base.serialization import register
 
 
@@ -40,6 +41,9 @@ class Rescaling(MaskedSinceKeras3):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs * np.float32(self.scale) + np.float32(self.offset)
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return values_problem(shape, self.scale, self.offset) if in_time else None
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale, "offset": self.offset}

@@ -35,6 +35,9 @@ class Flatten(Layer):
         x = np.moveaxis(inputs, 1, -1) if self.data_format == "channels_first" and inputs.ndim > 1 else inputs
         return x.copy().reshape(self.compute_output_shape(inputs.shape))
 
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return "it takes the time steps together." if in_time else None
+
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (input_shape[0], None if None in input_shape[1:] else math.prod(input_shape[1:]))
 
@@ -70,6 +73,9 @@ class Reshape(Layer):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs.reshape(self.compute_output_shape(inputs.shape)).copy()
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return "it takes the time steps together." if in_time else None
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         batch, *sizes = input_shape

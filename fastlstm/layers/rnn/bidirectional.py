@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastlstm.layers.base.arrays import as_mask
+from fastlstm.layers.base.chain import run_beside
 from fastlstm.layers.base.input_spec import Shape
-from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.layer import Layer, overrides
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.rnn.rnn import RNN, of_sequences
 
@@ -81,6 +82,16 @@ class Bidirectional(Layer):
         self.build_child(self.backward_layer, input_shape)
         self.input_spec = self.forward_layer.input_spec
 
+    @property
+    def ends_masks(self) -> bool:
+        return not self.return_sequences
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether the engine runs both directions, side by side."""
+        directions = self.forward_layer.native and self.backward_layer.native
+        return directions and not overrides(type(self), ("call", "__call__"), over="is_pair")
+
     def call(
         self, sequences: np.ndarray, initial_state: Any = None, mask: Any = None, training: bool | None = None
     ) -> Any:
@@ -95,15 +106,23 @@ class Bidirectional(Layer):
         Raises:
             ValueError: When a shape does not fit.
         """
-        forward_state, backward_state = self._halves(initial_state)
+        states = self._halves(initial_state)
         directions = self.forward_layer, self.backward_layer
-        if all(direction.is_native(training) for direction in directions):
-            mask = as_mask(mask, sequences.shape)
-            forward_chain, backward_chain = (direction.chain for direction in directions)
-            forward, backward = forward_chain.run_beside(backward_chain, sequences, mask, forward_state, backward_state)
-        else:
-            forward = self.forward_layer.call(sequences, forward_state, mask, bool(training))
-            backward = self.backward_layer.call(sequences, backward_state, mask, bool(training))
+        if all(direction.native for direction in directions):
+            if training:
+                for direction in directions:
+                    direction.refuse_dropout()
+            chains = (direction.chain.bound for direction in directions)
+            return self.merged(*run_beside(*chains, sequences, as_mask(mask, sequences.shape), *states))
+        pairs = zip(directions, states, strict=True)
+        return self.merged(*(one.call(sequences, state, mask, bool(training)) for one, state in pairs))
+
+    def merged(self, forward: Any, backward: Any) -> Any:
+        """Return what a call gives.
+
+        Args:
+            forward, backward: What the two layers gave.
+        """
         states: tuple[Any, ...] = ()
         if self.return_state:
             (forward, *forward_states), (backward, *backward_states) = forward, backward

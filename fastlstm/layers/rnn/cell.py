@@ -10,7 +10,7 @@ from fastlstm import random
 from fastlstm.engine import ops
 from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.input_spec import InputSpec, Shape
-from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.recurrent import Recurrent
 from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 from fastlstm.layers.rnn.states import as_states, zero_states
@@ -28,7 +28,7 @@ def own_arguments(scope: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in scope.items() if name not in ("self", "kwargs", "__class__")}
 
 
-class Cell(Layer):
+class Cell(Recurrent):
     """One time step that the engine knows how to run over a sequence.
 
     A class says how many `blocks` of columns its kernels have and how many states it carries, and gives the op.
@@ -42,9 +42,7 @@ class Cell(Layer):
     """
 
     # To the engine a cell is a layer that reads one step and returns its states.
-    recurrent = True
     return_state = True
-    stateful = False
 
     blocks: ClassVar[int]
     state_count: ClassVar[int] = 1
@@ -165,7 +163,7 @@ class GatedCell(Cell):
 
 def is_native(cell: Any) -> bool:
     """Return whether the engine can run the cell: one of this package whose step nobody has replaced."""
-    return isinstance(cell, Cell) and type(cell).call is Cell.call
+    return isinstance(cell, Cell) and cell.native
 
 
 def _checked_units(units: Any) -> int:

@@ -74,7 +74,7 @@ class GatedLayer(CellLayer):
             )
         self.use_cudnn = use_cudnn
 
-    def lower(self) -> list[ops.Op] | None:
+    def lower(self) -> list[ops.Op]:
         if self.use_cudnn is True:
             raise ValueError(
                 "use_cudnn=True was specified, but cuDNN is not supported for this layer configuration with this "

@@ -10,7 +10,8 @@ import numpy as np
 from fastlstm.engine import ops
 from fastlstm.layers.base.arrays import as_mask
 from fastlstm.layers.base.input_spec import InputSpec, Shape
-from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.layer import Layer, overrides
+from fastlstm.layers.base.recurrent import Recurrent
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.base.structure import flatten, is_shape, map_structure, packed
 from fastlstm.layers.base.variable import Variable
@@ -21,7 +22,7 @@ from fastlstm.layers.rnn.step_loop import run_over_time
 
 
 @register
-class RNN(Layer):
+class RNN(Recurrent):
     """A cell run over the time steps of sequences `(batch, timesteps, features)`.
 
     Args:
@@ -42,7 +43,6 @@ class RNN(Layer):
     """
 
     supports_masking = True
-    recurrent = True
 
     def __init__(
         self,
@@ -126,21 +126,16 @@ class RNN(Layer):
             NotImplementedError: With `training`, when the layer has dropout.
         """
         mask = as_mask(mask, sequences.shape)
-        if not self.is_native(training):
+        if not self.lowers:
             return self._call_step_by_step(sequences, initial_state, mask, training)
+        if training:
+            self.refuse_dropout()
         return self.chain.run(sequences, mask, initial_state)
 
-    def is_native(self, training: bool | None) -> bool:
-        """Return whether the engine runs the layer.
-
-        Raises:
-            NotImplementedError: With `training`, when it does and the layer has dropout.
-        """
-        cells = self.native_cells()
-        if training:
-            for cell in cells:
-                cell.refuse_dropout()
-        return bool(cells)
+    def refuse_dropout(self) -> None:
+        """Raise NotImplementedError if training would drop anything."""
+        for cell in self.native_cells():
+            cell.refuse_dropout()
 
     def _call_step_by_step(
         self, sequences: np.ndarray, given: Any, mask: np.ndarray | None, training: bool | None
@@ -161,10 +156,12 @@ class RNN(Layer):
             self.keep_states(states)
         return (output, *states) if self.return_state else output
 
-    def lower(self) -> list[ops.Op] | None:
+    @property
+    def lowers(self) -> bool:
+        return bool(self.native_cells())
+
+    def lower(self) -> list[ops.Op]:
         cells = self.native_cells()
-        if not cells:
-            return None
         backwards = bool(self.go_backwards)
         last = cells[-1].lower_over_time(
             return_sequences=bool(self.return_sequences),
@@ -172,6 +169,13 @@ class RNN(Layer):
             zero_output_for_mask=bool(self.zero_output_for_mask),
         )
         return [*(cell.lower_over_time(return_sequences=True) for cell in cells[:-1]), last]
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        if self.go_backwards:
+            return "it reads the sequence from its last step (go_backwards=True)."
+        if not self.begins_from_zeros:
+            return "it begins from states of its own (`get_initial_state`)."
+        return None if self.native else "its cell is not one that the engine runs."
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         batch, timesteps = input_shape[:2]
@@ -233,6 +237,13 @@ class RNN(Layer):
             )
         return map_structure(lambda state: state.value, self._states)
 
+    @property
+    def begins_from_zeros(self) -> bool:
+        """Whether neither the layer nor a cell has a `get_initial_state` that someone else wrote."""
+        own = ("get_initial_state",)
+        cells = any(overrides(type(cell), own, over="returned_states") for cell in self.native_cells())
+        return not cells and not overrides(type(self), own, over="returned_states")
+
     def starting_states(self, batch: int, given: Any) -> list[list[np.ndarray] | None]:
         """Return the states that a call starts from as the engine takes them: a list per cell, None for zeros.
 
@@ -241,6 +252,8 @@ class RNN(Layer):
             given: The call's `initial_state`, or None.
         """
         cells, kept = self.native_cells(), self._kept_states(batch)
+        if given is None and kept is None and not self.begins_from_zeros:
+            given = self.get_initial_state(batch)
         if given is None:
             if kept is None:
                 return [None] * len(cells)

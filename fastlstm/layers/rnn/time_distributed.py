@@ -57,9 +57,9 @@ class TimeDistributed(Wrapper):
         if mask is not None:
             mask = np.asarray(mask)
             _check_mask_shape(mask.shape, inputs.shape)
-        if not training and self.lower() is not None:
+        if not training and self.lowers:
             return self.chain.run(inputs)
-        if getattr(self.layer, "stateful", False):
+        if self.layer.stateful:
             # Its states go from step to step, so the steps cannot be rows of one batch.
             steps = range(inputs.shape[1])
             outputs = [self._inner(inputs[:, t].copy(), None if mask is None else mask[:, t], training) for t in steps]
@@ -79,11 +79,15 @@ class TimeDistributed(Wrapper):
             raise ValueError(f"The layer inside '{self.name}' should have one output. Received: {self.layer}")
         return as_float32(output)
 
-    def lower(self) -> list[ops.Op] | None:
-        lowered = self.layer.lower()
-        if lowered is None or not all(isinstance(op, (ops.DenseOp, ops.ActivationOp)) for op in lowered):
-            return None
-        return lowered
+    @property
+    def lowers(self) -> bool:
+        return self.layer.native and all(isinstance(op, (ops.DenseOp, ops.ActivationOp)) for op in self.layer.lower())
+
+    def lower(self) -> list[ops.Op]:
+        return self.layer.lower()
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return "the layer inside it is stateful." if in_time and self.layer.stateful else None
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         batch, *output = self.layer.compute_output_shape(_step_shape(input_shape))

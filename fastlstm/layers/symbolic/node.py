@@ -57,8 +57,8 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
     layer.check_input_shape(shapes)
     if not layer.built:
         layer.build(shapes)
-    passes = layer.supports_masking and not _ends_masks(layer) and any(tensor.masked for tensor in flatten(inputs))
-    masked = passes or _creates_mask(layer)
+    passes = layer.supports_masking and not layer.ends_masks and any(tensor.masked for tensor in flatten(inputs))
+    masked = passes or layer.makes_masks
     output = map_shapes(lambda shape: KerasTensor(shape, masked=masked), layer.compute_output_shape(shapes))
     Node(layer, (inputs, *args), kwargs, output)
     return output
@@ -87,15 +87,3 @@ def symbolic_inputs(inputs: Any, layer: Layer) -> Any:
     if len(tensors) != 1:
         raise too_many_inputs(layer.name, len(tensors), ", ".join(map(repr, tensors)))
     return tensors[0]
-
-
-def _ends_masks(layer: Layer) -> bool:
-    """Whether a layer that uses masks gives none: an RNN without `return_sequences`, for example."""
-    return getattr(layer, "ends_masks", False) or not getattr(layer, "return_sequences", True)
-
-
-def _creates_mask(layer: Layer) -> bool:
-    """Whether a layer is a `Masking`, an `Embedding` with `mask_zero`, or a model with one inside."""
-    if hasattr(layer, "mask_value") or getattr(layer, "mask_zero", False):
-        return True
-    return any(_creates_mask(inner) for inner in getattr(layer, "layers", ()))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastlstm.layers.base.arrays import as_float32
-from fastlstm.models.stream_parts import Mask, States, StepPlan
+from fastlstm.models.parts import Mask, States
+from fastlstm.models.plan import StepPlan
 
 
 class ModelSteps:

@@ -1,19 +1,19 @@
-"""`Stream`: a model that takes its input one time step at a time."""
+"""`Stream` and `StreamPool`: a model that takes its input one time step at a time."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from fastlstm.engine import Stepper
+from fastlstm.engine import PoolIds, Stepper
+from fastlstm.layers.base.arrays import as_float32
 from fastlstm.models.generation import ClosedLoop, Feedback, checked_steps
-from fastlstm.models.part_stepper import PartStepper
-from fastlstm.models.stream_parts import States, StepPlan, step_plan
-
-if TYPE_CHECKING:
-    from fastlstm.models.model import Model
+from fastlstm.models.parts import States
+from fastlstm.models.plan import StepPlan
+from fastlstm.models.stepping import ModelSteps, PartStepper
 
 
 class Stream:
@@ -28,9 +28,13 @@ class Stream:
     Args:
         plan: How the model runs.
         batch: Number of sequences.
+
+    Raises:
+        ValueError: When `batch` is no positive integer.
     """
 
     def __init__(self, plan: StepPlan, batch: int) -> None:
+        batch = _checked_count("batch", batch)
         self._plan = plan
         self._stepper = PartStepper(plan, batch) if plan.program is None else Stepper(plan.program, batch)
         # The input that goes on from the last `generate`, with the stepper's count of moves then.
@@ -201,8 +205,118 @@ def _restored(
     return stream
 
 
-def open_stream(model: Model, batch: int) -> Stream:
-    """Return a new stream of a model; see `Model.stream`."""
-    if not hasattr(batch, "__index__") or batch < 1:
-        raise ValueError(f"`batch` should be a positive integer. Received: batch={batch}")
-    return Stream(step_plan(model), int(batch))
+class StreamPool:
+    """Streams that come and go; `model.stream_pool()` makes it.
+
+    The output of a stream is what a `Stream` of its own would give, with the same bits on the packed kernels, whichever
+    other streams advance with it. The pool keeps the weights that the model had when it was made. Many threads may use
+    it: they take turns.
+
+    Args:
+        plan: How the model runs.
+        capacity: Streams that there is room for before the pool grows, which it does by doubling.
+
+    Raises:
+        ValueError: When `capacity` is no positive integer.
+    """
+
+    def __init__(self, plan: StepPlan, capacity: int) -> None:
+        capacity = _checked_count("capacity", capacity)
+        self._ids = PoolIds(capacity)
+        self._steps = ModelSteps(plan, capacity)
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """The number of open streams."""
+        with self._lock:
+            return len(self._ids)
+
+    def __repr__(self) -> str:
+        return f"<StreamPool open={len(self)}, capacity={self.capacity}>"
+
+    @property
+    def capacity(self) -> int:
+        """Streams that there is room for now."""
+        with self._lock:
+            return self._ids.capacity
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the open streams."""
+        with self._lock:
+            return self._ids.open_ids()
+
+    def open(self, state: States | None = None) -> int:
+        """Return the id of a new stream; no two streams of a pool ever have the same.
+
+        Args:
+            state: Where it goes on from, as `state` returns it; None for a new sequence.
+
+        Raises:
+            ValueError: When the state does not fit.
+        """
+        with self._lock:
+            if len(self._ids) == self._ids.capacity:
+                self._steps.grow(2 * self._ids.capacity)
+                self._ids.grow(2 * self._ids.capacity)
+            new = self._ids.open()
+            rows = self._ids.rows([new])
+            try:
+                self._steps.set_states(rows, state)
+            except Exception:
+                self._ids.close(rows[0])
+                raise
+            return new
+
+    def close(self, stream_id: int) -> None:
+        """End a stream.
+
+        Raises:
+            ValueError: When there is no such stream.
+        """
+        with self._lock:
+            self._ids.close(self._ids.rows([stream_id])[0])
+
+    def step(self, ids: Sequence[int] | np.ndarray, x: Any, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the outputs of some streams, `(len(ids), units)`, for one more step of each.
+
+        Args:
+            ids: Ids of open streams, all different, in any order.
+            x: `(len(ids), features)`, or ids of an Embedding `(len(ids),)`.
+            out: C-contiguous float32 array that gets the outputs, instead of a new one.
+
+        Raises:
+            ValueError: When there is no such stream, an id is there twice, or a shape does not fit. No stream has
+                advanced then.
+        """
+        x = as_float32(x)
+        with self._lock:
+            return self._steps.step(self._ids.rows(ids), x, out)
+
+    def state(self, stream_id: int) -> States:
+        """Return what a stream's sequence so far has left, as `Stream.state` of a batch of 1.
+
+        Raises:
+            ValueError: When there is no such stream.
+        """
+        with self._lock:
+            return self._steps.states(self._ids.rows([stream_id]))
+
+    def set_state(self, stream_id: int, state: States | None) -> None:
+        """Let a stream go on from elsewhere.
+
+        Args:
+            stream_id: Its id.
+            state: As `state` returns it; None for a new sequence.
+
+        Raises:
+            ValueError: When there is no such stream, or the state does not fit.
+        """
+        with self._lock:
+            self._steps.set_states(self._ids.rows([stream_id]), state)
+
+
+def _checked_count(name: str, count: Any) -> int:
+    if not hasattr(count, "__index__") or count < 1:
+        raise ValueError(f"`{name}` should be a positive integer. Received: {name}={count}")
+    return int(count)

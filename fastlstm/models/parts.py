@@ -1,0 +1,310 @@
+"""The parts of a plan: layers in a row that the engine runs, a pair of directions, or one layer in NumPy.
+
+A part can run whole sequences, from slots to slots, or be stepped: then it has been frozen first, with the weights that
+it has, and keeps what its steps have left.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.engine import PoolStepper, Program, ops
+from fastlstm.layers.base.arrays import as_float32, as_mask
+from fastlstm.layers.base.chain import Chain, run_beside
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.structure import flatten, map_structure
+from fastlstm.layers.rnn.bidirectional import Bidirectional
+from fastlstm.layers.symbolic.calling import call_parameters, call_with_masks, output_masks
+from fastlstm.layers.symbolic.operation import Operation
+from fastlstm.models.calls import Call, Slot
+
+Values = list[Any]
+Mask = np.ndarray | None
+States = list[list[np.ndarray]]
+
+# --- whole sequences ------------------------------------------------------------------------------------------------
+
+
+class ChainPart:
+    """Calls in a row that the engine runs as one.
+
+    Args:
+        calls: The calls, which may join each other.
+        chain: Of their layers.
+    """
+
+    def __init__(self, calls: Sequence[Call], chain: Chain) -> None:
+        head = calls[0]
+        self.bound = chain.bound
+        self.layers = chain.layers
+        self.initial_state = head.kwargs.get("initial_state")
+        self.mask = head.kwargs.get("mask")
+        # With an initial state, Keras 3 does not show the layer the mask that its inputs carry.
+        self._sees_mask = self.mask is not None or self.initial_state is None
+        self._source = head.args[0].index
+        self.reads = [slot.index for slot in head.inputs]
+        self.writes = [slot.index for slot in calls[-1].outputs]
+
+    def describe(self) -> list[str]:
+        """Return what runs, a line per op."""
+        return [f"engine, {line}" for line in self.bound.describe()]
+
+    def run(self, values: Values, masks: Values) -> None:
+        """Take the inputs from their slots and put the outputs, with their masks, into theirs."""
+        x, mask = as_float32(values[self._source]), masks[self._source]
+        if isinstance(self.mask, Slot):
+            mask = values[self.mask.index]
+        sees_mask = mask is not None and self._sees_mask and self.bound.recurrent
+        initial_state = None if self.initial_state is None else _filled(self.initial_state, values)
+        output = self.bound.run(x, as_mask(mask, x.shape) if sees_mask else None, initial_state)
+        if mask is None and type(output) is np.ndarray and not self.layers[0].makes_masks:
+            values[self.writes[0]] = output
+            return
+        outputs = flatten(output)
+        *before, last = self.layers
+        for layer in before:
+            mask = output_masks(layer, x, mask, 1)[0]
+        for index, value, kept in zip(self.writes, outputs, output_masks(last, x, mask, len(outputs)), strict=True):
+            values[index], masks[index] = value, kept
+
+    def frozen(self, masked: bool, first: bool, in_time: bool) -> Iterator[FrozenPart]:
+        """Yield the part as it is stepped, which later changes of the layers do not reach.
+
+        An Embedding that makes masks, or that is not the first layer, is a part of its own then: the engine's steps
+        are told which rows are masked, and take ids at their beginning alone.
+
+        Args:
+            masked: Whether the steps may be masked.
+            first: Whether this is the plan's first part.
+            in_time: Whether a step is one of a sequence; not so after a recurrent layer without `return_sequences`.
+        """
+        head, layers, lowered, program = self.layers[0], self.layers, self.bound.ops, self.bound.program
+        if head.takes_ids and (head.makes_masks or not first):
+            yield FrozenLayer(copy.deepcopy(head), in_time)
+            layers, lowered, program = layers[1:], lowered[len(head.lower()) :], None
+            masked = masked or head.makes_masks
+        if lowered:
+            yield FrozenChain(lowered, masked, all(layer.supports_masking for layer in layers), program)
+
+
+class LayerPart:
+    """One call.
+
+    Args:
+        call: The call.
+        training: Passed to the layer if it takes it; None leaves it to the call.
+    """
+
+    def __init__(self, call: Call, training: bool | None = False) -> None:
+        self.layer = call.layer
+        self.layers = (call.layer,)
+        self._args = call.args
+        self._kwargs = dict(call.kwargs)
+        if training is not None:
+            self._kwargs.pop("training", None)
+            if training and "training" in call_parameters(type(call.layer)):
+                self._kwargs["training"] = True
+        self.reads = [slot.index for slot in call.inputs]
+        self.writes = [slot.index for slot in call.outputs]
+        plain = not self._kwargs and len(self._args) == 1 and isinstance(self._args[0], Slot)
+        self._is_plain = plain and len(self.writes) == 1 and not isinstance(self.layer, Operation)
+
+    def describe(self) -> list[str]:
+        """Return what runs."""
+        return [f"NumPy: {type(self.layer).__name__} '{self.layer.name}'"]
+
+    def run(self, values: Values, masks: Values) -> None:
+        """As `ChainPart.run`."""
+        if self._is_plain and masks[self.reads[0]] is None:
+            x = as_float32(values[self.reads[0]])
+            values[self.writes[0]] = as_float32(self._called(x))
+            mask = self.layer.compute_mask(x, None) if self.layer.supports_masking else None
+            masks[self.writes[0]] = None if mask is None else np.asarray(mask)
+            return
+        first, *others = _filled(self._args, values)
+        if isinstance(self.layer, Operation):
+            values[self.writes[0]] = self.layer.call(first, *others)
+            return
+        carried = _filled(self._args[0], masks)
+        inputs = map_structure(as_float32, first)
+        kwargs = _filled(self._kwargs, values)
+        outputs, new_masks = call_with_masks(self.layer, inputs, tuple(others), kwargs, carried)
+        for index, value, mask in zip(self.writes, flatten(outputs), new_masks, strict=True):
+            values[index], masks[index] = as_float32(value), mask
+
+    def _called(self, x: np.ndarray) -> Any:
+        return self.layer.call(x)
+
+    def frozen(self, masked: bool, first: bool, in_time: bool) -> Iterator[FrozenPart]:
+        """Yield the part as it is stepped; see `ChainPart.frozen`."""
+        copied = copy.deepcopy(self.layer)
+        if in_time and copied.step_span > 1:
+            # The window has the zeros that stand for the steps before the first.
+            copied.padding = "valid"
+        yield FrozenLayer(copied, in_time)
+
+
+class PairPart(LayerPart):
+    """A call of a `Bidirectional`, both of whose directions the engine runs.
+
+    Args:
+        call: The call.
+    """
+
+    layer: Bidirectional
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call)
+        self.bounds = [direction.chain.bound for direction in (call.layer.forward_layer, call.layer.backward_layer)]
+
+    def describe(self) -> list[str]:
+        """Return what runs, a line per op."""
+        directions = zip(("forwards", "backwards"), self.bounds, strict=True)
+        return [f"engine, {way}, {line}" for way, bound in directions for line in bound.describe()[:-1]]
+
+    def _called(self, x: np.ndarray) -> Any:
+        return self.layer.merged(*run_beside(*self.bounds, x, None))
+
+
+Part = ChainPart | LayerPart
+
+
+def _filled(nested: Any, values: Sequence[Any]) -> Any:
+    """The structure with values in place of slots."""
+    return map_structure(lambda leaf: values[leaf.index] if isinstance(leaf, Slot) else leaf, nested)
+
+
+# --- one step at a time ---------------------------------------------------------------------------------------------
+
+
+class FrozenChain:
+    """Layers in a row that the engine steps, with their weights at one moment.
+
+    Args:
+        lowered: The layers as ops.
+        masked: Whether the steps may be masked.
+        passes_masks: Whether what follows sees the mask.
+        program: Made of the ops; None makes one.
+    """
+
+    def __init__(self, lowered: list[ops.Op], masked: bool, passes_masks: bool, program: Program | None = None) -> None:
+        self.ops = lowered
+        self.masked = masked
+        self.passes_masks = passes_masks
+        self.program = Program(lowered) if program is None else program
+        self.recurrent = any(isinstance(op, ops.RecurrentOp) for op in lowered)
+
+    def start(self, capacity: int) -> ChainSteps | Stateless:
+        """Return what steps it, for as many rows."""
+        if not self.recurrent:
+            return Stateless(lambda x, mask: (self.program.run(x)[0], mask if self.passes_masks else None))
+        return ChainSteps(PoolStepper(self.program, capacity, self.masked), self.passes_masks)
+
+    def __reduce__(self) -> Any:
+        return FrozenChain, (self.ops, self.masked, self.passes_masks)
+
+
+class FrozenLayer:
+    """A layer that is stepped in NumPy.
+
+    Args:
+        layer: The layer, which nobody changes.
+        in_time: Whether it takes a step as a sequence of one.
+    """
+
+    recurrent = False
+
+    def __init__(self, layer: Layer, in_time: bool) -> None:
+        self.layer = layer
+        self.in_time = in_time
+
+    def start(self, capacity: int) -> WindowSteps | Stateless:
+        """Return what steps it, for as many rows."""
+        span = self.layer.step_span
+        return Stateless(self._run) if span == 1 or not self.in_time else WindowSteps(self.layer, span, capacity)
+
+    def _run(self, x: np.ndarray, mask: Mask) -> tuple[np.ndarray, Mask]:
+        if not self.layer.supports_masking:
+            mask = None
+        if not self.in_time:
+            return as_float32(self.layer.call(x)), None
+        carried = None if mask is None else mask[:, np.newaxis]
+        y, masks = call_with_masks(self.layer, x[:, np.newaxis], (), {}, carried)
+        return as_float32(y[:, 0]), None if masks[0] is None else np.ascontiguousarray(masks[0][:, 0], bool)
+
+
+FrozenPart = FrozenChain | FrozenLayer
+
+
+class Stateless:
+    """Steps a part that remembers nothing.
+
+    Args:
+        function: Takes a step and its mask, and returns its output and that one's mask.
+    """
+
+    def __init__(self, function: Callable[[np.ndarray, Mask], tuple[np.ndarray, Mask]]) -> None:
+        self._function = function
+
+    def step(self, rows: np.ndarray, x: np.ndarray, mask: Mask) -> tuple[np.ndarray, Mask]:
+        return self._function(x, mask)
+
+    def grow(self, capacity: int) -> None:
+        """Do nothing."""
+
+    def states(self, rows: np.ndarray) -> States:
+        return []
+
+    def set_states(self, rows: np.ndarray, states: States | None) -> None:
+        """Do nothing."""
+
+
+class ChainSteps:
+    """Steps a `FrozenChain` with recurrent ops.
+
+    Args:
+        stepper: Of its program.
+        passes_masks: Whether what follows sees the mask.
+    """
+
+    def __init__(self, stepper: PoolStepper, passes_masks: bool) -> None:
+        self.stepper = stepper
+        self._passes_masks = passes_masks
+        self.grow, self.states, self.set_states = stepper.grow, stepper.states, stepper.set_states
+
+    def step(self, rows: np.ndarray, x: np.ndarray, mask: Mask) -> tuple[np.ndarray, Mask]:
+        return self.stepper.step(rows, x, None, mask), mask if self._passes_masks else None
+
+
+class WindowSteps:
+    """Steps a causal convolution: the steps before the present one that it reads are its state.
+
+    Args:
+        layer: The convolution, without padding: the window has the zeros that stand for the steps before the first.
+        span: Steps that one output reads.
+        capacity: Number of rows.
+    """
+
+    def __init__(self, layer: Layer, span: int, capacity: int) -> None:
+        self._layer = layer
+        self._past = np.zeros((capacity, span - 1, layer.input_spec.axes[-1]), np.float32)
+
+    def step(self, rows: np.ndarray, x: np.ndarray, mask: Mask) -> tuple[np.ndarray, Mask]:
+        window = np.concatenate([self._past[rows], x[:, np.newaxis]], axis=1)
+        y = self._layer.call(window)[:, 0]
+        self._past[rows] = window[:, 1:]
+        return as_float32(y), None
+
+    def grow(self, capacity: int) -> None:
+        more = np.zeros((capacity - len(self._past), *self._past.shape[1:]), np.float32)
+        self._past = np.concatenate([self._past, more])
+
+    def states(self, rows: np.ndarray) -> States:
+        return [[self._past[rows]]]
+
+    def set_states(self, rows: np.ndarray, states: States | None) -> None:
+        self._past[rows] = 0.0 if states is None else states[0][0]

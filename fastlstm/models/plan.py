@@ -1,0 +1,369 @@
+"""The plan of a model: its calls in parts, each run by the engine or in NumPy, over whole sequences or step by step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.engine import ArrayForm, Program, ops
+from fastlstm.layers.base.arrays import as_mask
+from fastlstm.layers.base.chain import BoundChain, Chain
+from fastlstm.layers.base.layer import LATER_STEPS, Layer, overrides
+from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.base.variable import CHANGES, Variable, Watch
+from fastlstm.layers.rnn.bidirectional import Bidirectional
+from fastlstm.layers.rnn.rnn import RNN
+from fastlstm.models.calls import Call, Calls, Slot
+from fastlstm.models.parts import ChainPart, FrozenChain, FrozenLayer, FrozenPart, LayerPart, PairPart, Part
+
+Chains = dict[tuple[Layer, ...], Chain]
+
+
+class Plan:
+    """How a model runs: its calls in parts, with the engine's weights of one moment. It is made anew after a change.
+
+    At inference a run sees the weights of one moment, whatever other threads set meanwhile.
+
+    Args:
+        calls: The calls, of built layers.
+        watch: Counts the changes of the model.
+        training: False for inference. True runs every layer by itself, as in training, e.g. with dropout; None too,
+            but only the calls that say so themselves train.
+        before: The plan before the change; what has not changed is taken from it.
+        form: Of an array that the first layer takes as it is.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        watch: Watch,
+        training: bool | None = False,
+        before: Plan | None = None,
+        form: ArrayForm | None = None,
+    ) -> None:
+        self.form = form
+        self._watch, self._count = watch, watch.count
+        self._calls = calls
+        self._outputs = [slot.index for slot in calls.outputs]
+        self.chains: Chains = {}
+        alone = (LayerPart(call, training) for call in calls.calls)
+        known = {} if before is None else before.chains
+        self.parts: tuple[Part, ...] = tuple(_parts(calls, known, self.chains) if training is False else alone)
+        self._unneeded = _unneeded(self.parts, set(self._outputs))
+        self.whole = self._whole_chain()
+        self._makes_masks = self.whole is None or self.whole.layers[0].makes_masks
+        self.trains = any(call.kwargs.get("training") for call in calls.calls)
+        self._infers = training is False and not self.trains
+        self._keepers = tuple(_keepers(calls.layers))
+        self._in_steps: StepPlan | None = None
+
+    def _whole_chain(self) -> BoundChain | None:
+        """The chain that is the whole plan, from its one input to its outputs, if it is one."""
+        if len(self.parts) != 1 or len(self._calls.inputs) != 1 or not isinstance(self.parts[0], ChainPart):
+            return None
+        part = self.parts[0]
+        plain = part.initial_state is None and part.mask is None
+        return part.bound if plain and part.writes == self._outputs else None
+
+    @property
+    def takes_ids(self) -> bool:
+        """Whether the first layer takes ids."""
+        return bool(self.parts) and self.parts[0].layers[0].takes_ids
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing of the model has changed since the plan was made."""
+        return self._count == self._watch.count
+
+    def describe(self) -> list[str]:
+        """Return what runs, a line per op of the engine or layer in NumPy."""
+        return [line for part in self.parts for line in part.describe()]
+
+    # Whole sequences
+
+    def run(self, x: Any, mask: Any = None) -> Any:
+        """Run all calls.
+
+        Args:
+            x: float32 array, C-contiguous, of a shape that the first layer accepts; a tuple of them for several inputs.
+            mask: Mask of the input, or None; for several inputs a list of such, or None.
+
+        Returns:
+            A new array, or a tuple of them if there are several outputs.
+        """
+        if self.whole is not None:
+            # Without a recurrent layer the mask may be of any shape, and changes nothing.
+            return self.whole.run(x, as_mask(mask, x.shape) if mask is not None and self.whole.recurrent else None)
+        return self.run_with_masks(x, mask)[0]
+
+    def run_with_masks(self, x: Any, mask: Any = None) -> tuple[Any, list[Any]]:
+        """Run all calls as `run` does, and return `(outputs, masks)`, one mask or None per output, or none at all."""
+        if mask is None and not self._makes_masks:
+            return self.whole.run(x), []
+        if self.whole is not None or not self._infers:
+            return self._run_parts(x, mask)
+        kept = self._kept_states()
+        outputs = self._run_parts(x, mask)
+        if self.is_current:
+            return outputs
+        # Weights of these layers were set meanwhile: once more, and this time whoever sets some waits.
+        with CHANGES.lock:
+            for state, value in kept:
+                state.adopt(value)
+            return Plan(self._calls, self._watch, before=self)._run_parts(x, mask)
+
+    def _kept_states(self) -> list[tuple[Variable, np.ndarray]]:
+        """The states that stateful layers keep from call to call, each with its present value."""
+        stateful = (layer for layer in self._keepers if layer.stateful)
+        return [(state, state.value) for layer in stateful for state in flatten(layer.states or ())]
+
+    def _run_parts(self, x: Any, mask: Any) -> tuple[Any, list[Any]]:
+        given = x if isinstance(x, tuple) else (x,)
+        values = [*given, *[None] * (self._calls.slots - len(given))]
+        masks: list[Any] = [None] * self._calls.slots
+        if mask is not None:
+            masks[: len(given)] = flatten(mask)
+        for part, unneeded in zip(self.parts, self._unneeded, strict=True):
+            part.run(values, masks)
+            for index in unneeded:
+                values[index] = masks[index] = None
+        outputs = _own_arrays([values[index] for index in self._outputs], given)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs), [masks[index] for index in self._outputs]
+
+    # Step by step
+
+    def in_steps(self) -> StepPlan:
+        """Return how the model runs step by step, with the weights that it has now; each time the same plan.
+
+        Raises:
+            ValueError: When it cannot, naming the layer and the reason.
+        """
+        if self._in_steps is None:
+            with CHANGES.lock:
+                self._check_path()
+                self._in_steps = _stepped(self._calls, self.parts)
+        return self._in_steps
+
+    def _check_path(self) -> None:
+        """Raise ValueError unless each call takes what the one before gives and nothing else."""
+        calls = self._calls
+        if len(calls.inputs) != 1 or len(calls.outputs) != 1:
+            raise ValueError(
+                f"Only a model of one input and one output runs step by step. Model '{calls.name}' has "
+                f"{len(calls.inputs)} and {len(calls.outputs)}."
+            )
+        slot = calls.inputs[0]
+        for call in calls.calls:
+            if call.args != (slot,) or any(value is not False for value in call.kwargs.values()):
+                raise ValueError(
+                    f"Layer '{call.layer.name}' (of type {type(call.layer).__name__}) cannot run step by step: it does "
+                    "not take the output of the layer before it alone, and only models of one path can."
+                )
+            slot = call.outputs[0]
+        if slot != calls.outputs[0]:
+            raise ValueError(f"The output of model '{calls.name}' is not that of its last layer.")
+
+
+# --- from calls to parts --------------------------------------------------------------------------------------------
+
+
+def grouped(calls: Calls) -> list[list[Call]]:
+    """Return the calls in their order, in groups that each are one part; a chain's members `head` it or join it."""
+    uses = Counter(slot for call in calls.calls for slot in call.inputs) + Counter(calls.outputs)
+    groups: list[list[Call]] = []
+    ending_at: dict[Slot, list[Call]] = {}
+    for call in calls.calls:
+        # One that alone takes the output of a chain joins it where the chain is.
+        group = ending_at.pop(call.args[0], None) if isinstance(call.args[0], Slot) else None
+        if group is None or not _may_join(group, call, uses):
+            group = []
+            groups.append(group)
+        group.append(call)
+        ending_at[call.outputs[0]] = group
+    return groups
+
+
+def heads_chain(call: Call) -> bool:
+    """Return whether a chain can begin with the call: of a native layer, on one array and at most a mask and states."""
+    if not call.layer.native or len(call.args) != 1 or not isinstance(call.args[0], Slot):
+        return False
+    return not call.kwargs or (call.layer.recurrent and set(call.kwargs) <= {"initial_state", "mask"})
+
+
+def _parts(calls: Calls, known: Chains, chains: Chains) -> Iterator[Part]:
+    """The parts of a plan for inference.
+
+    Args:
+        calls: The calls.
+        known: Chains that there were before.
+        chains: Gets the chains of the parts. Layers that are called more than once have one Program.
+    """
+    for group in grouped(calls):
+        head = group[0]
+        if heads_chain(head):
+            layers = tuple(call.layer for call in group)
+            if layers not in chains:
+                chains[layers] = head.layer.chain if len(group) == 1 else known.get(layers) or Chain(layers)
+            yield ChainPart(group, chains[layers])
+        elif isinstance(head.layer, Bidirectional) and head.layer.is_pair:
+            yield PairPart(head)
+        else:
+            yield LayerPart(head)
+
+
+def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot]) -> bool:
+    """Whether the engine can go on with `call` after a group, all of whose outputs but the first are unused."""
+    head, last = group[0], group[-1]
+    if not heads_chain(head) or not heads_chain(call) or call.layer.takes_ids:
+        return False
+    if not (_passes_mask(last.layer) or last.layer.takes_ids):
+        return False
+    if uses[last.outputs[0]] != 1 or any(uses[slot] for slot in last.outputs[1:]):
+        return False
+    # The chain shows its mask to all of its layers or to none.
+    mask = head.kwargs.get("mask")
+    if call.kwargs:
+        return call.kwargs == {"mask": mask} and isinstance(mask, Slot)
+    return not call.layer.recurrent or mask is not None or "initial_state" not in head.kwargs
+
+
+def _passes_mask(layer: Layer) -> bool:
+    return layer.recurrent or (layer.supports_masking and type(layer).compute_mask is Layer.compute_mask)
+
+
+def _keepers(layers: Sequence[Layer]) -> Iterator[RNN]:
+    """The layers, those inside others too, that can keep states."""
+    for layer in layers:
+        if isinstance(layer, RNN):
+            yield layer
+        yield from _keepers(layer.children)
+
+
+def _unneeded(parts: Sequence[Part], outputs: set[int]) -> tuple[list[int], ...]:
+    """For every part, the slots that nobody reads after it."""
+    last_use = {index: number for number, part in enumerate(parts) for index in (*part.reads, *part.writes)}
+    lists: tuple[list[int], ...] = tuple([] for _ in parts)
+    for index, number in last_use.items():
+        if index not in outputs:
+            lists[number].append(index)
+    return lists
+
+
+def _own_arrays(outputs: Sequence[np.ndarray], given: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs as C-contiguous arrays that share memory neither with the inputs nor with each other."""
+    own: list[np.ndarray] = []
+    for output in outputs:
+        shared = any(np.may_share_memory(output, other) for other in (*given, *own))
+        own.append(output.copy() if shared else np.ascontiguousarray(output))
+    return own
+
+
+# --- from parts to steps --------------------------------------------------------------------------------------------
+
+
+class StepPlan:
+    """How a model runs step by step, with the weights that it had at one moment.
+
+    Args:
+        parts: The parts, each of which takes what the one before gives.
+        step_shape: Shape of one step's input, without the batch; `()` for ids.
+        output_shape: Shape of one step's output, without the batch.
+        vocabulary: Number of ids if the input is ids, else 0.
+        output_kind: `"probabilities"`, `"logits"` or `"values"`: what the last layer makes.
+        needs_python: Why a step cannot do without Python, in words that name the layer; None if it can.
+    """
+
+    def __init__(
+        self,
+        parts: list[FrozenPart],
+        step_shape: tuple[int, ...],
+        output_shape: tuple[int, ...],
+        vocabulary: int,
+        output_kind: str,
+        needs_python: str | None,
+    ) -> None:
+        self.parts = parts
+        self.step_shape = step_shape
+        self.output_shape = output_shape
+        self.vocabulary = vocabulary
+        self.output_kind = output_kind
+        self.needs_python = needs_python
+
+    @property
+    def program(self) -> Program | None:
+        """The one program that is the whole plan, if it is one."""
+        if len(self.parts) != 1 or not isinstance(self.parts[0], FrozenChain):
+            return None
+        part = self.parts[0]
+        return part.program if part.recurrent and len(self.output_shape) == 1 else None
+
+
+def _stepped(calls: Calls, parts: Sequence[Part]) -> StepPlan:
+    """The parts of a path, each frozen."""
+    shape = calls.input_shapes[0]
+    takes_ids = parts[0].layers[0].takes_ids if parts else False
+    if len(shape) < (2 if takes_ids else 3):
+        raise ValueError(f"Model '{calls.name}' has no axis of time: its input has the shape {shape}.")
+    step_shape, in_time, masked, kind, needs_python = shape[2:], True, False, "values", None
+    frozen: list[FrozenPart] = []
+    for part in parts:
+        was_in_time = in_time
+        for layer in part.layers:
+            _check_causal(layer, shape, in_time)
+            shape = _output_shape(layer, shape)
+            in_time = in_time and not (isinstance(layer, RNN) and not layer.return_sequences)
+        made = list(part.frozen(masked, not frozen, was_in_time))
+        needs_python = needs_python or _needs_python(part, made)
+        kind = _output_kind(part.bound.ops, kind) if isinstance(part, ChainPart) else part.layers[0].output_kind
+        for layer in part.layers:
+            masked = (masked and layer.supports_masking) or layer.makes_masks
+        frozen += made
+    if needs_python is None and not any(part.recurrent for part in frozen):
+        needs_python = "none of its layers is recurrent"
+    elif needs_python is None and len(frozen) > 1:
+        needs_python = "its layers do not run as one program"
+    output_shape = shape[2:] if in_time else shape[1:]
+    vocabulary = parts[0].layers[0].input_dim if takes_ids else 0
+    return StepPlan(frozen, step_shape, output_shape, vocabulary, kind, needs_python)
+
+
+def _check_causal(layer: Layer, shape: Sequence[int | None], in_time: bool) -> None:
+    """Raise ValueError, naming the layer, if it cannot run step by step; see `Layer.step_problem`."""
+    # A subclass may do anything in its `call`.
+    unknown = not layer.native and overrides(type(layer), ("call", "__call__"), over="step_problem")
+    problem = LATER_STEPS if unknown else layer.step_problem(shape, in_time)
+    if problem is not None:
+        raise ValueError(f"Layer '{layer.name}' (of type {type(layer).__name__}) cannot run step by step: {problem}")
+
+
+def _output_shape(layer: Layer, shape: Any) -> Any:
+    shape = layer.compute_output_shape(shape)
+    # With return_state, the shape of the output comes first.
+    return shape[0] if isinstance(shape[0], (tuple, list)) else tuple(shape)
+
+
+def _needs_python(part: Part, frozen: Sequence[FrozenPart]) -> str | None:
+    """Why a step of a part cannot do without Python, None if it can."""
+    in_numpy = [one.layer for one in frozen if isinstance(one, FrozenLayer)]
+    with_functions = [layer for layer in part.layers if isinstance(part, ChainPart) and _calls_python(layer)]
+    for layers, reason in ((in_numpy, "runs in NumPy"), (with_functions, "has a Python function as activation")):
+        if layers:
+            return f"layer '{layers[0].name}' (of type {type(layers[0]).__name__}) {reason}"
+    return None
+
+
+def _calls_python(layer: Layer) -> bool:
+    values = [value for op in layer.lower() for value in vars(op).values()]
+    return any(isinstance(value, ops.Activation) and value.function is not None for value in values)
+
+
+def _output_kind(lowered: Sequence[ops.Op], before: str) -> str:
+    if not lowered:
+        return before
+    op = lowered[-1]
+    if not isinstance(op, (ops.DenseOp, ops.ActivationOp)):
+        return "values"
+    return {"softmax": "probabilities", "linear": "logits", "log_softmax": "logits"}.get(op.activation.name, "values")
