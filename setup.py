@@ -34,10 +34,7 @@ def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:
 extensions = [
     extension("_op_list", tuple(sorted({*glob("csrc/*.c")} - {"csrc/pool.c"}))),
     extension("_engine"),
-    extension("_array_form"),
-    extension("_pair"),
     extension("_pool", ("csrc/pool.c",)),
-    extension("_callback"),
     extension("_forward"),
     extension("_sampling"),
     extension("_stage"),

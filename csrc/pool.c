@@ -10,23 +10,32 @@
 #include <unistd.h>
 
 enum {
-    MAX_WORKERS = 63,
+    MAX_WORKERS = FL_MAX_PARTS - 1,
     SPINS_BEFORE_SLEEP = 20000, /* of a pause each: some hundreds of microseconds */
     SPINS_BEFORE_YIELD = 2000,
-    MOST_MUSTERS = 0x3fffffff, /* then their numbers begin anew: they share a word with others */
-    CROWD_LASTS = 1000000,     /* nanoseconds for which calls that were met still count */
+    LOAD_LASTS = 1000000, /* nanoseconds for which calls that were seen still count */
 };
+
+/* The bits of pool.call_up, from the lowest: how many workers have reported, how many are wanted, whether it is open, and the
+ * call-up's number. */
+enum { REPORTED_MASK = 0xff, WANTED_SHIFT = 8, WANTED_MASK = 0x7f, OPEN = 1 << 15, CALL_UP_SHIFT = 16 };
+/* The bits of pool.round: how many parts there is work for, 0 to dismiss; a count of rounds; the number of their call-up. */
+enum { PARTS_MASK = 0xff, COUNT_SHIFT = 8, COUNT_MASK = 0xffffff, ROUND_SHIFT = 32 };
+enum { MOST_CALL_UPS = 0x3fffffff }; /* then their numbers begin anew, as they share a word with others */
+_Static_assert(sizeof(long) == 8, "a call-up's number and its fields lie in one long");
+_Static_assert((int)MAX_WORKERS <= (int)WANTED_MASK, "workers fit their fields");
+_Static_assert((int)FL_MAX_PARTS <= (int)PARTS_MASK, "parts fit their field");
 
 static struct {
     pthread_mutex_t in_use; /* held from fl_pool_acquire to fl_pool_release */
     pthread_mutex_t lock;   /* guards sleepers and goes with `wake` */
     pthread_cond_t wake;
     int n_workers, sleepers;
-    /* A call first musters workers, so that it never waits for one that has no processor: a worker reports by adding 1 to
-     * `muster` while it is open. Those that did wait for the call's rounds until another muster begins. Every word that
-     * they look at carries the muster's number, so that nobody takes one call's work for another's. */
-    atomic_long muster; /* number << 16 | open << 15 | wanted << 8 | reported */
-    atomic_long round;  /* number << 32 | count << 8 | parts; parts 0 dismisses */
+    /* A call first calls workers up, so that it never waits for one that has no processor: a worker reports by adding 1 to
+     * `call_up` while it is open. Those that did wait for the call's rounds until another call-up begins. Every word that
+     * they look at carries the call-up's number, so that nobody takes one call's work for another's. */
+    atomic_long call_up;
+    atomic_long round;
     atomic_int running;
     fl_task *task;
     void *context;
@@ -36,11 +45,11 @@ static struct {
 static struct {
     atomic_int calls;
     int processors;
-    /* How many others a call last met, and when. Threads that call again and again are now and then all between two calls;
+    /* How many others a call last saw, and when. Threads that call again and again are now and then all between two calls;
      * their processors are no less taken then. */
-    atomic_int met;
-    atomic_long met_at;
-} crowd;
+    atomic_int seen;
+    atomic_long seen_at;
+} load;
 
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
@@ -60,7 +69,7 @@ static void reset(void)
     pthread_cond_init(&pool.wake, NULL);
     pool.n_workers = pool.sleepers = 0;
     atomic_store(&pool.running, 0);
-    atomic_store(&crowd.calls, 0); /* after a fork the threads that were in a call are not there */
+    atomic_store(&load.calls, 0); /* after a fork the threads that were in a call are not there */
 }
 
 static int count_processors(void)
@@ -76,27 +85,31 @@ static int count_processors(void)
 static void prepare(void)
 {
     reset();
-    crowd.processors = count_processors();
+    load.processors = count_processors();
     pthread_atfork(NULL, NULL, reset);
 }
 
-static long number_of_muster(long muster) { return muster >> 16; }
+static long number_of(long call_up) { return call_up >> CALL_UP_SHIFT; }
 
-/* Reports to the open muster; returns the worker's number in it from 1 on, 0 if it is closed or full. */
+static int reported(long call_up) { return (int)(call_up & REPORTED_MASK); }
+
+static int wanted(long call_up) { return (int)(call_up >> WANTED_SHIFT & WANTED_MASK); }
+
+/* Reports to the open call-up; returns the worker's number in it from 1 on, 0 if it is closed or full. */
 static int report(long *number)
 {
-    long muster = atomic_load_explicit(&pool.muster, memory_order_acquire);
-    while ((muster & (1 << 15)) && (muster & 0xff) < (muster >> 8 & 0x7f))
-        if (atomic_compare_exchange_weak_explicit(&pool.muster, &muster, muster + 1, memory_order_acq_rel,
+    long call_up = atomic_load_explicit(&pool.call_up, memory_order_acquire);
+    while ((call_up & OPEN) && reported(call_up) < wanted(call_up))
+        if (atomic_compare_exchange_weak_explicit(&pool.call_up, &call_up, call_up + 1, memory_order_acq_rel,
                                                   memory_order_acquire)) {
-            *number = number_of_muster(muster);
-            return (int)(muster & 0xff) + 1;
+            *number = number_of(call_up);
+            return reported(call_up) + 1;
         }
     return 0;
 }
 
-/* Waits until a muster is open, and reports: spinning, then asleep. Returns the worker's number in it. */
-static int next_muster(long *number)
+/* Waits until a call-up is open, and reports: spinning, then asleep. Returns the worker's number in it. */
+static int next_call_up(long *number)
 {
     for (int spin = 0;; spin++) {
         int mine = report(number);
@@ -107,7 +120,7 @@ static int next_muster(long *number)
         }
         pthread_mutex_lock(&pool.lock);
         pool.sleepers++;
-        while (!(atomic_load_explicit(&pool.muster, memory_order_acquire) & (1 << 15)))
+        while (!(atomic_load_explicit(&pool.call_up, memory_order_acquire) & OPEN))
             pthread_cond_wait(&pool.wake, &pool.lock);
         pool.sleepers--;
         pthread_mutex_unlock(&pool.lock);
@@ -115,15 +128,15 @@ static int next_muster(long *number)
     }
 }
 
-/* Takes part in the rounds of a muster until it is over. */
+/* Takes part in the rounds of a call-up until it is over. */
 static void serve(int mine, long number)
 {
     long seen = -1;
     for (int spin = 0;; spin++) {
-        long muster = atomic_load_explicit(&pool.muster, memory_order_acquire);
+        long call_up = atomic_load_explicit(&pool.call_up, memory_order_acquire);
         long round = atomic_load_explicit(&pool.round, memory_order_acquire);
-        if (round != seen && round >> 32 == number) {
-            int parts = (int)(round & 0xff);
+        if (round != seen && round >> ROUND_SHIFT == number) {
+            int parts = (int)(round & PARTS_MASK);
             if (!parts) return;
             if (mine < parts) {
                 pool.task(pool.context, mine);
@@ -131,7 +144,7 @@ static void serve(int mine, long number)
             }
             seen = round;
             spin = 0;
-        } else if (number_of_muster(muster) != number) {
+        } else if (number_of(call_up) != number) {
             return; /* dismissed while it was not looking */
         }
         spin < SPINS_BEFORE_YIELD ? pause_cpu() : (void)sched_yield();
@@ -143,7 +156,7 @@ static void *work(void *unused)
     (void)unused;
     for (;;) {
         long number;
-        int mine = next_muster(&number);
+        int mine = next_call_up(&number);
         serve(mine, number);
     }
     return NULL;
@@ -168,33 +181,34 @@ static long nanoseconds(void)
     return now.tv_sec * 1000000000L + now.tv_nsec;
 }
 
-/* Opens a muster for `wanted` workers; returns how many reported within `patience` nanoseconds. */
-static int muster_workers(int wanted, long patience)
+/* Opens a call-up for some workers; returns how many reported within `patience` nanoseconds. */
+static int call_up_workers(int workers, long patience)
 {
-    long number = (number_of_muster(atomic_load_explicit(&pool.muster, memory_order_relaxed)) + 1) & MOST_MUSTERS;
+    long number = (number_of(atomic_load_explicit(&pool.call_up, memory_order_relaxed)) + 1) & MOST_CALL_UPS;
     pthread_mutex_lock(&pool.lock);
-    atomic_store_explicit(&pool.muster, number << 16 | 1 << 15 | (long)wanted << 8, memory_order_release);
+    atomic_store_explicit(&pool.call_up, number << CALL_UP_SHIFT | OPEN | (long)workers << WANTED_SHIFT,
+                          memory_order_release);
     if (pool.sleepers) pthread_cond_broadcast(&pool.wake);
     pthread_mutex_unlock(&pool.lock);
     long deadline = nanoseconds() + patience;
-    while ((atomic_load_explicit(&pool.muster, memory_order_relaxed) & 0xff) < wanted && nanoseconds() < deadline)
+    while (reported(atomic_load_explicit(&pool.call_up, memory_order_relaxed)) < workers && nanoseconds() < deadline)
         pause_cpu();
-    return (int)(atomic_fetch_and_explicit(&pool.muster, ~(1L << 15), memory_order_acq_rel) & 0xff);
+    return reported(atomic_fetch_and_explicit(&pool.call_up, ~(long)OPEN, memory_order_acq_rel));
 }
 
 /* How many of the parts may run at once: each other call has a processor. */
 static int parts_left(int parts)
 {
-    int others = atomic_load_explicit(&crowd.calls, memory_order_relaxed);
+    int others = atomic_load_explicit(&load.calls, memory_order_relaxed);
     long now = nanoseconds();
     if (others) {
-        atomic_store_explicit(&crowd.met, others, memory_order_relaxed);
-        atomic_store_explicit(&crowd.met_at, now, memory_order_relaxed);
-    } else if (now - atomic_load_explicit(&crowd.met_at, memory_order_relaxed) < CROWD_LASTS) {
-        others = atomic_load_explicit(&crowd.met, memory_order_relaxed);
+        atomic_store_explicit(&load.seen, others, memory_order_relaxed);
+        atomic_store_explicit(&load.seen_at, now, memory_order_relaxed);
+    } else if (now - atomic_load_explicit(&load.seen_at, memory_order_relaxed) < LOAD_LASTS) {
+        others = atomic_load_explicit(&load.seen, memory_order_relaxed);
     }
-    if (!others || parts <= crowd.processors - others) return parts;
-    return others < crowd.processors ? crowd.processors - others : 1;
+    if (!others || parts <= load.processors - others) return parts;
+    return others < load.processors ? load.processors - others : 1;
 }
 
 int fl_pool_acquire(int parts, long patience)
@@ -205,17 +219,18 @@ int fl_pool_acquire(int parts, long patience)
     if (parts <= 1 || pthread_mutex_trylock(&pool.in_use)) return 1;
     while (pool.n_workers < parts - 1 && start_worker()) continue;
     if (pool.n_workers < parts - 1) parts = pool.n_workers + 1;
-    if (parts > 1) parts = 1 + muster_workers(parts - 1, patience);
+    if (parts > 1) parts = 1 + call_up_workers(parts - 1, patience);
     if (parts == 1) pthread_mutex_unlock(&pool.in_use);
     return parts;
 }
 
-/* Says to those of the present muster that there is work for `parts` parts, or with 0 that it is over. */
-static void call_round(int parts)
+/* Says to those of the present call-up that there is work for `parts` parts, or with 0 that it is over. */
+static void begin_round(int parts)
 {
-    long number = number_of_muster(atomic_load_explicit(&pool.muster, memory_order_relaxed));
-    long count = (atomic_load_explicit(&pool.round, memory_order_relaxed) >> 8 & 0xffffff) + 1;
-    atomic_store_explicit(&pool.round, number << 32 | (count & 0xffffff) << 8 | parts, memory_order_release);
+    long number = number_of(atomic_load_explicit(&pool.call_up, memory_order_relaxed));
+    long count = (atomic_load_explicit(&pool.round, memory_order_relaxed) >> COUNT_SHIFT) + 1;
+    atomic_store_explicit(&pool.round, number << ROUND_SHIFT | (count & COUNT_MASK) << COUNT_SHIFT | parts,
+                          memory_order_release);
 }
 
 void fl_pool_run(fl_task *task, void *context, int parts)
@@ -223,7 +238,7 @@ void fl_pool_run(fl_task *task, void *context, int parts)
     pool.task = task;
     pool.context = context;
     atomic_store_explicit(&pool.running, parts - 1, memory_order_relaxed);
-    call_round(parts);
+    begin_round(parts);
     task(context, 0);
     for (int spin = 0; atomic_load_explicit(&pool.running, memory_order_acquire); spin++)
         spin < SPINS_BEFORE_YIELD ? pause_cpu() : (void)sched_yield();
@@ -231,7 +246,7 @@ void fl_pool_run(fl_task *task, void *context, int parts)
 
 void fl_pool_release(void)
 {
-    call_round(0);
+    begin_round(0);
     pthread_mutex_unlock(&pool.in_use);
 }
 
@@ -243,7 +258,7 @@ void fl_wait_for(const atomic_long *progress, long target)
 
 void fl_advance(atomic_long *progress, long value) { atomic_store_explicit(progress, value, memory_order_release); }
 
-void fl_meet(atomic_long *arrived, int part, int parts, long count)
+void fl_barrier(atomic_long *arrived, int part, int parts, long count)
 {
     fl_advance(&arrived[part * FL_LINE], count);
     for (int other = 0; other < parts; other++)
@@ -253,8 +268,8 @@ void fl_meet(atomic_long *arrived, int part, int parts, long count)
 void fl_call_begin(void)
 {
     pthread_once(&prepared, prepare);
-    int others = atomic_fetch_add_explicit(&crowd.calls, 1, memory_order_relaxed);
-    if (others >= crowd.processors) sched_yield();
+    int others = atomic_fetch_add_explicit(&load.calls, 1, memory_order_relaxed);
+    if (others >= load.processors) sched_yield();
 }
 
-void fl_call_end(void) { atomic_fetch_sub_explicit(&crowd.calls, 1, memory_order_relaxed); }
+void fl_call_end(void) { atomic_fetch_sub_explicit(&load.calls, 1, memory_order_relaxed); }

@@ -10,6 +10,9 @@
 
 #include <stdatomic.h>
 
+/* Parts that one call may have, and so threads of the pool, the caller's included. */
+enum { FL_MAX_PARTS = 64 };
+
 /* task(context, i): the i-th part of a call's work; part 0 runs on the calling thread. Parts may wait for one another, so
  * they all run at once or not at all. */
 typedef void fl_task(void *context, int part);
@@ -28,10 +31,10 @@ void fl_pool_run(fl_task *task, void *context, int parts);
 void fl_wait_for(const atomic_long *progress, long target);
 void fl_advance(atomic_long *progress, long value);
 
-/* A barrier: says that this part is at its `count`-th meeting, and returns when all are. Every part has a place of its own
- * in arrived (parts * FL_LINE), all zeros before the first meeting, so that saying it waits for nobody. */
+/* Says that this part is at its `count`-th barrier, and returns when all are. Every part has a place of its own in arrived
+ * (parts * FL_LINE), all zeros before the first barrier, so that saying it waits for nobody. */
 enum { FL_LINE = 8 }; /* atomic_longs in a cache line */
-void fl_meet(atomic_long *arrived, int part, int parts, long count);
+void fl_barrier(atomic_long *arrived, int part, int parts, long count);
 
 /* Around what a call computes, if it is long enough for others to notice. Where more calls are under way than there are
  * processors, the one that begins lets the kernel run the others first. Left to itself the kernel gives a thread some

@@ -1,9 +1,8 @@
 """The engine: op descriptions in, float32 arrays out. It knows no layers and no files."""
 
 from fastlstm.engine import threads
-from fastlstm.engine._array_form import ArrayForm
+from fastlstm.engine._engine import ArrayForm, run_pair
 from fastlstm.engine._op_list import kernel_names
-from fastlstm.engine._pair import run_pair
 from fastlstm.engine._sampling import Sampler
 from fastlstm.engine._stream import Stepper
 from fastlstm.engine._stream_pool import PoolIds, PoolStepper

@@ -11,12 +11,11 @@ cimport numpy as cnp
 from libc.limits cimport INT_MAX
 from libc.string cimport memcpy, memset
 
-from fastlstm.engine._callback cimport raise_pending
 from fastlstm.engine._kernels cimport fl_first_bad_id
-from fastlstm.engine._op_list cimport OpList
-from fastlstm.engine._pool cimport acquire, begin_call, end_call, release, run
+from fastlstm.engine._op_list cimport OpList, raise_pending
+from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
 from fastlstm.engine._stage cimport stage_forward
-from fastlstm.engine._structs cimport ACTIVATION, LSTM, Call, State, Value
+from fastlstm.engine._structs cimport ACTIVATION, LSTM, Call, Op, State, Value
 from fastlstm.engine._workspace cimport Workspace, workspace_size
 
 import numpy as np
@@ -27,11 +26,7 @@ cdef enum:
     # With the ops on several threads: the shorter, the sooner the next one starts. One tile of rows.
     PIPELINE_CHUNK_ROWS = 6
     LARGEST_KEPT_WORKSPACE = 16 << 20  # bytes
-    MAX_THREADS = 64
-
-# Multiplications below which a call stays on one thread.
-PARALLEL_WORK = 1 << 21
-cdef double parallel_work = PARALLEL_WORK
+    ANY = -1                          # length of an axis
 
 cdef extern from "<stdatomic.h>":
     ctypedef int atomic_int
@@ -47,7 +42,7 @@ def get_num_threads():
 def set_num_threads(int number):
     """Sets the threads that a call may run on; see fastlstm.engine.threads."""
     global threads
-    threads = max(1, min(number, MAX_THREADS))
+    threads = max(1, min(number, <int> FL_MAX_PARTS))
 
 
 cdef void rows_forward(void *context, int index) noexcept nogil:
@@ -66,6 +61,10 @@ cdef class Executor(OpList):
 
     def __cinit__(self, *args, **kwargs):
         self.workspaces = []
+
+    def split(self, batch, timesteps, masked, threads):
+        """How a call large enough for several threads uses them; here it does not."""
+        return 1, 1, 1
 
     def run(self, cnp.ndarray x not None, mask=None, initial_states=None, bint return_states=False):
         """Runs the chain.
@@ -88,7 +87,7 @@ cdef class Executor(OpList):
         cdef bint sequence = len(self.recurrent) > 0
         self._check(x, mask, initial_states)
         cdef Py_ssize_t timesteps = x.shape[1] if sequence else 1
-        cdef int width = 1 if self.vocabulary else <int> x.shape[x.ndim - 1]
+        cdef Py_ssize_t width = 1 if self.vocabulary else x.shape[x.ndim - 1]
         cdef Py_ssize_t batch = x.shape[0] if sequence else x.size // width
         if batch > INT_MAX:
             raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
@@ -97,7 +96,7 @@ cdef class Executor(OpList):
         if batch == 0:
             return out, states
         cdef int by_rows = 1, by_ops = 1, by_units = 1, parts = 1
-        if threads > 1 and not self.has_callbacks and self.work * batch * timesteps >= parallel_work:
+        if threads > 1 and not self.has_callbacks and self.work * batch * timesteps >= <double> PARALLEL_WORK:
             by_rows, by_ops, by_units = self.split(batch, timesteps, mask is not None, threads)
             parts = acquire(max(by_rows, by_ops, by_units), self.work * batch * timesteps)
         try:
@@ -108,14 +107,14 @@ cdef class Executor(OpList):
                 release()
         return out, states
 
-    cdef _run(self, cnp.ndarray x, int width, cnp.ndarray out, mask, initial_states, states, Py_ssize_t batch,
+    cdef _run(self, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, initial_states, states, Py_ssize_t batch,
               Py_ssize_t timesteps, int by_rows, int parts, bint by_units):
         """Runs the chain on acquired threads: the batch cut into `by_rows` parts, each call into `parts`."""
-        cdef Rows rows[MAX_THREADS]
+        cdef Rows rows[FL_MAX_PARTS]
         cdef int i
         cdef Py_ssize_t first
         cdef list workspaces = []
-        cdef bint noticed = self.work * batch * timesteps >= parallel_work and not self.has_callbacks
+        cdef bint noticed = self.work * batch * timesteps >= <double> PARALLEL_WORK and not self.has_callbacks
         for i in range(by_rows):
             first = batch * i // by_rows
             self._set_rows(&rows[i], x, width, out, mask, first, batch * (i + 1) // by_rows - first, batch, timesteps)
@@ -139,7 +138,7 @@ cdef class Executor(OpList):
                 self._get_states(&rows[i].call, states, batch * i // by_rows)
             self._keep_workspace(workspaces[i])
 
-    cdef void _set_rows(self, Rows *rows, cnp.ndarray x, int width, cnp.ndarray out, mask, Py_ssize_t first,
+    cdef void _set_rows(self, Rows *rows, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, Py_ssize_t first,
                         Py_ssize_t batch, Py_ssize_t whole_batch, Py_ssize_t timesteps):
         rows.engine, rows.ops = &self.engine, self.ops
         rows.stage_starts, rows.n_stages = self.stage_starts, self.n_stages
@@ -231,7 +230,7 @@ cdef class Executor(OpList):
     cdef _set_states(self, Call *call, initial_states, Py_ssize_t first):
         cdef size_t i, units
         cdef State *state
-        self._clear_states(call)
+        clear_states(self.ops, self.n_ops, call, 0, call.batch)
         if initial_states is None:
             return
         for i, (units, _) in enumerate(self.recurrent):
@@ -241,22 +240,6 @@ cdef class Executor(OpList):
                 if state.c != NULL:
                     _copy_state(state.c, initial_states[i][1], first * units, call.batch * units)
                 state.zero = False
-
-    cdef void _clear_states(self, Call *call) noexcept nogil:
-        cdef State *state = call.states
-        cdef size_t size
-        cdef int i
-        for i in range(self.n_ops):
-            if self.ops[i].kind < LSTM:
-                continue
-            size = call.batch * self.ops[i].units * sizeof(float)
-            memset(state.h, 0, size)
-            if state.c != NULL:
-                memset(state.c, 0, size)
-            if call.mask != NULL:
-                memset(state.out_prev, 0, size)
-            state.zero = self.ops[i].finite
-            state += 1
 
     cdef _get_states(self, Call *call, list states, Py_ssize_t first):
         cdef size_t i, size, units
@@ -279,3 +262,108 @@ cdef int check_array(str name, array, shape) except -1:
 
 cdef _copy_state(float *state, cnp.ndarray given, size_t first, size_t size):
     memcpy(state, <const float *> cnp.PyArray_DATA(given) + first, size * sizeof(float))
+
+
+cdef void clear_states(const Op *ops, int n_ops, Call *call, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    """Sets the states of n rows to zeros, and with a mask the outputs before."""
+    cdef State *state = call.states
+    cdef size_t size
+    cdef int i
+    for i in range(n_ops):
+        if ops[i].kind < LSTM:
+            continue
+        size = n * ops[i].units * sizeof(float)
+        memset(state.h + first * ops[i].units, 0, size)
+        if state.c != NULL:
+            memset(state.c + first * ops[i].units, 0, size)
+        if call.mask != NULL:
+            memset(state.out_prev + first * ops[i].units, 0, size)
+        if n == call.batch:
+            state.zero = ops[i].finite
+        state += 1
+
+
+def run_pair(Executor first not None, Executor second not None, cnp.ndarray x not None, mask=None,
+             first_states=None, second_states=None, bint return_states=False):
+    """Runs two programs on x, at once where that pays: the two directions of a Bidirectional layer.
+
+    Args:
+        first, second: Programs with a recurrent op each.
+        x, mask, return_states: As for `Program.run`.
+        first_states, second_states: `initial_states` of each.
+
+    Returns:
+        What `Program.run` returns, for each of the two.
+
+    Raises:
+        ValueError: As `Program.run`.
+    """
+    cdef double work = (first.work + second.work) * x.shape[0] * x.shape[1] if x.ndim > 1 else 0
+    cdef bint callbacks = first.has_callbacks or second.has_callbacks
+    if x.shape[0] == 0 or x.shape[0] >= ENOUGH_ROWS or callbacks or work < <double> PARALLEL_WORK or threads < 2:
+        return first.run(x, mask, first_states, return_states), second.run(x, mask, second_states, return_states)
+    cdef Rows rows[2]
+    cdef list started = [
+        start_beside(&rows[0], first, x, mask, first_states, return_states),
+        start_beside(&rows[1], second, x, mask, second_states, return_states),
+    ]
+    cdef int parts = acquire(2, work)
+    with nogil:
+        begin_call()
+        if parts > 1:
+            run(rows_forward, rows, 2)
+            release()
+        else:
+            rows_forward(rows, 0)
+            rows_forward(rows, 1)
+        end_call()
+    raise_pending()
+    return finish_beside(&rows[0], first, started[0]), finish_beside(&rows[1], second, started[1])
+
+
+cdef tuple start_beside(Rows *rows, Executor program, cnp.ndarray x, mask, initial_states, bint return_states):
+    """Readies rows for all of x; returns what has to live until they have run: `(out, states, workspace)`."""
+    program._check(x, mask, initial_states)
+    cdef Py_ssize_t width = 1 if program.vocabulary else x.shape[x.ndim - 1]
+    out = program._empty_output(x)
+    program._set_rows(rows, x, width, out, mask, 0, x.shape[0], x.shape[0], x.shape[1])
+    rows.call.parts, rows.call.by_units = 1, False
+    workspace = program._take_workspace(&rows.call, &rows.value)
+    program._set_states(&rows.call, initial_states, 0)
+    return out, program._empty_states(x.shape[0]) if return_states else None, workspace
+
+
+cdef tuple finish_beside(Rows *rows, Executor program, tuple started):
+    out, states, workspace = started
+    if states is not None:
+        program._get_states(&rows.call, states, 0)
+    program._keep_workspace(workspace)
+    return out, states
+
+
+cdef class ArrayForm:
+    """What an array has to be for a Program to take it as it is: float32, C-contiguous, aligned, of no subclass.
+
+    Args:
+        shape: Lengths of the axes, None for any.
+    """
+    cdef int ndim
+    cdef Py_ssize_t lengths[cnp.NPY_MAXDIMS]
+
+    def __init__(self, tuple shape not None):
+        if len(shape) > cnp.NPY_MAXDIMS:
+            raise ValueError(f"shape: NumPy has at most {cnp.NPY_MAXDIMS} axes, received {len(shape)}")
+        self.ndim = len(shape)
+        for axis, length in enumerate(shape):
+            self.lengths[axis] = ANY if length is None else length
+
+    def fits(self, x):
+        """Whether x is of this form."""
+        cdef int axis
+        if (not cnp.PyArray_CheckExact(x) or cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT32
+                or not cnp.PyArray_ISCARRAY_RO(x) or cnp.PyArray_NDIM(x) != self.ndim):
+            return False
+        for axis in range(self.ndim):
+            if self.lengths[axis] != ANY and self.lengths[axis] != cnp.PyArray_DIM(x, axis):
+                return False
+        return True

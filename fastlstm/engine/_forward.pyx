@@ -17,8 +17,8 @@ from fastlstm.engine._kernels cimport (
     fl_prefetch_to_write,
     fl_select_rows,
 )
-from fastlstm.engine._pool cimport atomic_long, meet
-from fastlstm.engine._structs cimport DENSE, GRU, LSTM, Call, Engine, Matrix, Op, Scratch, State
+from fastlstm.engine._pool cimport atomic_long, barrier
+from fastlstm.engine._structs cimport ACTIVATION, DENSE, EMBEDDING, GRU, LSTM, Call, Engine, Matrix, Op, Scratch, State
 
 
 cdef void product(const Engine *engine, float *out, const float *bias, const float *x, const Matrix *matrix,
@@ -39,12 +39,13 @@ cdef void accumulate(const Engine *engine, float *out, const float *x, const Mat
         engine.kernels.gemm_packed_forward(out, matrix.columns, out, matrix.columns, x, matrix.data, rows,
                                            matrix.features, matrix.columns)
     else:
-        engine.blas.gemm_accumulate(out, x, matrix.data, <int> rows, matrix.columns, matrix.features)
+        engine.blas.gemm_accumulate(out, x, matrix.data, <int> rows, <int> matrix.columns, <int> matrix.features)
 
 
-cdef void embedding_forward(const Op *op, float *out, const float *ids, Py_ssize_t rows) noexcept nogil:
+cdef void embedding_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                            const float *ids, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """out (rows, units) = table[ids (rows,)]"""
-    fl_gather_rows(out, op.table, ids, rows, op.units, op.units, op.vocabulary)
+    fl_gather_rows(out, op.table, ids, steps * call.batch, op.units, op.units, op.vocabulary)
 
 
 cdef void project(const Engine *engine, const Op *op, float *z, const float *x, Py_ssize_t rows) noexcept nogil:
@@ -55,17 +56,21 @@ cdef void project(const Engine *engine, const Op *op, float *z, const float *x, 
         product(engine, z, op.bias, x, &op.kernel, rows)
 
 
-cdef void dense_forward(const Engine *engine, const Op *op, float *out, const float *x, Py_ssize_t rows,
-                        int width) noexcept nogil:
-    """out (rows, width) = activation(x (rows, features) @ kernel + bias), or only the activation."""
-    if op.kind == DENSE:
-        product(engine, out, op.bias, x, &op.kernel, rows)
-        x = out
-    engine.kernels.activation_forward(out, x, rows, width, &op.activation)
+cdef void dense_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                        const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+    """out (rows, units) = activation(x (rows, features) @ kernel + bias)"""
+    product(engine, out, op.bias, x, &op.kernel, steps * call.batch)
+    engine.kernels.activation_forward(out, out, steps * call.batch, op.units, &op.activation)
+
+
+cdef void activation_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                             const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+    """out (rows, width) = activation(x (rows, width))"""
+    engine.kernels.activation_forward(out, x, steps * call.batch, width, &op.activation)
 
 
 cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
-                            const float *x, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+                            const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """Takes the state through steps start .. start + steps; out is written if the op returns sequences."""
     cdef Py_ssize_t t, t_mask, size = call.batch * op.units
     cdef float *z = scratch.z
@@ -77,10 +82,10 @@ cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, Stat
             if op.return_sequences:
                 memcpy(out + t * size, state.out_prev, size * sizeof(float))
         elif op.return_sequences:
-            step(engine, op, call.batch, state, scratch.products, out + t * size, z, t % 2)
+            op.step(engine, op, call.batch, state, scratch.products, out + t * size, z, t % 2)
             state.h = out + t * size
         else:
-            step(engine, op, call.batch, state, scratch.products, state.h_next, z, t % 2)
+            op.step(engine, op, call.batch, state, scratch.products, state.h_next, z, t % 2)
             state.h, state.h_next = state.h_next, state.h
         z += call.batch * op.z_width
     if call.mask == NULL and op.return_sequences:
@@ -91,15 +96,15 @@ cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, Stat
 
 cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
                              const float *x, Py_ssize_t steps, int part, int parts, atomic_long *arrived,
-                             long *meetings) noexcept nogil:
+                             long *barriers) noexcept nogil:
     """A fused LSTM without a mask, as recurrent_forward, by `parts` threads that each compute some panels of units.
 
-    They meet after every step, since the next one reads all of h.
+    They wait for each other after every step, since the next one reads all of h.
     """
     cdef State mine = state[0]
     cdef Py_ssize_t t, panels = (op.units + FL_GROUP - 1) // FL_GROUP, size = call.batch * op.units
     cdef Py_ssize_t first = panels * part // parts * FL_GROUP
-    cdef Py_ssize_t last = min(<Py_ssize_t> op.units, panels * (part + 1) // parts * FL_GROUP)
+    cdef Py_ssize_t last = min(op.units, panels * (part + 1) // parts * FL_GROUP)
     cdef Py_ssize_t columns = (op.z_width if last == op.units else 4 * last) - 4 * first
     cdef float *z = scratch.z
     cdef float *h
@@ -118,16 +123,16 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
         mine.zero = False
         z += call.batch * op.z_width
         mine.h_next, mine.h = mine.h, h
-        meetings[0] += 1
-        meet(arrived, part, parts, meetings[0])
+        barriers[0] += 1
+        barrier(arrived, part, parts, barriers[0])
         fl_prefetch(h, size)
     if part == 0 and op.return_sequences:
         memcpy(state.h_next, mine.h, size * sizeof(float))
         state.h, state.zero = state.h_next, False
     elif part == 0:
         state[0] = mine
-    meetings[0] += 1
-    meet(arrived, part, parts, meetings[0])
+    barriers[0] += 1
+    barrier(arrived, part, parts, barriers[0])
 
 
 cdef void masked_step(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *z,
@@ -135,45 +140,42 @@ cdef void masked_step(const Engine *engine, const Op *op, Call *call, State *sta
     """A step that counts only for the rows whose mask is set; out_prev becomes its output."""
     if op.kind == LSTM:
         memcpy(state.c_prev, state.c, call.batch * op.units * sizeof(float))
-    step(engine, op, call.batch, state, scratch.products, state.h_next, z, t_mask % 2)
+    op.step(engine, op, call.batch, state, scratch.products, state.h_next, z, t_mask % 2)
     fl_select_rows(state.h, state.c, state.out_prev, state.h_next, state.c_prev, call.mask + t_mask,
                    call.mask_timesteps, call.batch, op.units, op.zero_output_for_mask)
 
 
-cdef void step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products, float *h,
-               float *z, bint descending) noexcept nogil:
-    """h (batch, units), not state.h, and for LSTM state.c from z, which is used up, and the state.
-
-    From a state of zeros an LSTM step needs no product: the first one of a call without initial states.
-    """
-    if op.fused and op.kind == LSTM:
-        engine.kernels.lstm_step_forward(h, state.c, z, NULL if state.zero else state.h, op.recurrent_kernel.data,
-                                         batch, op.units, 0, op.units, descending, &op.activation,
-                                         &op.recurrent_activation)
-        state.zero = False
-    elif op.kind == LSTM:
-        # z += h_prev @ recurrent_kernel
-        accumulate(engine, z, state.h, &op.recurrent_kernel, batch)
-        engine.kernels.lstm_cell_forward(h, state.c, z, batch, op.units, &op.activation,
-                                         &op.recurrent_activation)
-    elif op.fused:
-        engine.kernels.gru_step_forward(h, z, op.recurrent_bias, state.h, op.recurrent_kernel.data, batch, op.units,
-                                        descending, &op.activation, &op.recurrent_activation)
-    elif op.kind == GRU and op.reset_after:
-        # products = h_prev @ recurrent_kernel + recurrent_bias
-        product(engine, products, op.recurrent_bias, state.h, &op.recurrent_kernel, batch)
-        engine.kernels.gru_cell_forward(h, z, products, state.h, batch, op.units, &op.activation,
-                                        &op.recurrent_activation)
-    elif op.kind == GRU:
-        gru_step_reset_before(engine, op, batch, state, products, h, z)
-    else:
-        # h = activation(z + h_prev @ recurrent_kernel)
-        accumulate(engine, z, state.h, &op.recurrent_kernel, batch)
-        engine.kernels.activation_forward(h, z, batch, op.units, &op.activation)
+cdef void lstm_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products, float *h,
+                    float *z, bint descending) noexcept nogil:
+    """From a state of zeros it needs no product: the first step of a call without initial states."""
+    engine.kernels.lstm_step_forward(h, state.c, z, NULL if state.zero else state.h, op.recurrent_kernel.data, batch,
+                                     op.units, 0, op.units, descending, &op.activation, &op.recurrent_activation)
+    state.zero = False
 
 
-cdef void gru_step_reset_before(const Engine *engine, const Op *op, Py_ssize_t batch, State *state,
-                                float *products, float *h, const float *z) noexcept nogil:
+cdef void lstm_step_unfused(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products,
+                            float *h, float *z, bint descending) noexcept nogil:
+    # z += h_prev @ recurrent_kernel
+    accumulate(engine, z, state.h, &op.recurrent_kernel, batch)
+    engine.kernels.lstm_cell_forward(h, state.c, z, batch, op.units, &op.activation, &op.recurrent_activation)
+
+
+cdef void gru_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products, float *h,
+                   float *z, bint descending) noexcept nogil:
+    engine.kernels.gru_step_forward(h, z, op.recurrent_bias, state.h, op.recurrent_kernel.data, batch, op.units,
+                                    descending, &op.activation, &op.recurrent_activation)
+
+
+cdef void gru_step_unfused(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products,
+                           float *h, float *z, bint descending) noexcept nogil:
+    # products = h_prev @ recurrent_kernel + recurrent_bias
+    product(engine, products, op.recurrent_bias, state.h, &op.recurrent_kernel, batch)
+    engine.kernels.gru_cell_forward(h, z, products, state.h, batch, op.units, &op.activation,
+                                    &op.recurrent_activation)
+
+
+cdef void gru_step_reset_before(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products,
+                                float *h, float *z, bint descending) noexcept nogil:
     cdef Py_ssize_t size = batch * op.units
     cdef float *gates = products
     cdef float *reset = gates + 2 * size
@@ -184,3 +186,34 @@ cdef void gru_step_reset_before(const Engine *engine, const Op *op, Py_ssize_t b
     # candidate = (r * h_prev) @ recurrent_kernel_h
     product(engine, candidate, op.recurrent_bias, reset, &op.candidate_kernel, batch)
     engine.kernels.gru_candidate_forward(h, gates, candidate, z, state.h, batch, op.units, &op.activation)
+
+
+cdef void simple_rnn_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products,
+                          float *h, float *z, bint descending) noexcept nogil:
+    # h = activation(z + h_prev @ recurrent_kernel)
+    accumulate(engine, z, state.h, &op.recurrent_kernel, batch)
+    engine.kernels.activation_forward(h, z, batch, op.units, &op.activation)
+
+
+cdef void choose_forward(Op *op, bint fused, bint reset_after) noexcept:
+    """Sets what the op does, so that nothing of it is decided in a step.
+
+    Args:
+        fused: Whether the products with the state and the cell update are one kernel.
+        reset_after: Of a GRU.
+    """
+    op.forward = recurrent_forward
+    if op.kind == ACTIVATION:
+        op.forward = activation_forward
+    elif op.kind == EMBEDDING:
+        op.forward = embedding_forward
+    elif op.kind == DENSE:
+        op.forward = dense_forward
+    elif op.kind == LSTM:
+        op.step = lstm_step if fused else lstm_step_unfused
+        if fused:
+            op.units_forward = lstm_units_forward
+    elif op.kind == GRU:
+        op.step = gru_step if fused else gru_step_unfused if reset_after else gru_step_reset_before
+    else:
+        op.step = simple_rnn_step

@@ -9,7 +9,7 @@ cdef class OpList:
     cdef Op *ops
     cdef int *stage_starts            # n_stages + 1 of them, the last is n_ops
     cdef int n_ops, n_stages
-    cdef int features                 # of the first op that has any; 0: any
+    cdef Py_ssize_t features          # of the first op that has any; 0: any
     cdef long vocabulary              # of the first op, if it takes ids; else 0
     cdef str ids_name                 # whose they are
     cdef tuple recurrent              # (units, number of states) of every recurrent op
@@ -17,7 +17,9 @@ cdef class OpList:
     cdef readonly bint has_callbacks  # to Python: then a call stays on its thread, where an exception belongs
     cdef list kept                    # arrays and functions that the ops point to
 
-    cdef _add(self, dict lowered)
+    cdef _add(self, lowered)
     cdef const float *_data(self, array)
-    cdef _set_matrix(self, Matrix *matrix, tuple lowered)
-    cdef _set_activation(self, fl_activation *activation, tuple lowered)
+    cdef _set_matrix(self, Matrix *matrix, lowered)
+    cdef _set_activation(self, fl_activation *activation, lowered)
+
+cdef int raise_pending() except? -1

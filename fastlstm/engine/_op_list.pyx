@@ -1,12 +1,20 @@
-"""The ops of a program as structs: what the executor runs, made once of what program.py lowered."""
+"""The ops of a program as structs: what the executor runs, made once of what lowering.py gives.
+
+An activation may be a Python function. It is called from code that knows neither Python nor the GIL, through which an
+exception cannot pass: it stays pending on its thread until the executor has the GIL again.
+"""
 
 cimport numpy as cnp
+from cpython.exc cimport PyErr_Occurred
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
 
-from fastlstm.engine._callback cimport call_function
+from fastlstm.engine._forward cimport choose_forward
 from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels, fl_kernels_find, fl_kernels_name
-from fastlstm.engine._structs cimport ACTIVATION, DENSE, EMBEDDING, GRU, LSTM, SIMPLE_RNN, Matrix, Op
+from fastlstm.engine._structs cimport ACTIVATION, DENSE, EMBEDDING, GRU, LSTM, SIMPLE_RNN, Matrix, Op, work_of
+
+import numpy as np
 
 cnp.import_array()
 
@@ -32,9 +40,7 @@ cdef class OpList:
     """Ops with their weights, and the kernels that run them. It never changes.
 
     Args:
-        lowered: One dict per op, with the fields of `Op` in _structs.pxd. Arrays are C-contiguous float32 that nobody
-            else changes; a matrix is `(array, features, columns, packed)`, an activation `(kind, parameters,
-            function)`.
+        lowered: What lowering.py made of the ops, a `LoweredOp` each.
         stages: Index of the first op of every stage.
         isa: Name of the kernels, one of `kernel_names()`.
     """
@@ -64,60 +70,52 @@ cdef class OpList:
         """Name of the kernels that run this chain."""
         return self.engine.kernels.name.decode()
 
-    cdef _add(self, dict lowered):
+    cdef _add(self, lowered):
         cdef Op *op = &self.ops[self.n_ops]
-        op.kind = OP_KINDS[lowered["kind"]]
-        self._set_activation(&op.activation, lowered["activation"])
-        if "table" in lowered:
-            table = lowered["table"]
-            op.table, op.vocabulary = self._data(table), len(table)
-            self.vocabulary, self.ids_name = op.vocabulary, lowered["name"]
-        if op.kind == EMBEDDING:
-            op.units = lowered["units"]
-        elif op.kind != ACTIVATION:
-            op.features, op.units, op.z_width = lowered["features"], lowered["units"], lowered["z_width"]
-            self.features = self.features or op.features
-            if op.table == NULL:
-                self._set_matrix(&op.kernel, lowered["kernel"])
-                op.bias = self._data(lowered["bias"])
-            self.work += <double> op.z_width * (op.features + (op.units if op.kind >= LSTM else 0))
+        op.kind = OP_KINDS[lowered.kind]
+        op.features, op.units, op.z_width = lowered.features, lowered.units, lowered.z_width
+        self.features = self.features or op.features
+        self._set_activation(&op.activation, lowered.activation)
+        self._set_activation(&op.recurrent_activation, lowered.recurrent_activation)
+        self._set_matrix(&op.kernel, lowered.kernel)
+        self._set_matrix(&op.recurrent_kernel, lowered.recurrent_kernel)
+        self._set_matrix(&op.candidate_kernel, lowered.candidate_kernel)
+        op.bias, op.recurrent_bias = self._data(lowered.bias), self._data(lowered.recurrent_bias)
+        op.table = self._data(lowered.table)
+        if op.table != NULL:
+            self.vocabulary = op.vocabulary = len(lowered.table)
+            self.ids_name = lowered.name
+        op.finite, op.return_sequences = lowered.finite, lowered.return_sequences
+        op.go_backwards, op.zero_output_for_mask = lowered.go_backwards, lowered.zero_output_for_mask
         if op.kind >= LSTM:
-            self._set_matrix(&op.recurrent_kernel, lowered["recurrent_kernel"])
-            op.return_sequences = lowered["return_sequences"]
-            op.go_backwards = lowered["go_backwards"]
-            op.zero_output_for_mask = lowered["zero_output_for_mask"]
             self.recurrent += ((op.units, 2 if op.kind == LSTM else 1),)
-        if op.kind == LSTM or op.kind == GRU:
-            self._set_activation(&op.recurrent_activation, lowered["recurrent_activation"])
-            op.fused = lowered["fused"]
-        if op.kind == LSTM:
-            op.finite = op.fused and lowered["finite"]
-        if op.kind == GRU:
-            op.reset_after = lowered["reset_after"]
-            op.recurrent_bias = self._data(lowered["recurrent_bias"])
-            if not op.reset_after:
-                self._set_matrix(&op.candidate_kernel, lowered["candidate_kernel"])
+        choose_forward(op, lowered.fused, lowered.reset_after)
+        self.work += work_of(op)
         self.n_ops += 1
 
     cdef const float *_data(self, array):
+        if array is None:
+            return NULL
         self.kept.append(array)
         return <const float *> cnp.PyArray_DATA(array)
 
-    cdef _set_matrix(self, Matrix *matrix, tuple lowered):
-        array, matrix.features, matrix.columns, matrix.packed = lowered
-        matrix.data = self._data(array)
+    cdef _set_matrix(self, Matrix *matrix, lowered):
+        if lowered is None:
+            return
+        matrix.data = self._data(lowered.data)
+        matrix.features, matrix.columns, matrix.packed = lowered.features, lowered.columns, lowered.packed
         if not matrix.packed and self.engine.blas == NULL:
             self.engine.blas = _load_blas()
 
-    cdef _set_activation(self, fl_activation *activation, tuple lowered):
-        activation.kind, parameters, function = lowered
-        for i, parameter in enumerate(parameters):
+    cdef _set_activation(self, fl_activation *activation, lowered):
+        activation.kind = lowered.kind
+        for i, parameter in enumerate(lowered.parameters):
             activation.parameters[i] = parameter
-        if function is not None:
-            self.kept.append(function)
+        if lowered.function is not None:
+            self.kept.append(lowered.function)
             self.has_callbacks = True
             activation.callback = call_function
-            activation.context = <void *> function
+            activation.context = <void *> lowered.function
 
 
 cdef const fl_kernels *_kernels(bytes isa) except NULL:
@@ -130,3 +128,36 @@ cdef const fl_kernels *_kernels(bytes isa) except NULL:
 cdef const fl_blas *_load_blas() except NULL:
     from fastlstm.engine import _blas
     return <const fl_blas *> PyCapsule_GetPointer(_blas.capsule, "fastlstm.blas")
+
+
+cdef extern from *:
+    """
+    static void fl_pend(PyObject *error)
+    {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    }
+    """
+    void pend "fl_pend" (object error)
+
+
+cdef void call_function(void *context, float *out, const float *x, size_t rows, size_t units) noexcept with gil:
+    """out (rows, units) = function(x). After an exception, which stays pending, nothing more is called."""
+    cdef cnp.ndarray given, result
+    if PyErr_Occurred() != NULL:
+        return
+    try:
+        # A copy, since the function may keep its argument.
+        given = np.empty((rows, units), np.float32)
+        memcpy(cnp.PyArray_DATA(given), x, rows * units * sizeof(float))
+        result = np.ascontiguousarray((<object> context)(given), np.float32)
+        if (<object> result).shape != (rows, units):
+            raise ValueError(f"activation {<object> context!r} must keep the shape of its input, {(rows, units)}; "
+                             f"it gave {(<object> result).shape}")
+        memcpy(out, cnp.PyArray_DATA(result), rows * units * sizeof(float))
+    except BaseException as error:
+        pend(error)
+
+
+cdef int raise_pending() except? -1:
+    """Raises the exception that a Python activation left."""
+    return -1 if PyErr_Occurred() != NULL else 0

@@ -6,7 +6,7 @@ cdef extern from "pool.h":
     void fl_pool_run(fl_task *task, void *context, int parts) noexcept nogil
     void fl_wait_for(const atomic_long *progress, long target) noexcept nogil
     void fl_advance(atomic_long *progress, long value) noexcept nogil
-    void fl_meet(atomic_long *arrived, int part, int parts, long count) noexcept nogil
+    void fl_barrier(atomic_long *arrived, int part, int parts, long count) noexcept nogil
     void fl_call_begin() noexcept nogil
     void fl_call_end() noexcept nogil
 
@@ -51,9 +51,9 @@ cdef void advance(atomic_long *progress, long value) noexcept nogil:
     fl_advance(progress, value)
 
 
-cdef void meet(atomic_long *arrived, int part, int parts, long count) noexcept nogil:
-    """A barrier: returns when all parts are at their `count`-th meeting; arrived has FL_LINE places a part."""
-    fl_meet(arrived, part, parts, count)
+cdef void barrier(atomic_long *arrived, int part, int parts, long count) noexcept nogil:
+    """Returns when all parts are at their `count`-th barrier; arrived has FL_LINE places a part."""
+    fl_barrier(arrived, part, parts, count)
 
 
 cdef void begin_call() noexcept nogil:

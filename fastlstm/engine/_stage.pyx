@@ -5,19 +5,15 @@ cache. Several threads share a stage in one of two ways; the sums are the same, 
 
 - By ops: each thread has some of the layers, and they form a pipeline: layer 1 works on chunk k + 1 while layer 2 works
   on chunk k. Each keeps its own layers' weights in its own cache, and the hand-over is one flag a chunk.
-- By units: each thread computes some units of every LSTM, and all meet after every step. For layers so wide that a step
-  takes far longer than a meeting.
+- By units: each thread computes some units of every LSTM, with a barrier after every step. For layers so wide that a
+  step takes far longer than the barrier.
 """
 
 from libc.string cimport memcpy
 
-from fastlstm.engine._forward cimport dense_forward, embedding_forward, lstm_units_forward, recurrent_forward
 from fastlstm.engine._kernels cimport fl_gather_steps, fl_scatter_steps
-from fastlstm.engine._pool cimport FL_LINE, advance, atomic_long, meet, run, wait_for
-from fastlstm.engine._structs cimport ACTIVATION, EMBEDDING, HANDED_OVER, LSTM, Call, Engine, Op, Scratch, State, Value
-
-cdef enum:
-    MAX_PARTS = 64
+from fastlstm.engine._pool cimport FL_LINE, FL_MAX_PARTS, advance, atomic_long, barrier, run, wait_for
+from fastlstm.engine._structs cimport HANDED_OVER, LSTM, Call, Engine, Op, Scratch, Value, width_after, work_of
 
 cdef struct Stage:
     const Engine *engine
@@ -31,8 +27,8 @@ cdef struct Stage:
     bint ends                         # the output is one step, left in the last state
     bint in_place                     # the output lies as the chunks do
     int parts
-    int starts[MAX_PARTS + 1]         # first op of every part
-    atomic_long done[MAX_PARTS * FL_LINE]
+    int starts[FL_MAX_PARTS + 1]         # first op of every part
+    atomic_long done[FL_MAX_PARTS * FL_LINE]
 
 
 cdef void stage_forward(const Engine *engine, const Op *ops, int first, int end, int *state, Call *call, Value *value,
@@ -46,10 +42,11 @@ cdef void stage_forward(const Engine *engine, const Op *ops, int first, int end,
     """
     cdef Stage stage
     cdef const Op *last = &ops[end - 1]
-    cdef int i, width = value.width, n_recurrent = 0
+    cdef int i, n_recurrent = 0
+    cdef Py_ssize_t width = value.width
     cdef const float *output
     for i in range(first, end):
-        width = width if ops[i].kind == ACTIVATION else ops[i].units
+        width = width_after(&ops[i], width)
         n_recurrent += ops[i].kind >= LSTM
     stage.engine, stage.ops, stage.call, stage.value = engine, ops, call, value
     stage.destination, stage.end, stage.state = destination, end, state[0]
@@ -77,23 +74,19 @@ cdef void share_out(Stage *stage, int first, int parts) noexcept nogil:
     cdef int i
     cdef double total = 0, sum = 0
     for i in range(first, stage.end):
-        total += weights(&stage.ops[i])
+        total += work_of(&stage.ops[i])
     stage.parts, stage.starts[0] = 1, first
     for i in range(first, stage.end):
         # The op goes to the next part if more than half of it lies beyond this one's share.
         if stage.parts < parts and i > stage.starts[stage.parts - 1] and (
-            (sum + weights(&stage.ops[i]) / 2) * parts > total * stage.parts
+            (sum + work_of(&stage.ops[i]) / 2) * parts > total * stage.parts
         ):
             stage.starts[stage.parts] = i
             stage.parts += 1
-        sum += weights(&stage.ops[i])
+        sum += work_of(&stage.ops[i])
     stage.starts[stage.parts] = stage.end
     for i in range(max(stage.parts, stage.call.parts)):
         advance(&stage.done[i * FL_LINE], 0)
-
-
-cdef double weights(const Op *op) noexcept nogil:
-    return <double> op.z_width * (op.features + (op.units if op.kind >= LSTM else 0))
 
 
 cdef void part_forward(void *context, int part) noexcept nogil:
@@ -101,12 +94,12 @@ cdef void part_forward(void *context, int part) noexcept nogil:
     cdef Stage *stage = <Stage *> context
     cdef Call *call = stage.call
     cdef Scratch *scratch = &call.scratch[part]
-    cdef Py_ssize_t chunk, start, steps
-    cdef int i, state = stage.state, width = stage.value.width
+    cdef Py_ssize_t chunk, start, steps, width = stage.value.width
+    cdef int i, state = stage.state
     cdef const float *x
     for i in range(stage.starts[0], stage.starts[part]):
         state += stage.ops[i].kind >= LSTM
-        width = width if stage.ops[i].kind == ACTIVATION else stage.ops[i].units
+        width = width_after(&stage.ops[i], width)
     for chunk in range((stage.value.timesteps + call.chunk - 1) // call.chunk):
         start = chunk * call.chunk
         steps = min(call.chunk, stage.value.timesteps - start)
@@ -126,9 +119,9 @@ cdef void units_forward(void *context, int part) noexcept nogil:
     cdef Stage *stage = <Stage *> context
     cdef Call *call = stage.call
     cdef Scratch *scratch = &call.scratch[0]
-    cdef Py_ssize_t chunk, start, steps
-    cdef long meetings = 0
-    cdef int i, state, width
+    cdef Py_ssize_t chunk, start, steps, width
+    cdef long barriers = 0
+    cdef int i, state
     cdef const float *x
     cdef const Op *op
     cdef float *out
@@ -138,21 +131,21 @@ cdef void units_forward(void *context, int part) noexcept nogil:
         x = scratch.buffers[0]
         if part == 0 or stage.value.time_major and not stage.backwards:
             x = input_steps(stage, scratch.buffers[0], start, steps)
-        meetings += 1
-        meet(stage.done, part, call.parts, meetings)
+        barriers += 1
+        barrier(stage.done, part, call.parts, barriers)
         width, state = stage.value.width, stage.state
         for i in range(stage.starts[0], stage.end):
             op = &stage.ops[i]
-            width = width if op.kind == ACTIVATION else op.units
+            width = width_after(op, width)
             out = output_of(stage, scratch, i, x, width, start)
-            if op.kind == LSTM and op.fused:
-                lstm_units_forward(stage.engine, op, call, &call.states[state], scratch, out, x, steps, part,
-                                   call.parts, stage.done, &meetings)
+            if op.units_forward != NULL:
+                op.units_forward(stage.engine, op, call, &call.states[state], scratch, out, x, steps, part, call.parts,
+                                 stage.done, &barriers)
             else:
                 if part == 0:
-                    op_forward(stage, op, &call.states[state], scratch, out, x, width, start, steps)
-                meetings += 1
-                meet(stage.done, part, call.parts, meetings)
+                    op.forward(stage.engine, op, call, &call.states[state], scratch, out, x, width, start, steps)
+                barriers += 1
+                barrier(stage.done, part, call.parts, barriers)
             state += op.kind >= LSTM
             x = out
         if part == 0:
@@ -169,12 +162,12 @@ cdef const float *input_steps(const Stage *stage, float *buffer, Py_ssize_t star
     return buffer
 
 
-cdef float *slot(const Scratch *scratch, const Call *call, Py_ssize_t chunk, int width) noexcept nogil:
+cdef float *slot(const Scratch *scratch, const Call *call, Py_ssize_t chunk, Py_ssize_t width) noexcept nogil:
     """Where a part leaves a chunk for the next one."""
     return scratch.handed_over + (chunk % HANDED_OVER) * call.chunk * call.batch * width
 
 
-cdef void ops_forward(Stage *stage, int part, Scratch *scratch, const float *x, int width, int state,
+cdef void ops_forward(Stage *stage, int part, Scratch *scratch, const float *x, Py_ssize_t width, int state,
                       Py_ssize_t chunk, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """One chunk through one part's ops, to the next part or to the destination."""
     cdef int i, end = stage.starts[part + 1]
@@ -182,28 +175,18 @@ cdef void ops_forward(Stage *stage, int part, Scratch *scratch, const float *x, 
     cdef float *out
     for i in range(stage.starts[part], end):
         op = &stage.ops[i]
-        width = width if op.kind == ACTIVATION else op.units
+        width = width_after(op, width)
         out = output_of(stage, scratch, i, x, width, start)
         if i == end - 1 and part < stage.parts - 1:
             out = slot(scratch, stage.call, chunk, width)
-        op_forward(stage, op, &stage.call.states[state], scratch, out, x, width, start, steps)
+        op.forward(stage.engine, op, stage.call, &stage.call.states[state], scratch, out, x, width, start, steps)
         state += op.kind >= LSTM
         x = out
     if end == stage.end:
         scatter_output(stage, x, width, start, steps)
 
 
-cdef void op_forward(const Stage *stage, const Op *op, State *state, Scratch *scratch, float *out, const float *x,
-                     int width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
-    if op.kind >= LSTM:
-        recurrent_forward(stage.engine, op, stage.call, state, scratch, out, x, start, steps)
-    elif op.kind == EMBEDDING:
-        embedding_forward(op, out, x, steps * stage.call.batch)
-    else:
-        dense_forward(stage.engine, op, out, x, steps * stage.call.batch, width)
-
-
-cdef float *output_of(const Stage *stage, Scratch *scratch, int i, const float *x, int width,
+cdef float *output_of(const Stage *stage, Scratch *scratch, int i, const float *x, Py_ssize_t width,
                       Py_ssize_t start) noexcept nogil:
     """Where op i writes its chunk: to the destination if it is the last one and may, else not over x."""
     if i == stage.end - 1 and stage.in_place and not stage.ends:
@@ -211,7 +194,7 @@ cdef float *output_of(const Stage *stage, Scratch *scratch, int i, const float *
     return scratch.buffers[1] if x != scratch.buffers[1] else scratch.buffers[0]
 
 
-cdef void scatter_output(const Stage *stage, const float *x, int width, Py_ssize_t start,
+cdef void scatter_output(const Stage *stage, const float *x, Py_ssize_t width, Py_ssize_t start,
                          Py_ssize_t steps) noexcept nogil:
     """Brings the last op's chunk to the destination, if it does not lie there."""
     if not stage.in_place and not stage.ends:

@@ -29,7 +29,7 @@ cdef class Steps:
     cdef readonly Executor program
     cdef Op *ops                      # the program's, all of them returning sequences
     cdef int starts[2]                # of one stage
-    cdef int width, units             # of a row of x, of the output
+    cdef Py_ssize_t width, units      # of a row of x, of the output
     cdef int ndim                     # of one step's x: 1 of ids, else 2
     cdef atomic_flag busy
 

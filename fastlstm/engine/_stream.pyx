@@ -9,13 +9,12 @@ from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_Se
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.string cimport memcpy, memset
 
-from fastlstm.engine._callback cimport raise_pending
-from fastlstm.engine._engine cimport CHUNK_ROWS, Executor, Rows, check_array, rows_forward
-from fastlstm.engine._forward cimport dense_forward, embedding_forward, recurrent_forward
+from fastlstm.engine._engine cimport CHUNK_ROWS, Executor, Rows, check_array, clear_states, rows_forward
 from fastlstm.engine._kernels cimport fl_first_bad_id
+from fastlstm.engine._op_list cimport raise_pending
 from fastlstm.engine._sampling cimport Sampler
 from fastlstm.engine._steps cimport Steps, as_float32, atomic_flag, checked_states, give_back, take, unfit_out
-from fastlstm.engine._structs cimport ACTIVATION, EMBEDDING, LSTM, Call, Op, State, Value
+from fastlstm.engine._structs cimport LSTM, Call, Op, State, Value, width_after
 from fastlstm.engine._workspace cimport Workspace
 from fastlstm.stream cimport FASTLSTM_BAD_ID, FASTLSTM_BUSY, FASTLSTM_NO_ARRAY, FASTLSTM_STREAM, fastlstm_stream
 
@@ -39,19 +38,15 @@ cdef void advance(Running *running, const float *x, float *out) noexcept nogil:
     """
     cdef const Rows *rows = &running.rows
     cdef Call *call = &running.rows.call
-    cdef int i, state = 0, width = rows.value.width, last = rows.stage_starts[1] - 1
+    cdef int i, state = 0, last = rows.stage_starts[1] - 1
+    cdef Py_ssize_t width = rows.value.width
     cdef const Op *op
     cdef float *to
     for i in range(last + 1):
         op, to = &rows.ops[i], out if i == last else call.scratch.buffers[i % 2]
-        width = width if op.kind == ACTIVATION else op.units
-        if op.kind >= LSTM:
-            recurrent_forward(rows.engine, op, call, &call.states[state], call.scratch, to, x, 0, 1)
-            state += 1
-        elif op.kind == EMBEDDING:
-            embedding_forward(op, to, x, call.batch)
-        else:
-            dense_forward(rows.engine, op, to, x, call.batch, width)
+        width = width_after(op, width)
+        op.forward(rows.engine, op, call, &call.states[state], call.scratch, to, x, width, 0, 1)
+        state += op.kind >= LSTM
         x = to
 
 
@@ -78,24 +73,16 @@ cdef int stream_reset(fastlstm_stream *stream) noexcept nogil:
     cdef Running *running = <Running *> stream
     if not take(running.busy):
         return FASTLSTM_BUSY
-    clear(&running.rows, 0, running.rows.call.batch)
+    clear(running, 0, running.rows.call.batch)
     running.moves += 1
     running.has_last = False
     give_back(running.busy)
     return 0
 
 
-cdef void clear(const Rows *rows, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+cdef void clear(Running *running, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     """Sets the states of n rows to zeros."""
-    cdef int i, state = 0
-    cdef size_t units
-    for i in range(rows.stage_starts[1]):
-        if rows.ops[i].kind >= LSTM:
-            units = rows.ops[i].units
-            memset(rows.call.states[state].h + first * units, 0, n * units * sizeof(float))
-            if rows.call.states[state].c != NULL:
-                memset(rows.call.states[state].c + first * units, 0, n * units * sizeof(float))
-            state += 1
+    clear_states(running.rows.ops, running.rows.stage_starts[1], &running.rows.call, first, n)
 
 
 cdef void release(capsule) noexcept:
@@ -315,7 +302,7 @@ cdef class Stepper(Steps):
                 raise ValueError(f"rows: expected integers from 0 to {self.batch - 1}, received {index!r}")
         self.enter()
         for row in chosen:
-            clear(&self.running.rows, row, 1)
+            clear(&self.running, row, 1)
         self.moved(False)
 
     @property
@@ -359,6 +346,7 @@ cdef class Stepper(Steps):
                 memcpy(to[state].h, states[state].h, size)
                 if to[state].c != NULL:
                     memcpy(to[state].c, states[state].c, size)
+                to[state].zero = states[state].zero
                 state += 1
 
     cdef cnp.ndarray fitted(self, x, int ndim, bint *bare):

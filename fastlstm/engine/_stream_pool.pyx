@@ -9,12 +9,12 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from fastlstm.engine._callback cimport raise_pending
-from fastlstm.engine._engine cimport Executor, Rows, check_array, rows_forward
-from fastlstm.engine._pool cimport acquire, begin_call, end_call, release, run
+from fastlstm.engine._engine cimport PARALLEL_WORK, Executor, Rows, check_array, rows_forward
+from fastlstm.engine._op_list cimport raise_pending
+from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
 from fastlstm.engine._steps cimport Steps, checked_states, unfit_out
 
-from fastlstm.engine._engine import PARALLEL_WORK, get_num_threads
+from fastlstm.engine._engine import get_num_threads
 
 import numpy as np
 
@@ -23,7 +23,6 @@ cnp.import_array()
 cdef enum:
     # Streams that go through the ops together: what a step leaves in the caches is small, and all row tiles are full.
     BLOCK = 60
-    MAX_PARTS = 64
     # A stream's id is its row, and above it how many streams had the row before.
     ROW_BITS = 32
 
@@ -43,8 +42,8 @@ cdef struct Step:
     float *out
     Py_ssize_t n
     Py_ssize_t blocks
-    int width
-    int units
+    Py_ssize_t width
+    Py_ssize_t units
 
 
 cdef class PoolStepper(Steps):
@@ -60,7 +59,7 @@ cdef class PoolStepper(Steps):
     """
     cdef readonly Py_ssize_t capacity
     cdef readonly bint masked
-    cdef Rows parts[MAX_PARTS]
+    cdef Rows parts[FL_MAX_PARTS]
     cdef list workspaces              # theirs
     cdef list arrays                  # as Stepper.states
     cdef Stored *stored
@@ -143,12 +142,12 @@ cdef class PoolStepper(Steps):
 
     cdef run_blocks(self, Step *step):
         cdef int threads = 1
-        cdef bint noticed = not self.program.has_callbacks and self.program.work * step.n >= PARALLEL_WORK
+        cdef bint noticed = not self.program.has_callbacks and self.program.work * step.n >= <double> PARALLEL_WORK
         step.parts, step.stored, step.n_stored = self.parts, self.stored, <int> len(self.arrays)
         step.width, step.units = self.width, self.units
         step.blocks, step.n_parts = (step.n + BLOCK - 1) // BLOCK, 1
         if step.blocks > 1 and noticed:
-            threads = min(<int> get_num_threads(), <int> MAX_PARTS, <int> min(step.blocks, <Py_ssize_t> MAX_PARTS))
+            threads = <int> min(<Py_ssize_t> get_num_threads(), step.blocks)
         while len(self.workspaces) < threads:
             self.workspaces.append(self.ready(&self.parts[len(self.workspaces)], BLOCK, self.masked))
         if threads > 1:

@@ -1,6 +1,7 @@
 """The executor's structs: what an op is, and what a call holds."""
 
 from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels
+from fastlstm.engine._pool cimport atomic_long
 
 cdef enum OpKind:
     ACTIVATION
@@ -16,15 +17,36 @@ cdef struct Engine:                   # what runs the ops
 
 cdef struct Matrix:                   # (features, columns)
     const float *data
-    int features
-    int columns
+    Py_ssize_t features
+    Py_ssize_t columns
     bint packed                       # laid out as csrc/gemm_packed.h says, else row-major for BLAS
+
+cdef struct Op
+cdef struct Call
+cdef struct State
+cdef struct Scratch
+
+# What an op does, chosen once, when it is made; the functions are those of _forward.pyx. x and out: (steps, batch, …).
+ctypedef void (*OpForward)(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                           const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil
+
+# One step of a recurrent op: h (batch, units), which is not state.h, and state.c from z, which is used up.
+ctypedef void (*OpStep)(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products, float *h,
+                        float *z, bint descending) noexcept nogil
+
+# The op's forward by several threads, each some units; they have been at `barriers` barriers.
+ctypedef void (*OpUnitsForward)(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch,
+                                float *out, const float *x, Py_ssize_t steps, int part, int parts,
+                                atomic_long *arrived, long *barriers) noexcept nogil
 
 cdef struct Op:
     OpKind kind
-    int features
-    int units
-    int z_width                       # of a row of x @ kernel: units, LSTM 4*units (fused: padded), GRU 3*units
+    OpForward forward                 # a chunk of time steps
+    OpStep step                       # recurrent
+    OpUnitsForward units_forward      # NULL where threads cannot share the units
+    Py_ssize_t features
+    Py_ssize_t units
+    Py_ssize_t z_width                # of a row of x @ kernel: units, LSTM 4*units (fused: padded), GRU 3*units
     Matrix kernel
     Matrix recurrent_kernel           # GRU without reset_after: of z and r alone
     Matrix candidate_kernel           # only there
@@ -34,12 +56,20 @@ cdef struct Op:
     fl_activation recurrent_activation
     const float *table                # EMBEDDING (vocabulary, units); recurrent: NULL, or (vocabulary, z_width)
     long vocabulary
-    bint fused                        # LSTM on lstm_step_forward, GRU on gru_step_forward
-    bint finite                       # fused LSTM: so are all recurrent weights
-    bint reset_after                  # GRU
+    bint finite                       # LSTM on lstm_step_forward: so are all recurrent weights
     bint return_sequences
     bint go_backwards
     bint zero_output_for_mask
+
+cdef inline Py_ssize_t width_after(const Op *op, Py_ssize_t width) noexcept nogil:
+    """Of a row that the op gives for a row of `width`."""
+    return width if op.kind == ACTIVATION else op.units
+
+
+cdef inline double work_of(const Op *op) noexcept nogil:
+    """Multiplications for a row and step."""
+    return <double> op.z_width * (op.features + (op.units if op.kind >= LSTM else 0))
+
 
 cdef struct State:                    # of one recurrent op during one call, each (batch, units)
     float *h
@@ -52,7 +82,7 @@ cdef struct State:                    # of one recurrent op during one call, eac
 cdef struct Value:                    # what passes between stages
     const float *data
     Py_ssize_t timesteps
-    int width
+    Py_ssize_t width
     bint time_major                   # (timesteps, batch, width), else (batch, timesteps, width)
 
 cdef enum:

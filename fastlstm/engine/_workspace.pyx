@@ -7,7 +7,7 @@ that needs what the one before it gives for all steps.
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport uintptr_t
 
-from fastlstm.engine._structs cimport ACTIVATION, GRU, HANDED_OVER, LSTM, Call, Op, Scratch, State, Value
+from fastlstm.engine._structs cimport GRU, HANDED_OVER, LSTM, Call, Op, Scratch, State, Value, width_after
 
 cdef enum:
     ALIGNMENT = 64
@@ -76,7 +76,7 @@ cdef void place_sequences(Arena *arena, Call *call, const Value *value, const Op
     cdef int stage, i
     for stage in range(n_stages - 1):
         for i in range(stage_starts[stage], stage_starts[stage + 1]):
-            width = width if ops[i].kind == ACTIVATION else ops[i].units
+            width = width_after(&ops[i], width)
             timesteps = 1 if ops[i].kind >= LSTM and not ops[i].return_sequences else timesteps
         sizes[stage % 2] = max(sizes[stage % 2], timesteps * call.batch * width)
     for i in range(2):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fastlstm.engine.lowering import LoweredOp
 
-def describe_ops(lowered: list[dict], stages: list[int], isa: str) -> list[str]:
+
+def describe_ops(lowered: list[LoweredOp], stages: list[int], isa: str) -> list[str]:
     """Return a line per op: stage, kind, sizes, kernels.
 
     Args:
@@ -12,13 +14,14 @@ def describe_ops(lowered: list[dict], stages: list[int], isa: str) -> list[str]:
     lines = []
     for i, op in enumerate(lowered):
         stage = sum(start <= i for start in stages)
-        sizes = " x ".join(str(op[name]) for name in ("features", "units") if name in op)
-        if "table" in op and "z_width" in op:
-            products = f"projection looked up for {len(op['table'])} ids"
-        else:
-            products = {True: f"packed {isa}", False: "blas", None: isa}[op["kernel"][3] if "kernel" in op else None]
-        fused = ", cell update fused" if op.get("fused") else ""
-        lines.append(f"stage {stage}: {op['kind'].removesuffix('Op')} {sizes} on {products}{fused}".replace("  ", " "))
+        sizes = " x ".join(str(size) for size in (op.features, op.units) if size)
+        products = isa
+        if op.table is not None and op.recurrent_kernel is not None:
+            products = f"projection looked up for {len(op.table)} ids"
+        elif op.kernel is not None:
+            products = f"packed {isa}" if op.kernel.packed else "blas"
+        fused = ", cell update fused" if op.fused else ""
+        lines.append(f"stage {stage}: {op.kind.removesuffix('Op')} {sizes} on {products}{fused}".replace("  ", " "))
     return lines
 
 

@@ -70,7 +70,7 @@ static void part_forward(void *context, int part)
     const size_t first = (size_t)(PANELS * part / call->parts * FL_GROUP);
     const size_t last = smaller(UNITS, (size_t)(PANELS * (part + 1) / call->parts * FL_GROUP));
     const size_t columns = (last == UNITS ? (size_t)Z_WIDTH : 4 * last) - 4 * first;
-    long meetings = 0;
+    long barriers = 0;
     for (int layer = 0; layer < LAYERS; layer++) {
         const float *input = layer ? call->sequences[layer - 1] : x;
         kernels->gemm_packed_forward(call->z + 4 * first, Z_WIDTH, weights->bias[layer] + 4 * first, 0, input,
@@ -82,7 +82,7 @@ static void part_forward(void *context, int part)
             kernels->lstm_step_forward(h, call->c, call->z + (size_t)t * ROWS * Z_WIDTH,
                                        t ? h - ROWS * UNITS : call->zeros, weights->recurrent_kernel[layer], ROWS, UNITS,
                                        first, last, t % 2, &TANH, &SIGMOID);
-            fl_meet(call->arrived, part, call->parts, ++meetings);
+            fl_barrier(call->arrived, part, call->parts, ++barriers);
         }
     }
 }

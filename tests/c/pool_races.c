@@ -1,5 +1,5 @@
 /* pool_races.c: the pool under a thread sanitizer. Several callers at once, some of which count as calls under way; parts
- * that hand chunks on, and parts that meet.
+ * that hand chunks on, and parts with barriers between them.
  *
  *   cc -std=c11 -g -O1 -fsanitize=thread -Icsrc tests/c/pool_races.c csrc/pool.c -lpthread -o pool_races && ./pool_races
  */
@@ -37,16 +37,16 @@ static void pipeline(void *context, int part)
     }
 }
 
-/* All parts write, meet, and read what the others wrote. */
-static void meetings(void *context, int part)
+/* All parts write, wait for each other, and read what the others wrote. */
+static void barriers(void *context, int part)
 {
     struct call *call = context;
-    for (int round = 0, met = 0; round < CHUNKS; round++) {
+    for (int round = 0, count = 0; round < CHUNKS; round++) {
         call->sums[part] = round;
-        fl_meet(call->arrived, part, call->parts, ++met);
+        fl_barrier(call->arrived, part, call->parts, ++count);
         if (part == 0)
             for (int p = 0; p < call->parts; p++) call->total += call->sums[p];
-        fl_meet(call->arrived, part, call->parts, ++met);
+        fl_barrier(call->arrived, part, call->parts, ++count);
     }
 }
 
@@ -62,7 +62,7 @@ static void *caller(void *wrong)
         fl_pool_run(pipeline, &call, call.parts);
         int expected = CHUNKS * (CHUNKS - 1) / 2 + CHUNKS * call.parts;
         if (call.sums[call.parts - 1] != expected) atomic_fetch_add((atomic_long *)wrong, 1);
-        fl_pool_run(meetings, &call, call.parts);
+        fl_pool_run(barriers, &call, call.parts);
         if (call.total != (long)call.parts * CHUNKS * (CHUNKS - 1) / 2) atomic_fetch_add((atomic_long *)wrong, 1);
         fl_pool_release();
     }

@@ -14,7 +14,7 @@ import pytest
 
 import networks
 from fastlstm import Input, Model, Sequential, clone_model, load_model, load_packed, save_packed
-from fastlstm.engine import kernel_names, packing, program
+from fastlstm.engine import kernel_names, lowering, packing
 from fastlstm.layers import (
     GRU,
     LSTM,
@@ -124,7 +124,7 @@ def nothing_is_packed(monkeypatch):
         assert np.ndim(array) == 1
         return packing.pack(array, order, *width)
 
-    monkeypatch.setattr(program, "pack", pack_row)
+    monkeypatch.setattr(lowering, "pack", pack_row)
 
 
 @pytest.fixture

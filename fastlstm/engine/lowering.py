@@ -1,0 +1,233 @@
+"""Ops → what the executor takes for each: weights copied or packed, activations as numbers.
+
+Another numeric mode is another lowering, with functions of its own for its ops (_forward.pyx, `choose_forward`).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from operator import methodcaller
+from typing import NamedTuple
+
+import numpy as np
+
+from fastlstm.engine._engine import Executor
+from fastlstm.engine.ops import (
+    ACTIVATIONS,
+    Activation,
+    ActivationOp,
+    DenseOp,
+    EmbeddingOp,
+    GRUOp,
+    LSTMOp,
+    Op,
+    RecurrentOp,
+)
+from fastlstm.engine.packing import GRU_PANEL, PANEL, Obtain, Packing, gate_order, pack, plain_order
+
+
+class Matrix(NamedTuple):
+    """A matrix `(features, columns)`: row-major for BLAS, or packed as csrc/gemm_packed.h says."""
+
+    data: np.ndarray
+    features: int
+    columns: int
+    packed: bool
+
+
+class NativeActivation(NamedTuple):
+    """An activation by its number in csrc/fastlstm.h, with its parameters; the last number has a Python function."""
+
+    kind: int = 0
+    parameters: tuple[float, ...] = ()
+    function: object = None
+
+
+@dataclass
+class LoweredOp:
+    """`Op` of _structs.pxd, with arrays: C-contiguous float32 that nobody else changes.
+
+    Args:
+        kind: Name of the op's class.
+        fused: Whether the products with the state and the cell update are one kernel.
+        name: Whose ids they are, where there is a table.
+    """
+
+    kind: str
+    features: int = 0
+    units: int = 0
+    z_width: int = 0
+    activation: NativeActivation = field(default_factory=NativeActivation)
+    recurrent_activation: NativeActivation = field(default_factory=NativeActivation)
+    kernel: Matrix | None = None
+    recurrent_kernel: Matrix | None = None
+    candidate_kernel: Matrix | None = None
+    bias: np.ndarray | None = None
+    recurrent_bias: np.ndarray | None = None
+    table: np.ndarray | None = None
+    name: str = ""
+    fused: bool = False
+    finite: bool = False
+    reset_after: bool = False
+    return_sequences: bool = False
+    go_backwards: bool = False
+    zero_output_for_mask: bool = False
+
+
+def lower_chain(ops: list[Op], isa: str, backend: str, obtain: Obtain) -> list[LoweredOp]:
+    """Return what the executor takes: an op each, but for an Embedding whose projections are looked up.
+
+    Args:
+        ops: That fit together.
+        isa, backend: As for `Program`, given.
+        obtain: Packs.
+    """
+    if not _takes_table(ops):
+        return [_lower(op, isa, backend, obtain) for op in ops]
+    embedding, first, *others = ops
+    return [_lower(first, isa, backend, obtain, embedding), *(_lower(op, isa, backend, obtain) for op in others)]
+
+
+def packs(isa: str, backend: str) -> bool:
+    """The packed kernels are ahead of BLAS wherever the CPU has fused multiply-adds (`python -m bench`)."""
+    return backend == "packed" or (backend == "auto" and isa != "scalar")
+
+
+def units_of(op: RecurrentOp | DenseOp) -> int:
+    """Return how many units the op has."""
+    return op.recurrent_kernel.shape[0] if isinstance(op, RecurrentOp) else op.kernel.shape[1]
+
+
+def _takes_table(ops: list[Op]) -> bool:
+    """Whether the first layer's projection is looked up, for every id, rather than computed for every step.
+
+    Where the table of all projections is no larger than the kernel and costs no more than as many steps.
+    """
+    return (
+        len(ops) > 1
+        and isinstance(ops[0], EmbeddingOp)
+        and isinstance(ops[1], RecurrentOp)
+        and (ops[0].table.shape[0] <= ops[0].table.shape[1])
+    )
+
+
+def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingOp | None = None) -> LoweredOp:
+    """The op as the executor takes it; with an embedding, its projection is looked up: the op takes ids."""
+    lowered = LoweredOp(type(op).__name__)
+    if isinstance(op, EmbeddingOp):
+        lowered.table, lowered.units, lowered.name = _unchanging(op.table), op.table.shape[1], op.name
+        return lowered
+    for name, value in vars(op).items():
+        if isinstance(value, Activation):
+            setattr(lowered, name, _activation(value))
+        elif isinstance(value, bool):
+            setattr(lowered, name, value)
+    if isinstance(op, ActivationOp):
+        return lowered
+    packed, columns = packs(isa, backend), op.kernel.shape[1]
+    bias = np.zeros(columns, np.float32) if op.bias is None else np.array(op.bias, np.float32)
+    lowered.fused = isinstance(op, LSTMOp) and packed and _is_elementwise(op)
+    interleaved, order = lowered.fused, gate_order(units_of(op), 4) if lowered.fused else np.arange(columns)
+    lowered.features, lowered.units, lowered.z_width = op.kernel.shape[0], units_of(op), len(order)
+    if isinstance(op, GRUOp):
+        bias = _lower_gru(lowered, op, bias, packed, obtain)
+    elif interleaved:
+        lowered.recurrent_kernel = _gates(op.recurrent_kernel, order, obtain)
+        lowered.finite = _is_finite(op.recurrent_kernel)
+    elif isinstance(op, RecurrentOp):
+        lowered.recurrent_kernel = _matrix(op.recurrent_kernel, packed, obtain)
+    lowered.bias = pack(bias, order) if interleaved else bias
+    if embedding is not None:
+        table = _projections(op, bias, order, lowered.fused, embedding, isa, backend)
+        lowered.table, lowered.name = obtain(table) if packed else table.make(), embedding.name
+    else:
+        lowered.kernel = _gates(op.kernel, order, obtain) if interleaved else _matrix(op.kernel, packed, obtain)
+    return lowered
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Whether no value is infinite or NaN. Both ends are NaN if one value is; no array of booleans is made."""
+    return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+
+
+def _unchanging(array: np.ndarray) -> np.ndarray:
+    """float32, C-contiguous: the array itself where its memory is read-only, as a layer's weights are, else a copy."""
+    owner = array if array.base is None else array.base
+    if not array.flags.writeable:
+        with suppress(TypeError):  # an owner without a buffer, which does not say
+            if memoryview(owner).readonly:
+                return np.require(array, np.float32, "C")
+    return np.array(array, np.float32, order="C")
+
+
+def _projections(
+    op: RecurrentOp, bias: np.ndarray, order: np.ndarray, fused: bool, embedding: EmbeddingOp, isa: str, backend: str
+) -> Packing:
+    """`embedding @ kernel + bias`, its columns in `order`: the same sums as for every step, so the same bits."""
+
+    def make() -> np.ndarray:
+        kernel, ordered_bias = (np.where(order < 0, 0, array[..., order]) for array in (op.kernel, bias))
+        dense = _lower(DenseOp(kernel, ordered_bias), isa, backend, methodcaller("make"))
+        return Executor([dense], [0], isa).run(np.array(embedding.table, np.float32, order="C"))[0]
+
+    sources = (embedding.table, op.kernel) if op.bias is None else (embedding.table, op.kernel, op.bias)
+    return Packing("projected, fused" if fused else "projected", sources, (len(embedding.table), len(order)), make)
+
+
+def _matrix(weights: np.ndarray, packed: bool, obtain: Obtain, first: int = 0, last: int | None = None) -> Matrix:
+    """Columns first … last of the weights, as they are."""
+    matrix = weights[:, first:last]
+    rows, columns = matrix.shape
+    if not packed:
+        return Matrix(np.array(matrix, np.float32, order="C"), rows, columns, False)
+    order = plain_order(columns)
+    form = f"columns {first} to {first + columns}"
+    data = obtain(Packing(form, (weights,), (rows * len(order),), lambda: pack(matrix, order)))
+    return Matrix(data, rows, columns, True)
+
+
+def _gates(matrix: np.ndarray, order: np.ndarray, obtain: Obtain, panel: int = PANEL) -> Matrix:
+    """Weights for `lstm_step_forward` or `gru_step_forward`, whose columns are interleaved by gate."""
+    rows, columns = len(matrix), len(order)
+    data = obtain(Packing(f"gates by {panel}", (matrix,), (rows * columns,), lambda: pack(matrix, order, panel)))
+    return Matrix(data, rows, columns, True)
+
+
+def _is_elementwise(op: LSTMOp | GRUOp) -> bool:
+    """Whether the cell update may run on a few units at a time."""
+    return not {op.activation.name, op.recurrent_activation.name} & {"softmax", "log_softmax", "python"}
+
+
+def _lower_gru(lowered: LoweredOp, op: GRUOp, bias: np.ndarray, packed: bool, obtain: Obtain) -> np.ndarray:
+    """Adds what a GRU has for its state; returns the bias of its input."""
+    gates = 2 * lowered.units
+    if not op.reset_after:
+        lowered.recurrent_bias = np.zeros_like(bias)
+        lowered.recurrent_kernel = _matrix(op.recurrent_kernel, packed, obtain, 0, gates)
+        lowered.candidate_kernel = _matrix(op.recurrent_kernel, packed, obtain, gates)
+        return bias
+    bias, lowered.recurrent_bias = np.zeros((2, bias.shape[-1]), np.float32) if op.bias is None else bias.copy()
+    lowered.fused = packed and _is_elementwise(op)
+    if not lowered.fused:
+        lowered.recurrent_kernel = _matrix(op.recurrent_kernel, packed, obtain)
+        return bias
+    bias[:gates] += lowered.recurrent_bias[:gates]
+    lowered.recurrent_bias = lowered.recurrent_bias[gates:].copy()
+    lowered.recurrent_kernel = _gates(op.recurrent_kernel, gate_order(lowered.units, 3), obtain, GRU_PANEL)
+    return bias
+
+
+_KINDS = {name: kind for kind, name in enumerate(ACTIVATIONS)}
+
+
+def _activation(activation: Activation) -> NativeActivation:
+    if activation.name == "python":
+        if not callable(activation.function):
+            raise ValueError(f"Activation 'python' needs a function, received {activation.function!r}.")
+        return NativeActivation(len(ACTIVATIONS), (), activation.function)
+    if activation.name not in ACTIVATIONS:
+        raise ValueError(f"The engine has no activation {activation.name!r}; it has {', '.join(ACTIVATIONS)}.")
+    if len(activation.parameters) != len(ACTIVATIONS[activation.name]):
+        raise ValueError(f"Activation {activation.name!r} takes the parameters {ACTIVATIONS[activation.name]}.")
+    return NativeActivation(_KINDS[activation.name], activation.parameters)
