@@ -18,7 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, environments, memory, processes, report, runner, service, streams
+from bench import chart, demo, environments, memory, processes, report, runner, service, streams
 from bench.cases import CASES, Case, parse_case
 from bench.engines import ENGINES, engine
 from bench.protocol import command, environment, working
@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> int:
         "run": (run, "time the engines and print the table (the default)"),
         "setup": (setup, "make the engines' environments"),
         "start": (start, "time import, load and first prediction"),
+        "demo": (time_demo, "time the call of `fastlstm demo` by fastlstm and by Keras"),
         "memory": (take_memory, "what a loaded model takes by its weights, and a call by its time steps"),
         "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
         "processes": (time_processes, "time and weigh workers that load a model"),
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
         "chart": (draw, "a run's chart in SVG"),
     }
     subparsers = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in parts.items()}
-    for name in ("run", "setup", "start", "streams", "service"):
+    for name in ("run", "setup", "start", "demo", "streams", "service"):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
     subparsers["setup"].add_argument(
@@ -48,6 +49,9 @@ def main(arguments: list[str]) -> int:
     )
     subparsers["setup"].add_argument("--source", type=Path, metavar="DIR", help="a checkout of RTNeural, for rtneural")
     subparsers["start"].add_argument("--rounds", type=int, default=9)
+    subparsers["demo"].add_argument("--rounds", type=int, default=7)
+    subparsers["demo"].add_argument("--seconds", type=float, default=2.0, help="of one engine in one process")
+    subparsers["demo"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
     subparsers["streams"].add_argument("--threads", type=int, choices=(1, 2), default=1)
     subparsers["streams"].add_argument("--rounds", type=int, default=5)
     subparsers["streams"].add_argument("--seconds", type=float, default=0.5, help="of one figure in one process")
@@ -174,6 +178,19 @@ def start_process(options: argparse.Namespace, action: str, key: str, path: str)
     code = f"from bench.start import in_process; in_process({action!r}, {key!r}, {path!r})"
     line = command(environments.python(options.environments, key), code)
     return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment()).stdout
+
+
+def time_demo(options: argparse.Namespace) -> int:
+    result = demo.run(options.environments, options.rounds, options.seconds)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    shown = Table(caption=f"Median of {options.rounds} fresh processes, turn about.")
+    for heading in ("predict of the demo's model", "µs"):
+        shown.add_column(heading)
+    for key, rounds in result["microseconds"].items():
+        shown.add_row(engine(key).name, f"{median(rounds):,.0f}")
+    Console().print(shown)
+    return 0
 
 
 def time_streams(options: argparse.Namespace) -> int:

@@ -1,20 +1,23 @@
-"""A run as an SVG chart: each peer's time by fastlstm's, a group of bars per case on a log scale."""
+"""A run as an SVG chart: each engine's time by fastlstm's, a group of bars per case on a log scale.
+
+The scale ends where the slowest peer's bar does: a longer one, of an engine beside the peers, is cut and its ratio
+stands at its end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Any
 from xml.sax.saxutils import escape
 
-from bench.engines import OURS, engine
+from bench.engines import OURS, PEERS, engine
 from bench.report import SUBJECT, Row, engines, rows
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 860, 110, 80, 64, 34
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 940, 196, 122, 68, 34
 BAR, GAP = 7, 9
 # Okabe and Ito's colours, the last two Tol's: told apart by all eyes, on white and on black.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#999933", "#882255")
-Across = Callable[[float], float]
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #1f2328; }
   .small { font-size: 10px; }
@@ -24,28 +27,36 @@ STYLE = """
 """
 
 
+@dataclass(frozen=True)
+class Scale:
+    """The ratios from one edge of the plot to the other."""
+
+    low: float
+    high: float
+
+    def across(self, ratio: float) -> float:
+        """Where a ratio is; one beyond the end is at the end."""
+        return LEFT + (WIDTH - LEFT - RIGHT) * log10(min(ratio, self.high) / self.low) / log10(self.high / self.low)
+
+
 def svg(result: dict[str, Any], keys: list[str] | None = None) -> str:
     """The chart's text.
 
     Args:
         result: A run with fastlstm and at least one peer.
-        keys: The peers to show; default all of the run.
+        keys: The engines to show beside fastlstm; default all of the run.
 
     Raises:
         ValueError: There is no case with fastlstm and a peer.
     """
-    peers = [key for key in keys or engines(result) if key not in OURS]
-    shown = [row for row in rows(result) if SUBJECT in row.microseconds and set(peers) & set(row.microseconds)]
+    others = [key for key in keys or engines(result) if key not in OURS]
+    shown = [row for row in rows(result) if SUBJECT in row.microseconds and set(others) & set(row.microseconds)]
     if not shown:
         raise ValueError("The chart needs a case that ran on fastlstm and on a peer.")
-    ratios = [ratio for row in shown for ratio in _ratios(row, peers).values()]
-    low, high = min(0.5, *ratios), max(2.0, *ratios)
-    scale = (WIDTH - LEFT - RIGHT) / log10(high / low)
-
-    def across(ratio: float) -> float:
-        return LEFT + scale * log10(ratio / low)
-
-    group = len(peers) * BAR + GAP
+    ratios = [ratio for row in shown for ratio in _ratios(row, others).values()]
+    of_peers = [ratio for row in shown for ratio in _ratios(row, [*PEERS]).values()]
+    scale = Scale(min([0.5, *ratios]), max([2.0, *(of_peers or ratios)]))
+    group = len(others) * BAR + GAP
     height = TOP + len(shown) * group + BOTTOM
     threads = f"{result['threads']} thread{'s' * (result['threads'] > 1)}"
     title = f"Time of one call by fastlstm's, {threads} (to the right: slower than fastlstm; log scale)"
@@ -54,25 +65,35 @@ def svg(result: dict[str, Any], keys: list[str] | None = None) -> str:
         f'role="img" aria-label="{escape(title)}">',
         f"<style>{STYLE}</style>",
         f'<text x="{LEFT}" y="18">{escape(title)}</text>',
-        f'<text x="{WIDTH - 8}" y="39" text-anchor="end">best peer</text>',
-        *_legend(peers),
-        *_grid(low, high, across, height - BOTTOM),
+        f'<text class="small" x="8" y="{TOP - 14}">batch × timesteps × features → units</text>',
+        f'<text x="{WIDTH - 8}" y="{TOP - 14}" text-anchor="end">best peer</text>',
+        *_legend(others),
+        *_grid(scale, height - BOTTOM),
     ]
+    sizes = {case["name"]: _sizes(case) for case in result["cases"]}
     for n, row in enumerate(shown):
-        parts += _bars(row, peers, across, TOP + n * group)
-    parts.append(f'<line class="one" x1="{across(1):.1f}" x2="{across(1):.1f}" y1="{TOP - 8}" y2="{height - BOTTOM}"/>')
+        parts += _bars(row, sizes[row.name], others, scale, TOP + n * group)
+    one = f"{scale.across(1):.1f}"
+    parts.append(f'<line class="one" x1="{one}" x2="{one}" y1="{TOP - 8}" y2="{height - BOTTOM}"/>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _ratios(row: Row, peers: list[str]) -> dict[str, float]:
-    """Each peer's time by fastlstm's, of those that ran."""
+def _sizes(case: dict[str, Any]) -> str:
+    """What a case is, such as 1 × 60 × 1 → 50 × 4."""
+    units = case["units"]
+    layers = f"{units[0]} × {len(units)}" if len(set(units)) == 1 and len(units) > 1 else ", ".join(map(str, units))
+    return f"{case['batch']} × {case['timesteps']} × {case['features']} → {layers}"
+
+
+def _ratios(row: Row, others: list[str]) -> dict[str, float]:
+    """Each engine's time by fastlstm's, of those that ran."""
     times = row.microseconds
-    return {key: times[key] / times[SUBJECT] for key in peers if key in times}
+    return {key: times[key] / times[SUBJECT] for key in others if key in times}
 
 
-def _legend(peers: list[str]) -> list[str]:
+def _legend(others: list[str]) -> list[str]:
     parts, x = [], float(LEFT)
-    for key, colour in zip(peers, COLOURS, strict=False):
+    for key, colour in zip(others, COLOURS, strict=False):
         name = engine(key).name
         parts.append(f'<rect x="{x:.0f}" y="30" width="10" height="10" fill="{colour}"/>')
         parts.append(f'<text x="{x + 15:.0f}" y="39">{escape(name)}</text>')
@@ -80,33 +101,38 @@ def _legend(peers: list[str]) -> list[str]:
     return parts
 
 
-def _grid(low: float, high: float, across: Across, bottom: float) -> list[str]:
+def _grid(scale: Scale, bottom: float) -> list[str]:
     parts = []
-    for power in range(floor(log10(low)), ceil(log10(high)) + 1):
+    for power in range(floor(log10(scale.low)), ceil(log10(scale.high)) + 1):
         for ratio in (10.0**power, 2 * 10.0**power, 5 * 10.0**power):
-            if low <= ratio <= high:
-                x = f"{across(ratio):.1f}"
+            if scale.low <= ratio <= scale.high:
+                x = f"{scale.across(ratio):.1f}"
                 parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{TOP - 8}" y2="{bottom}"/>')
                 parts.append(f'<text class="small" x="{x}" y="{bottom + 16}" text-anchor="middle">{ratio:g}x</text>')
     return parts
 
 
-def _bars(row: Row, peers: list[str], across: Across, top: float) -> list[str]:
-    """From 1 to the right where the peer is slower, to the left where it is faster."""
-    ratios = _ratios(row, peers)
-    middle = f"{top + len(peers) * BAR / 2 + 4:.1f}"
+def _bars(row: Row, sizes: str, others: list[str], scale: Scale, top: float) -> list[str]:
+    """From 1 to the right where the engine is slower, to the left where it is faster."""
+    ratios = _ratios(row, others)
+    middle = top + len(others) * BAR / 2
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
     parts = [
-        f'<text x="{LEFT - 8}" y="{middle}" text-anchor="end">{escape(row.name)}</text>',
-        f'<text x="{WIDTH - 8}" y="{middle}" text-anchor="end">{ratio}</text>',
+        f'<text x="{LEFT - 8}" y="{middle - 1:.1f}" text-anchor="end">{escape(row.name)}</text>',
+        f'<text class="small" x="{LEFT - 8}" y="{middle + 11:.1f}" text-anchor="end">{sizes}</text>',
+        f'<text x="{WIDTH - 8}" y="{middle + 4:.1f}" text-anchor="end">{ratio}</text>',
     ]
-    for n, (key, colour) in enumerate(zip(peers, COLOURS, strict=False)):
+    for n, (key, colour) in enumerate(zip(others, COLOURS, strict=False)):
         if key not in ratios:
             continue
-        begin, end = sorted((across(1), across(ratios[key])))
+        begin, end = sorted((scale.across(1), scale.across(ratios[key])))
         note = escape(f"{engine(key).name}, {row.name}: {ratios[key]:.2f}x")
         parts.append(
             f'<rect x="{begin:.1f}" y="{top + n * BAR:.1f}" width="{end - begin:.1f}" height="{BAR - 1}" '
             f'fill="{colour}"><title>{note}</title></rect>'
         )
+        if ratios[key] > scale.high:
+            parts.append(
+                f'<text class="small" x="{end + 3:.1f}" y="{top + n * BAR + 7:.1f}">{ratios[key]:,.0f}x</text>'
+            )
     return parts

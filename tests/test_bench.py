@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import fastlstm.demo
+
 FOLDER = Path(__file__).parent.parent / "bench"
 # Not by sys.path: the checkout there would hide the installed package.
 spec = importlib.util.spec_from_file_location("bench", FOLDER / "__init__.py", submodule_search_locations=[str(FOLDER)])
@@ -21,6 +24,7 @@ sys.modules["bench"] = importlib.util.module_from_spec(spec)
 from bench import (  # noqa: E402
     cases,
     chart,
+    demo,
     environments,
     limits,
     memory,
@@ -313,7 +317,7 @@ def result():
         "jax": {"microseconds": [15.0], "error": 5e-8},
     }
     level = {"name": "L1", "size": 1 << 15, "bytes_per_second": 2e11}
-    sizes = {"batch": 1, "timesteps": 60, "features": 1, "units": [50]}
+    sizes = {"batch": 1, "timesteps": 60, "features": 1, "units": [50, 50]}
     return {
         "date": "2000-01-01",
         "threads": 1,
@@ -359,5 +363,30 @@ def test_chart(result):
     texts = ["".join(element.itertext()) for element in root]
     assert {"won", "lost", "3.00x", "0.50x", "ONNX Runtime", "JAX"} <= set(texts)
     assert "ONNX Runtime, won: 3.00x" in texts and "JAX, lost: 0.50x" in texts
+    assert texts.count("1 × 60 × 1 → 50 × 2") == 2  # what the cases are
     with pytest.raises(ValueError, match="on a peer"):
         chart.svg(result, ["pytorch"])
+
+
+def test_chart_cuts_what_is_no_peer(result):
+    """Keras' predict takes a thousand times as long on a small case: its bar ends with the peers'."""
+    result["versions"]["keras_predict"] = {"versions": {"numpy": "2"}}
+    result["cases"][0]["engines"]["keras_predict"] = {"microseconds": [44000.0], "error": 1e-8}
+    root = ElementTree.fromstring(chart.svg(result))
+    texts = ["".join(element.itertext()) for element in root]
+    assert "4,000x" in texts and "Keras predict" in texts and "Keras predict, won: 4000.00x" in texts
+    rights = [float(bar.get("x")) + float(bar.get("width")) for bar in root if len(bar)]
+    assert max(rights) == pytest.approx(chart.WIDTH - chart.RIGHT, abs=0.2)
+    assert rights.count(max(rights)) == 2 and "10x" not in texts  # with JAX' 9.09x
+
+
+def test_demo_call(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "ENGINES", ("fastlstm",))
+    result = demo.run(tmp_path, 2, 0)
+    assert len(result["microseconds"]["fastlstm"]) == result["rounds"] == 2
+    assert min(result["microseconds"]["fastlstm"]) > 0
+    packaged = json.loads((fastlstm.demo.FOLDER / "keras_time.json").read_text())
+    assert set(result) == set(packaged) and set(result["machine"]) == set(packaged["machine"])
+    demo.in_process("fastlstm", str(fastlstm.demo.MODEL), fastlstm.demo.window().tolist(), 0)
+    y = json.loads(capsys.readouterr().out)["y"]
+    np.testing.assert_array_equal(y, fastlstm.demo.load_airline_model().predict(fastlstm.demo.window(), verbose=0))

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "layers": LEAVES | {"engine"},
     "models": LEAVES | {"engine", "layers", "saving"},
     "demo": {"models"},
-    "cli": {"_version", "demo", "models"},
+    "cli": {"_version", "demo", "models", "saving"},
     "__main__": {"cli"},
     "__init__": {"_version", "engine", "layers", "models", *LEAVES},
 }
@@ -31,8 +31,8 @@ MAY_IMPORT = {
 ONLY_IN = {
     "h5py": r"fastlstm/saving/",
     "scipy.linalg": r"fastlstm/engine/_blas\.pyx$",
-    "rich": r"fastlstm/(cli|models/summary|models/progress)\.py$",
-    "matplotlib": r"fastlstm/cli\.py$",
+    "rich": r"fastlstm/(cli/demo|models/summary|models/progress)\.py$",
+    "matplotlib": r"fastlstm/cli/demo\.py$",
 }
 
 

@@ -3,6 +3,7 @@
 `name`: as in tables. `requirements`: what pip installs into its environment; empty for the runner's own.
 `build(case, weights, threads)`: a function from x to y, arrays to arrays, weights already in place. It imports its
 library itself, so that the runner can read the other names without it.
+`opened(path)`: only of those that open Keras' files; the model's `predict` as its users call it.
 `source`: only where pip has no package; a file of the folder that `setup --source` names, which the environment's
 `source` then links to.
 """

@@ -26,3 +26,10 @@ def fastlstm_model(case: Case, weights: Weights):
 def build(case: Case, weights: Weights, threads: int) -> Callable:
     os.environ["FASTLSTM_NUM_THREADS"] = str(threads)
     return fastlstm_model(case, weights).predict_on_batch
+
+
+def opened(path: str) -> Callable:
+    from fastlstm.models import load_model
+
+    model = load_model(path)
+    return lambda x: model.predict(x, verbose=0)

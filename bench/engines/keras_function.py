@@ -10,8 +10,8 @@ name = "tf.function"
 requirements = ("keras", "tensorflow-cpu", "numpy")
 
 
-def keras_model(case: Case, weights: Weights, threads: int):
-    """The case as a Keras model on TensorFlow with that many threads."""
+def import_keras():
+    """Keras on TensorFlow, and TensorFlow."""
     import os
 
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -19,6 +19,12 @@ def keras_model(case: Case, weights: Weights, threads: int):
     import keras
     import tensorflow as tf
 
+    return keras, tf
+
+
+def keras_model(case: Case, weights: Weights, threads: int):
+    """The case as a Keras model on TensorFlow with that many threads."""
+    keras, tf = import_keras()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     last = len(weights) - 1

@@ -6,6 +6,7 @@ import pytest
 
 from fastlstm import Input, Sequential, backend
 from fastlstm.layers import LSTM, Activation, Dense, Dropout, InputLayer, Layer
+from fastlstm.layers.base import input_arguments
 
 X = np.random.default_rng(1).normal(size=(4, 5, 3)).astype(np.float32)
 INPUT_SHAPE_WARNING = "ignore:Do not pass an `input_shape`:UserWarning"
@@ -92,7 +93,8 @@ def test_input_shape_on_the_first_layer(layer, shape):
     assert inner.input_shape == (None, *shape[1:])
 
 
-def test_input_shape_warns():
+def test_input_shape_warns(monkeypatch):
+    monkeypatch.setattr(input_arguments, "_warned", False)  # it comes once a process
     with pytest.warns(UserWarning, match=r"prefer using an `Input\(shape\)` object as the first layer") as warnings:
         LSTM(4, input_shape=(5, 3))
     assert warnings[0].filename == __file__

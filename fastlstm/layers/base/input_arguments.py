@@ -8,9 +8,11 @@ from typing import Any
 
 from fastlstm.layers.base.input_spec import Shape, standardize_shape
 
+_warned = False
+
 
 def take_input_batch_shape(kwargs: dict[str, Any]) -> Shape | None:
-    """Take the model's input shape out of a layer's keyword arguments, with Keras' warning.
+    """Take the model's input shape out of a layer's keyword arguments, with Keras' warning once a process.
 
     Args:
         kwargs: The arguments; `input_shape`, `input_dim` and `batch_input_shape` are removed.
@@ -28,12 +30,15 @@ def take_input_batch_shape(kwargs: dict[str, Any]) -> Shape | None:
         shape = kwargs.pop("batch_input_shape")
     if shape is None:
         return None
-    warnings.warn(
-        "Do not pass an `input_shape`/`input_dim` argument to a layer. When using Sequential models, prefer using an "
-        "`Input(shape)` object as the first layer in the model instead.",
-        UserWarning,
-        stacklevel=_caller_depth(),
-    )
+    global _warned
+    if not _warned:
+        warnings.warn(
+            "Do not pass an `input_shape`/`input_dim` argument to a layer. When using Sequential models, prefer using "
+            "an `Input(shape)` object as the first layer in the model instead.",
+            UserWarning,
+            stacklevel=_caller_depth(),
+        )
+        _warned = True
     return standardize_shape(shape)
 
 

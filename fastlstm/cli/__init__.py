@@ -1,0 +1,76 @@
+"""The `fastlstm` command: one module of this package for each of its commands.
+
+A command's module is named as the command, its docstring's first line is its help, and it has
+
+- `add_arguments(parser)`: what comes after the command's name;
+- `run(options)`: the work. Whatever goes wrong is an exception: one line on standard error, and exit code 2.
+
+To add one, write the module and name it in COMMANDS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from fastlstm._version import __version__
+from fastlstm.cli import demo, forecast, predict, summary
+
+COMMANDS = (demo, summary, predict, forecast)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: The words after `fastlstm`; None takes those that the program was started with.
+
+    Returns:
+        The exit code: 0, or 2 after an error.
+    """
+    options = make_parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except BrokenPipeError:  # whoever reads the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (OSError, ValueError, NotImplementedError, ImportError, MemoryError) as error:
+        print_error(str(error) or type(error).__name__)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def print_error(message: str) -> None:
+    """One line, in which a name out of a file cannot steer the terminal."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(message.split()))
+    print("fastlstm: error:", line, file=sys.stderr)
+
+
+class Parser(argparse.ArgumentParser):
+    """Without the usage before an error, which would be more than one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print_error(message)
+        raise SystemExit(2)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="fastlstm", description="Runs trained Keras LSTM networks on the CPU.")
+    parser.add_argument("--version", action="version", version=f"fastlstm {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        title, _, description = command.__doc__.partition("\n\n")
+        added = commands.add_parser(
+            command.__name__.rpartition(".")[2],
+            help=f"{title[0].lower()}{title[1:-1]}".replace("%", "%%"),
+            description=f"{title}\n\n{description}".replace("%", "%%"),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(added)
+        added.set_defaults(run=command.run)
+    return parser

@@ -1,0 +1,74 @@
+"""The README's snippets run as pasted, one after the other, and print what they say they print.
+
+The Python of one section after the other runs in a fresh process whose warnings are errors, in an empty folder; then
+the commands, on the files that it has written.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """The folder where all Python of the README has run, and what each block has printed."""
+    folder = tmp_path_factory.mktemp("readme")
+    mark = "=== end of a block ==="
+    script = folder / "readme.py"
+    script.write_text("".join(f"{block}\nprint({mark!r})\n" for block in blocks("python")), encoding="utf-8")
+    command = [sys.executable, "-W", "error", script.name]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == ""
+    return folder, finished.stdout.split(mark + "\n")
+
+
+def test_python(session):
+    assert len(session[1]) - 1 == len(blocks("python")) >= 3
+
+
+def test_the_first_snippet_is_short_and_prints_what_it_says(session):
+    code, printed = blocks("python")[0], session[1][0]
+    assert len([line for line in code.splitlines() if line.strip()]) == 4
+    says = re.findall(r"^print\(.*#\s*(.+)$", code, re.MULTILINE)
+    assert printed.splitlines()[-1:] == says != []
+
+
+def test_commands(session):
+    folder, _ = session
+    commands = [line for block in blocks("") for line in block.splitlines() if line.startswith("fastlstm ")]
+    assert len(commands) >= 3
+    for command in commands:
+        line = [sys.executable, "-m", *shlex.split(command, comments=True)]
+        finished = subprocess.run(line, capture_output=True, text=True, check=False, cwd=folder)
+        assert finished.returncode == 0, (command, finished.stderr)
+
+
+def test_names_in_prose_exist():
+    """What the README calls `fastlstm.NAME` or shows as a method of a model is there."""
+    import fastlstm
+    from fastlstm.models import Model, Stream
+
+    for name in set(re.findall(r"`fastlstm\.(\w+)", TEXT)):
+        assert hasattr(fastlstm, name), name
+    for name in set(re.findall(r"`model\.(\w+)\(", TEXT)):
+        assert hasattr(Model, name), name
+    for name in set(re.findall(r"`stream\.(\w+)", TEXT)):
+        assert hasattr(Stream, name), name
+
+
+def test_paths_exist():
+    paths = re.findall(r"\]\((?!http)([^)#]+)\)|`((?:bench|tests|docs|examples|fastlstm|csrc)/[\w./]*)`", TEXT)
+    for path in filter(None, (one or other for one, other in paths)):
+        assert (README.parent / path).exists(), path
