@@ -4,6 +4,7 @@ from fastlstm.engine import threads
 from fastlstm.engine._engine import ArrayForm, run_pair
 from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine._sampling import Sampler
+from fastlstm.engine._steps import StepForm, Turn, checked_rows, checked_states
 from fastlstm.engine._stream import Stepper
 from fastlstm.engine._stream_pool import PoolIds, PoolStepper
 from fastlstm.engine.configuration import get_include, show_config
@@ -21,8 +22,12 @@ __all__ = [
     "PoolStepper",
     "Program",
     "Sampler",
+    "StepForm",
     "Stepper",
+    "Turn",
     "activate",
+    "checked_rows",
+    "checked_states",
     "get_include",
     "get_num_threads",
     "keep",

@@ -84,8 +84,8 @@ cdef class Executor(OpList):
         Raises:
             ValueError: A shape or dtype does not fit.
         """
-        cdef bint sequence = len(self.recurrent) > 0
         self._check(x, mask, initial_states)
+        cdef bint sequence = len(self.recurrent) > 0
         cdef Py_ssize_t timesteps = x.shape[1] if sequence else 1
         cdef Py_ssize_t width = 1 if self.vocabulary else x.shape[x.ndim - 1]
         cdef Py_ssize_t batch = x.shape[0] if sequence else x.size // width
@@ -153,6 +153,7 @@ cdef class Executor(OpList):
             rows.call.mask = <const unsigned char *> cnp.PyArray_DATA(mask) + first * timesteps
 
     cdef _check(self, cnp.ndarray x, mask, initial_states):
+        self._check_made()
         cdef bint sequence = len(self.recurrent) > 0
         check_array("x", x, None)
         cdef int least = 3 if sequence else 2 if self.features else 1

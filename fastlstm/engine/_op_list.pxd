@@ -17,6 +17,7 @@ cdef class OpList:
     cdef readonly bint has_callbacks  # to Python: then a call stays on its thread, where an exception belongs
     cdef list kept                    # arrays and functions that the ops point to
 
+    cdef int _check_made(self) except -1
     cdef _add(self, lowered)
     cdef const float *_data(self, array)
     cdef _set_matrix(self, Matrix *matrix, lowered)

@@ -50,16 +50,16 @@ cdef class OpList:
             raise TypeError(f"A {type(self).__name__} is immutable.")
         self.engine.kernels = _kernels(isa.encode())
         self.kept, self.recurrent = [], ()
-        self.n_stages = len(stages)
-        self.stage_starts = <int *> malloc((self.n_stages + 1) * sizeof(int))
+        self.stage_starts = <int *> malloc((len(stages) + 1) * sizeof(int))
         self.ops = <Op *> calloc(len(lowered), sizeof(Op))
         if self.ops == NULL or self.stage_starts == NULL:
             raise MemoryError()
         for i, start in enumerate(stages):
             self.stage_starts[i] = start
-        self.stage_starts[self.n_stages] = len(lowered)
+        self.stage_starts[len(stages)] = len(lowered)
         for op in lowered:
             self._add(op)
+        self.n_stages = len(stages)
 
     def __dealloc__(self):
         free(self.ops)
@@ -68,7 +68,13 @@ cdef class OpList:
     @property
     def isa(self):
         """Name of the kernels that run this chain."""
+        self._check_made()
         return self.engine.kernels.name.decode()
+
+    cdef int _check_made(self) except -1:
+        if self.n_stages == 0:
+            raise TypeError(f"This {type(self).__name__} was made without its ops.")
+        return 0
 
     cdef _add(self, lowered):
         cdef Op *op = &self.ops[self.n_ops]

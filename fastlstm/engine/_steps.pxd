@@ -25,18 +25,32 @@ cdef inline void give_back(atomic_flag *busy) noexcept nogil:
     atomic_flag_clear_explicit(busy, memory_order_release)
 
 
+cdef class Turn:
+    cdef atomic_flag busy
+
+    cdef int enter(self) except -1
+    cdef void leave(self) noexcept nogil
+
+
+cdef class StepForm:
+    cdef readonly Py_ssize_t batch
+    cdef readonly tuple x_shape, out_shape
+    cdef int x_ndim, out_ndim         # of a row
+    cdef Py_ssize_t x_lengths[cnp.NPY_MAXDIMS]
+    cdef Py_ssize_t out_lengths[cnp.NPY_MAXDIMS]
+
+    cdef cnp.ndarray fitted(self, x, int axes, bint *bare)
+    cdef int check_output(self, out, bint bare) except -1
+
+
 cdef class Steps:
     cdef readonly Executor program
+    cdef readonly Turn turn
     cdef Op *ops                      # the program's, all of them returning sequences
     cdef int starts[2]                # of one stage
     cdef Py_ssize_t width, units      # of a row of x, of the output
     cdef int ndim                     # of one step's x: 1 of ids, else 2
-    cdef atomic_flag busy
 
     cdef Workspace ready(self, Rows *rows, Py_ssize_t batch, bint masked)
-    cdef int enter(self) except -1
-    cdef void leave(self) noexcept
 
-cdef cnp.ndarray as_float32(name, value)
 cdef object unfit_out(out, tuple shape)
-cdef list checked_states(states, tuple recurrent, Py_ssize_t batch)

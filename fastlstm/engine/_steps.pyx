@@ -1,5 +1,8 @@
 """A program as one step of time: what the steppers share.
 
+Steps of several programs, with layers in NumPy between them, are made in Python; they share Turn, StepForm,
+`checked_states` and `checked_rows`.
+
 A step is a call of the executor over one time step that neither clears the states first nor gives them back, so its
 bits are those of the whole sequence. All ops run in one stage and every one gives its step's output, whether or not
 the program's recurrent ops return sequences.
@@ -18,6 +21,94 @@ import numpy as np
 cnp.import_array()
 
 
+cdef class Turn:
+    """The right to the states of a stream: `with turn:`. A lock that does not wait: who comes second made a mistake."""
+
+    def __cinit__(self):
+        self.leave()
+
+    cdef int enter(self) except -1:
+        if not take(&self.busy):
+            raise RuntimeError("This stream is in use on another thread; give each thread streams of its own.")
+        return 0
+
+    cdef void leave(self) noexcept nogil:
+        give_back(&self.busy)
+
+    def __enter__(self):
+        self.enter()
+
+    def __exit__(self, *exception):
+        self.leave()
+
+
+cdef class StepForm:
+    """What a stream takes and gives in a step.
+
+    Args:
+        batch: Rows. For one of them, arrays may lack the axis of rows.
+        x_shape: Of a row's input: `(features,)`, or `()` for ids.
+        out_shape: Of a row's output.
+    """
+
+    def __cinit__(self, Py_ssize_t batch, tuple x_shape not None, tuple out_shape not None):
+        if batch < 1:
+            raise ValueError(f"batch must be positive, received {batch}")
+        if max(len(x_shape), len(out_shape)) > cnp.NPY_MAXDIMS - 2:
+            raise ValueError(f"a step of too many axes: {x_shape} to {out_shape}")
+        self.batch, self.x_shape, self.out_shape = batch, x_shape, out_shape
+        self.x_ndim, self.out_ndim = <int> len(x_shape), <int> len(out_shape)
+        for axis, length in enumerate(x_shape):
+            self.x_lengths[axis] = length
+        for axis, length in enumerate(out_shape):
+            self.out_lengths[axis] = length
+
+    def fit(self, x, int axes):
+        """Returns x as a C-contiguous float32 array, and whether it lacks the axis of rows.
+
+        Args:
+            axes: Those before a row's own: 1, or 2 where time follows the rows.
+
+        Raises:
+            ValueError: The shape or dtype does not fit.
+        """
+        cdef bint bare = False
+        return self.fitted(x, axes, &bare), bare
+
+    def check_out(self, out, bint bare):
+        """Raises ValueError where a step's output cannot be written to the array."""
+        self.check_output(out, bare)
+
+    cdef cnp.ndarray fitted(self, x, int axes, bint *bare):
+        cdef cnp.ndarray array
+        cdef int axis, first
+        cdef bint fits
+        if cnp.PyArray_Check(x) and cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32 and cnp.PyArray_ISCARRAY_RO(x):
+            array = x
+        else:
+            array = as_float32("x", x)
+        bare[0] = self.batch == 1 and array.ndim == axes + self.x_ndim - 1
+        first = axes - bare[0]
+        fits = array.ndim == first + self.x_ndim and (bare[0] or array.shape[0] == self.batch)
+        for axis in range(self.x_ndim):
+            fits = fits and array.shape[first + axis] == self.x_lengths[axis]
+        if not fits:
+            expected = (self.batch, *("timesteps",) * (axes - 1), *self.x_shape)
+            raise ValueError(f"x: expected shape ({', '.join(map(str, expected))}), received {np.shape(x)}")
+        return array
+
+    cdef int check_output(self, out, bint bare) except -1:
+        cdef bint fits = (cnp.PyArray_Check(out) and cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT32
+                          and cnp.PyArray_ISCARRAY(out) and cnp.PyArray_NDIM(out) == self.out_ndim + 1 - bare
+                          and (bare or cnp.PyArray_DIM(out, 0) == self.batch))
+        cdef int axis
+        for axis in range(self.out_ndim):
+            fits = fits and cnp.PyArray_DIM(out, axis + 1 - bare) == self.out_lengths[axis]
+        if not fits:
+            raise unfit_out(out, (self.batch, *self.out_shape)[bare:])
+        return 0
+
+
 cdef class Steps:
     """A program, readied for steps.
 
@@ -28,13 +119,8 @@ cdef class Steps:
         ValueError: An op goes backwards, or nothing is recurrent.
     """
 
-    def __cinit__(self, *args, **kwargs):
-        self.leave()
-
-    def __init__(self, Executor program not None):
+    def __cinit__(self, Executor program not None, *args, **kwargs):
         cdef int i
-        if self.ops != NULL:
-            raise TypeError("A stepper keeps the program that it was made with.")
         if not program.recurrent:
             raise ValueError("no op of this program is recurrent")
         self.ops = <Op *> malloc(program.n_ops * sizeof(Op))
@@ -47,7 +133,7 @@ cdef class Steps:
             self.ops[i].return_sequences = True
             if self.ops[i].kind != ACTIVATION:
                 self.units = self.ops[i].units
-        self.program = program
+        self.program, self.turn = program, Turn()
         self.starts[0], self.starts[1] = 0, program.n_ops
         self.width = 1 if program.vocabulary else program.features
         self.ndim = 1 if program.vocabulary else 2
@@ -69,19 +155,6 @@ cdef class Steps:
         rows.call.mask = NULL
         return workspace
 
-    cdef int enter(self) except -1:
-        """Takes the states for this thread.
-
-        Raises:
-            RuntimeError: Another thread has them.
-        """
-        if not take(&self.busy):
-            raise RuntimeError("This stream is in use on another thread; give each thread streams of its own.")
-        return 0
-
-    cdef void leave(self) noexcept:
-        give_back(&self.busy)
-
 
 cdef cnp.ndarray as_float32(name, value):
     """The numbers as a C-contiguous float32 array."""
@@ -98,17 +171,38 @@ cdef object unfit_out(out, tuple shape):
                       f"{type(out).__name__} of dtype {getattr(out, 'dtype', None)} and shape {np.shape(out)}")
 
 
-cdef list checked_states(states, tuple recurrent, Py_ssize_t batch):
-    """The states of every recurrent op as float32 arrays `(batch, units)`."""
-    if not isinstance(states, (list, tuple)) or len(states) != len(recurrent):
-        raise ValueError(f"states: expected a list of {len(recurrent)} lists, one per recurrent op")
-    checked = []
-    for given, (units, n) in zip(states, recurrent):
-        if not isinstance(given, (list, tuple)) or len(given) != n:
-            raise ValueError(f"states: expected a list of {n} arrays for an op of {units} units")
-        arrays = [as_float32("states", array) for array in given]
-        for array in arrays:
-            if (<object> array).shape != (batch, units):
-                raise ValueError(f"states: expected shape {(batch, units)}, received {(<object> array).shape}")
-        checked.append(arrays)
-    return checked
+def checked_states(states, list shapes not None):
+    """Returns states as float32 arrays.
+
+    Args:
+        states: Of every op or layer that has any a list of arrays.
+        shapes: Of every one a list of their shapes.
+
+    Raises:
+        ValueError: They are of another form.
+    """
+    nested = isinstance(states, (list, tuple)) and all(isinstance(given, (list, tuple)) for given in states)
+    if not nested:
+        raise ValueError(f"states: expected lists of arrays of these shapes: {shapes}. Received: {states!r:.200}")
+    arrays = [[as_float32("states", array) for array in given] for given in states]
+    received = [[array.shape for array in given] for given in arrays]
+    if received != shapes:
+        raise ValueError(f"states: expected lists of arrays of these shapes: {shapes}. Received: {received}")
+    return arrays
+
+
+def checked_rows(rows, Py_ssize_t batch):
+    """Returns indexes of rows as a list of integers.
+
+    Args:
+        rows: One or several; None: all.
+        batch: How many there are.
+
+    Raises:
+        ValueError: There is no such row.
+    """
+    chosen = list(range(batch)) if rows is None else np.atleast_1d(rows).tolist()
+    for index in chosen:
+        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < batch:
+            raise ValueError(f"rows: expected integers from 0 to {batch - 1}, received {index!r}")
+    return chosen

@@ -13,10 +13,12 @@ from fastlstm.engine._engine cimport CHUNK_ROWS, Executor, Rows, check_array, cl
 from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport raise_pending
 from fastlstm.engine._sampling cimport Sampler
-from fastlstm.engine._steps cimport Steps, as_float32, atomic_flag, checked_states, give_back, take, unfit_out
+from fastlstm.engine._steps cimport StepForm, Steps, atomic_flag, give_back, take
 from fastlstm.engine._structs cimport LSTM, Call, Op, State, Value, width_after
 from fastlstm.engine._workspace cimport Workspace
 from fastlstm.stream cimport FASTLSTM_BAD_ID, FASTLSTM_BUSY, FASTLSTM_NO_ARRAY, FASTLSTM_STREAM, fastlstm_stream
+
+from fastlstm.engine._steps import checked_rows, checked_states
 
 import numpy as np
 
@@ -105,18 +107,17 @@ cdef class Stepper(Steps):
     """
     cdef readonly Py_ssize_t batch
     cdef Running running
+    cdef StepForm form
     cdef Workspace workspace
     cdef cnp.ndarray last             # whose data running.last is
 
-    def __init__(self, Executor program not None, Py_ssize_t batch=1):
-        if batch < 1:
-            raise ValueError(f"batch must be positive, received {batch}")
-        Steps.__init__(self, program)
+    def __cinit__(self, Executor program not None, Py_ssize_t batch=1):
+        self.form = StepForm(batch, () if self.ndim == 1 else (self.width,), (self.units,))
         self.batch = batch
         self.workspace = self.ready(&self.running.rows, batch, False)
         self.last = np.empty((batch, self.units), np.float32)
         self.running.last = <float *> cnp.PyArray_DATA(self.last)
-        self.running.busy = &self.busy
+        self.running.busy = &self.turn.busy
         self.running.stream = fastlstm_stream(batch, self.width, self.units, program.vocabulary, stream_step,
                                               stream_reset)
         stream_reset(&self.running.stream)
@@ -150,17 +151,16 @@ cdef class Stepper(Steps):
         """
         cdef cnp.npy_intp shape[2]
         cdef bint bare = False
-        cdef cnp.ndarray given = self.fitted(x, self.ndim, &bare), result
+        cdef cnp.ndarray given = self.form.fitted(x, 1, &bare), result
         if self.ndim == 1:
             self.program._check_ids(given)
         if out is None:
             shape[0], shape[1] = self.batch, self.units
             result = cnp.PyArray_EMPTY(2 - bare, &shape[bare], cnp.NPY_FLOAT32, 0)
-        elif self.takes(out, bare):
-            result = out
         else:
-            raise unfit_out(out, (self.batch, self.units)[bare:])
-        self.enter()
+            self.form.check_output(out, bare)
+            result = out
+        self.turn.enter()
         with nogil:
             advance(&self.running, <const float *> cnp.PyArray_DATA(given), <float *> cnp.PyArray_DATA(result))
             memcpy(self.running.last, <const float *> cnp.PyArray_DATA(result), self.batch * self.units * sizeof(float))
@@ -181,7 +181,7 @@ cdef class Stepper(Steps):
         """
         cdef Rows rows
         cdef bint bare = False
-        cdef cnp.ndarray given = self.fitted(x, self.ndim + 1, &bare), out
+        cdef cnp.ndarray given = self.form.fitted(x, 2, &bare), out
         cdef Py_ssize_t b, timesteps = given.shape[given.ndim - self.ndim]
         self.program._check_ids(given)
         out = np.empty((self.batch, timesteps, self.units), np.float32)
@@ -195,7 +195,7 @@ cdef class Stepper(Steps):
         # The steps of a chunk take more room than one does; what passes between stages takes none.
         cdef Value sized = Value(NULL, 0, self.width, True)
         cdef Workspace workspace = self.program._take_workspace(&rows.call, &sized)
-        self.enter()
+        self.turn.enter()
         with nogil:
             self.copy_states(rows.call.states, self.running.rows.call.states)
             rows_forward(&rows, 0)
@@ -233,11 +233,11 @@ cdef class Stepper(Steps):
         cdef cnp.ndarray given = x.copy(), ids = np.empty(self.batch, np.float32)
         if sampler is None:
             out = np.empty((self.batch, steps, self.units), np.float32)
-            self.enter()
+            self.turn.enter()
             self.generate_values(given, out, steps)
         else:
             out = np.empty((self.batch, steps), np.int64)
-            self.enter()
+            self.turn.enter()
             self.generate_ids(given, ids, out, steps, sampler)
         self.moved(True)
         return out
@@ -277,15 +277,15 @@ cdef class Stepper(Steps):
     def states(self):
         """Per recurrent op a list of new arrays, LSTM `[h, c]`, else `[h]`, each `(batch, units)`."""
         states = self.program._empty_states(self.batch)
-        self.enter()
+        self.turn.enter()
         self.program._get_states(&self.running.rows.call, states, 0)
-        self.leave()
+        self.turn.leave()
         return states
 
     @states.setter
     def states(self, states):
-        states = checked_states(states, self.program.recurrent, self.batch)
-        self.enter()
+        states = checked_states(states, [[(self.batch, units)] * n for units, n in self.program.recurrent])
+        self.turn.enter()
         self.program._set_states(&self.running.rows.call, states, 0)
         self.moved(False)
 
@@ -296,11 +296,8 @@ cdef class Stepper(Steps):
             ValueError: There is no such row.
         """
         cdef Py_ssize_t row
-        chosen = range(self.batch) if rows is None else np.atleast_1d(rows).tolist()
-        for index in chosen:
-            if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < self.batch:
-                raise ValueError(f"rows: expected integers from 0 to {self.batch - 1}, received {index!r}")
-        self.enter()
+        chosen = checked_rows(rows, self.batch)
+        self.turn.enter()
         for row in chosen:
             clear(&self.running, row, 1)
         self.moved(False)
@@ -308,20 +305,20 @@ cdef class Stepper(Steps):
     @property
     def output(self):
         """A copy of the last step's output `(batch, units)`; None if the states do not come from a step."""
-        self.enter()
+        self.turn.enter()
         output = self.last.copy() if self.running.has_last else None
-        self.leave()
+        self.turn.leave()
         return output
 
     @output.setter
     def output(self, output):
-        self.enter()
+        self.turn.enter()
         try:
             if output is not None:
                 self.last[:] = output
             self.running.has_last = output is not None
         finally:
-            self.leave()
+            self.turn.leave()
 
     @property
     def moves(self):
@@ -334,7 +331,7 @@ cdef class Stepper(Steps):
         """Ends what `enter` began, with the exception of a Python activation if there was one."""
         self.running.moves += 1
         self.running.has_last = has_last
-        self.leave()
+        self.turn.leave()
         return raise_pending()
 
     cdef void copy_states(self, State *to, const State *states) noexcept nogil:
@@ -348,30 +345,3 @@ cdef class Stepper(Steps):
                     memcpy(to[state].c, states[state].c, size)
                 to[state].zero = states[state].zero
                 state += 1
-
-    cdef cnp.ndarray fitted(self, x, int ndim, bint *bare):
-        """x as the engine takes it, but for ids out of range; `bare` where it lacks the axis of rows.
-
-        Args:
-            ndim: Of x with the rows; time, if there is any, follows them.
-        """
-        cdef cnp.ndarray array
-        if (cnp.PyArray_Check(x) and cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT32 and cnp.PyArray_ISCARRAY_RO(x)):
-            array = x
-        else:
-            array = as_float32("x", x)
-        bare[0] = self.batch == 1 and array.ndim == ndim - 1
-        if (array.ndim != ndim - bare[0] or (not bare[0] and array.shape[0] != self.batch)
-                or (self.ndim == 2 and array.shape[array.ndim - 1] != self.width)):
-            expected = (self.batch, *("timesteps",) * (ndim - self.ndim), *(self.width,) * (self.ndim - 1))
-            raise ValueError(f"x: expected shape ({', '.join(map(str, expected))}), received {np.shape(x)}")
-        return array
-
-    cdef bint takes(self, out, bint bare):
-        """Whether a step's output can be written to the array."""
-        if (not cnp.PyArray_Check(out) or cnp.PyArray_TYPE(out) != cnp.NPY_FLOAT32
-                or not cnp.PyArray_ISCARRAY(out)):
-            return False
-        cdef cnp.ndarray array = out
-        return (array.ndim == 2 - bare and array.shape[1 - bare] == self.units
-                and (bare or array.shape[0] == self.batch))

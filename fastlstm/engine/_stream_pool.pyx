@@ -12,9 +12,10 @@ from libc.string cimport memcpy
 from fastlstm.engine._engine cimport PARALLEL_WORK, Executor, Rows, check_array, rows_forward
 from fastlstm.engine._op_list cimport raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
-from fastlstm.engine._steps cimport Steps, checked_states, unfit_out
+from fastlstm.engine._steps cimport Steps, unfit_out
 
 from fastlstm.engine._engine import get_num_threads
+from fastlstm.engine._steps import checked_states
 
 import numpy as np
 
@@ -64,8 +65,7 @@ cdef class PoolStepper(Steps):
     cdef list arrays                  # as Stepper.states
     cdef Stored *stored
 
-    def __init__(self, Executor program not None, Py_ssize_t capacity, bint masked=False):
-        Steps.__init__(self, program)
+    def __cinit__(self, Executor program not None, Py_ssize_t capacity, bint masked=False):
         self.workspaces, self.arrays, self.masked = [], [[] for _ in program.recurrent], masked
         self.stored = <Stored *> malloc(len(program.recurrent) * sizeof(Stored))
         if self.stored == NULL:
@@ -79,7 +79,7 @@ cdef class PoolStepper(Steps):
     def grow(self, Py_ssize_t capacity):
         """Adds rows, with states of zeros, up to `capacity` of them."""
         cdef int i
-        self.enter()
+        self.turn.enter()
         try:
             grown = [[np.zeros((capacity, array.shape[1]), np.float32) for array in of_op] for of_op in self.arrays]
             for of_op, old in zip(grown, self.arrays):
@@ -91,7 +91,7 @@ cdef class PoolStepper(Steps):
                 self.stored[i].bytes = of_op[0].shape[1] * sizeof(float)
             self.arrays, self.capacity = grown, capacity
         finally:
-            self.leave()
+            self.turn.leave()
 
     def step(self, cnp.ndarray rows not None, cnp.ndarray x not None, cnp.ndarray out=None, cnp.ndarray mask=None):
         """Advances some rows by one step.
@@ -128,7 +128,7 @@ cdef class PoolStepper(Steps):
                 raise ValueError(f"mask: expected a C-contiguous bool array of shape {(step.n,)}, received {mask!r}")
             step.mask = <const unsigned char *> cnp.PyArray_DATA(mask)
         step.x, step.out = <const float *> cnp.PyArray_DATA(x), <float *> cnp.PyArray_DATA(out)
-        self.enter()
+        self.turn.enter()
         try:
             for i in range(step.n):
                 if not 0 <= step.rows[i] < self.capacity:
@@ -136,7 +136,7 @@ cdef class PoolStepper(Steps):
             if step.n > 0:
                 self.run_blocks(&step)
         finally:
-            self.leave()
+            self.turn.leave()
         raise_pending()
         return out
 
@@ -167,11 +167,11 @@ cdef class PoolStepper(Steps):
 
     def states(self, cnp.ndarray rows not None):
         """The states of some rows, as `Stepper.states` has them."""
-        self.enter()
+        self.turn.enter()
         try:
             return [[array[rows] for array in of_op] for of_op in self.arrays]
         finally:
-            self.leave()
+            self.turn.leave()
 
     def set_states(self, cnp.ndarray rows not None, states):
         """Sets the states of some rows; None: to zeros.
@@ -180,14 +180,14 @@ cdef class PoolStepper(Steps):
             ValueError: A shape does not fit; the states are then as before.
         """
         if states is not None:
-            states = checked_states(states, self.program.recurrent, len(rows))
-        self.enter()
+            states = checked_states(states, [[(len(rows), units)] * n for units, n in self.program.recurrent])
+        self.turn.enter()
         try:
             for i, of_op in enumerate(self.arrays):
                 for j, array in enumerate(of_op):
                     array[rows] = 0.0 if states is None else states[i][j]
         finally:
-            self.leave()
+            self.turn.leave()
 
 
 cdef void step_part(void *context, int part) noexcept nogil:
@@ -248,7 +248,7 @@ cdef class PoolIds:
     cdef int64_t lookups
     cdef list free
 
-    def __init__(self, Py_ssize_t capacity):
+    def __cinit__(self, Py_ssize_t capacity):
         self.ids = self.streams = self.seen = np.zeros(0, np.int64)
         self.free = []
         self.grow(capacity)

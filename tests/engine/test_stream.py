@@ -6,7 +6,20 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from fastlstm.engine import PoolIds, PoolStepper, Program, Sampler, Stepper, kernel_names
+from fastlstm.engine import (
+    ArrayForm,
+    PoolIds,
+    PoolStepper,
+    Program,
+    Sampler,
+    StepForm,
+    Stepper,
+    Turn,
+    checked_rows,
+    checked_states,
+    kernel_names,
+    run_pair,
+)
 from fastlstm.engine.ops import Activation, DenseOp, EmbeddingOp, GRUOp, LSTMOp, SimpleRNNOp
 from networks import weights
 
@@ -90,9 +103,75 @@ def test_what_cannot_be_stepped_is_refused():
         Stepper(Program([DenseOp(weights(3, 2), None)]), 1)
     with pytest.raises(ValueError, match="batch must be positive"):
         Stepper(Program(ops(False)), 0)
-    stepper = Stepper(Program(ops(False)))
-    with pytest.raises(TypeError, match="keeps the program"):
-        stepper.__init__(Program(ops(False)))
+    program = Program(ops(False))
+    stepper = Stepper(program)
+    stepper.__init__(Program(ops(False)), 3)
+    assert stepper.program is program and stepper.batch == 1
+
+
+def test_nothing_is_made_without_its_arguments():
+    for made in (Stepper, PoolStepper, PoolIds, StepForm, Sampler):
+        with pytest.raises(TypeError, match="argument"):
+            made.__new__(made)
+    empty = Program.__new__(Program)
+    for use in (
+        lambda: empty.run(weights(1, 2, 3)),
+        lambda: empty.isa,
+        lambda: run_pair(empty, empty, weights(1, 2, 3)),
+    ):
+        with pytest.raises(TypeError, match="without its ops"):
+            use()
+    with pytest.raises(ValueError, match="no op of this program is recurrent"):
+        Stepper(empty)
+    assert not ArrayForm.__new__(ArrayForm).fits(weights(1, 2))
+
+
+def test_the_form_of_steps():
+    form = StepForm(3, (4, 2), (5,))
+    x = weights(3, 7, 4, 2)
+    array, bare = form.fit(x, 2)
+    assert array is x and not bare
+    fitted, _ = form.fit(x[:, 0].astype(int).tolist(), 1)
+    assert fitted.dtype == np.float32 and fitted.shape == (3, 4, 2)
+    for wrong, axes in ((x, 1), (x[:2], 2), (x[..., :1], 2), (x[0], 2)):
+        with pytest.raises(ValueError, match=r"x: expected shape \(3, (timesteps, )?4, 2\), received"):
+            form.fit(wrong, axes)
+    with pytest.raises(ValueError, match="expected numbers"):
+        form.fit([["a"]], 1)
+    one = StepForm(1, (4, 2), (5,))
+    assert one.fit(x[0, 0], 1)[1] and not one.fit(x[:1, 0], 1)[1]
+    form.check_out(np.empty((3, 5), np.float32), False)
+    one.check_out(np.empty(5, np.float32), True)
+    for wrong in (np.empty((3, 4), np.float32), np.empty((5, 3), np.float32).T, np.empty((3, 5)), [0.0]):
+        with pytest.raises(ValueError, match=r"writable C-contiguous float32 array of shape \(3, 5\)"):
+            form.check_out(wrong, False)
+    for batch, shape in ((0, ()), (1, (1,) * 63)):
+        with pytest.raises(ValueError, match=r"batch must be positive|too many axes"):
+            StepForm(batch, shape, ())
+
+
+def test_a_turn_is_for_one():
+    turn = Turn()
+    with turn, pytest.raises(RuntimeError, match="in use on another thread"), turn:
+        raise AssertionError
+    with turn:
+        pass
+
+
+def test_rows_and_states_are_checked():
+    assert (
+        checked_rows(None, 3) == [0, 1, 2] and checked_rows(2, 3) == [2] and checked_rows(np.array([0, 2]), 3) == [0, 2]
+    )
+    for wrong in (3, -1, [0, 3], 1.0, True, "a", [[0]]):
+        with pytest.raises(ValueError, match="rows: expected integers from 0 to 2"):
+            checked_rows(wrong, 3)
+    (h,), (other,) = checked_states([[np.arange(2)], (weights(3),)], [[(2,)], [(3,)]])
+    assert h.dtype == other.dtype == np.float32 and h.tolist() == [0, 1]
+    for wrong in (None, [h], [[h], None], [[h], [h]], [[h]], [[h, h], [other]]):
+        with pytest.raises(
+            ValueError, match=r"states: expected lists of arrays of these shapes: \[\[\(2,\)\], \[\(3,\)\]\]"
+        ):
+            checked_states(wrong, [[(2,)], [(3,)]])
 
 
 @pytest.mark.parametrize("isa", kernel_names())
@@ -170,7 +249,7 @@ def test_what_a_pool_refuses():
     for wrong in (mask[:2], mask.astype(np.int8)):
         with pytest.raises(ValueError, match="expected a C-contiguous bool"):
             masked.step(rows, x, None, wrong)
-    with pytest.raises(ValueError, match="expected shape"):
+    with pytest.raises(ValueError, match="of these shapes"):
         pool.set_states(rows, before)
     for kept, exact in zip(chain(*pool.states(np.arange(4))), chain(*before), strict=True):
         np.testing.assert_array_equal(kept, exact)
