@@ -17,6 +17,7 @@ from fastlstm.saving import open_file, write_keras, write_legacy_h5, write_weigh
 from fastlstm.saving.config import normalise
 from fastlstm.saving.errors import reading
 from fastlstm.saving.json_data import parse_json
+from fastlstm.saving.source import Source
 from fastlstm.saving.version import KERAS_VERSION, parse_version
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _HARD_SIGMOIDS = {"keras2": "hard_sigmoid_keras2", "keras3": "hard_sigmoid"}
 
 
 def load_model(
-    filepath: str | PathLike[str],
+    filepath: Source,
     custom_objects: Any = None,
     compile: bool = True,
     safe_mode: bool = True,
@@ -37,7 +38,9 @@ def load_model(
     """Return the model in a file that any version of Keras wrote.
 
     Args:
-        filepath: A `.keras` or `.h5` file, or the folder of an unzipped `.keras`; its content decides, not its name.
+        filepath: A `.keras` or `.h5` file, the folder of an unzipped `.keras`, or a SavedModel folder that Keras wrote;
+            its content decides, not its name. A file may also be given as a file object that is open in binary mode, or
+            as bytes.
         custom_objects: Only None or empty.
         compile: Boolean, whether to keep the arguments of `compile` in the file, if Keras 3 wrote it.
         safe_mode: Only True: nothing in a file is ever executed.
@@ -46,8 +49,10 @@ def load_model(
 
     Raises:
         ValueError: When there is no such file, it is not a whole model, or it holds what cannot be honoured.
+        TypeError: When it is neither a path nor a file object nor bytes.
 
-    Differs from Keras: `hard_sigmoid`, which Keras takes to be Keras 3's whatever wrote the file.
+    Differs from Keras: `hard_sigmoid`, which Keras takes to be Keras 3's whatever wrote the file; file objects and
+    bytes.
     """
     if custom_objects:
         raise ValueError(f"`custom_objects` is not supported: only built-in layers. Received: {custom_objects}")
@@ -63,7 +68,7 @@ def load_model(
             config = _with_hard_sigmoid(config, _HARD_SIGMOIDS[hard_sigmoid])
         model = _model_of(config)
         if not model.built:
-            raise ValueError(f"The model in {filepath} was saved before it was built: the file contains no weights.")
+            raise ValueError(f"The model in {file.name} was saved before it was built: the file contains no weights.")
         model.adopt_weights(file.read_weights(weight_spec(model)))
         compile_config = kept_compile_config(file.compile_config, not _is_old(file.keras_version)) if compile else None
         if compile_config is not None:
@@ -164,7 +169,7 @@ def save_weights(
         write_weights(path, weight_spec(model), model.weight_arrays(), max_shard_size=max_shard_size)
 
 
-def load_weights(model: Model, filepath: str | PathLike[str], skip_mismatch: bool = False, **kwargs: Any) -> None:
+def load_weights(model: Model, filepath: Source, skip_mismatch: bool = False, **kwargs: Any) -> None:
     """Read the weights alone; the arguments are those of `Model.load_weights`."""
     by_name = bool(kwargs.pop("by_name", False))
     if kwargs:
@@ -176,7 +181,7 @@ def load_weights(model: Model, filepath: str | PathLike[str], skip_mismatch: boo
     layer = _first_with(model, "hard_sigmoid") if version is not None and _is_old(version) else None
     if layer is not None:
         warnings.warn(
-            f"{filepath} was written by Keras {version}, whose hard_sigmoid is clip(0.2 x + 0.5, 0, 1). Layer "
+            f"{file.name} was written by Keras {version}, whose hard_sigmoid is clip(0.2 x + 0.5, 0, 1). Layer "
             f"'{layer}' uses Keras 3's, clip(x / 6 + 0.5, 0, 1), so the outputs will "
             "differ. Use 'hard_sigmoid_keras2' for the old one.",
             stacklevel=3,

@@ -25,6 +25,7 @@ from fastlstm.models.progress import Progress
 from fastlstm.models.stream import Stream, StreamPool
 from fastlstm.models.summary import print_summary
 from fastlstm.models.trainer import Trainer
+from fastlstm.saving.source import Source
 
 
 class Model(Trainer, Layer, builds_once=False):
@@ -407,11 +408,12 @@ class Model(Trainer, Layer, builds_once=False):
         """
         loading.save_weights(self, filepath, overwrite, max_shard_size)
 
-    def load_weights(self, filepath: str | PathLike[str], skip_mismatch: bool = False, **kwargs: Any) -> None:
+    def load_weights(self, filepath: Source, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read the weights from a file of any Keras version, all of them or none.
 
         Args:
-            filepath: A weights file, or a whole model's.
+            filepath: A weights file, or a whole model's: a path, a file object that is open in binary mode, or bytes.
+                Also the path of a TensorFlow checkpoint of Keras 2, without `.index`.
             skip_mismatch: Boolean, whether to leave alone, with a warning, what does not fit.
             **kwargs: `by_name`, boolean: pair layers by name instead of by order; only for legacy `.h5` files.
 

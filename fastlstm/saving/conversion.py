@@ -9,16 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from fastlstm.saving.hdf5 import StoredArray
 from fastlstm.saving.spec import LayerSpec, VariableSpec
 
 # Where each of today's gate blocks is in the Keras 1 file: LSTM files hold i, c, f, o; GRU files z, r, h.
 _KERAS1_GATES = {"LSTM": (0, 2, 1, 3), "LSTMCell": (0, 2, 1, 3), "GRU": (0, 1, 2), "GRUCell": (0, 1, 2)}
 
 Shape = tuple[int, ...]
+
+
+class Stored(Protocol):
+    """An array in a file of any format."""
+
+    @property
+    def where(self) -> str:
+        """Its name in the file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape that the file declares."""
+
+    def read(self) -> np.ndarray:
+        """The values, float32, C-contiguous and of that shape."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,7 @@ class Recipe:
         build: Makes the variable from the values of `sources`.
     """
 
-    sources: tuple[StoredArray, ...]
+    sources: tuple[Stored, ...]
     shapes: tuple[Shape, ...]
     build: Callable[..., np.ndarray] = lambda values: values
 
@@ -47,7 +62,7 @@ class Recipe:
         return np.asarray(self.build(*(source.read() for source in self.sources)), np.float32, order="C")
 
 
-def stored_count(layer: LayerSpec, stored: list[StoredArray]) -> int:
+def stored_count(layer: LayerSpec, stored: list[Stored]) -> int:
     """How many of the arrays that come next in a file belong to this layer's own variables.
 
     Args:
@@ -58,7 +73,7 @@ def stored_count(layer: LayerSpec, stored: list[StoredArray]) -> int:
     return len(layer.variables) * (len(gates) if _one_array_per_gate(layer, stored) else 1)
 
 
-def recipes(layer: LayerSpec, stored: list[StoredArray], *, theano: bool = False) -> list[Recipe]:
+def recipes(layer: LayerSpec, stored: list[Stored], *, theano: bool = False) -> list[Recipe]:
     """One recipe per own variable of a layer.
 
     Args:
@@ -77,7 +92,7 @@ def recipes(layer: LayerSpec, stored: list[StoredArray], *, theano: bool = False
     return plain
 
 
-def _one_array_per_gate(layer: LayerSpec, stored: list[StoredArray]) -> bool:
+def _one_array_per_gate(layer: LayerSpec, stored: list[Stored]) -> bool:
     gates = len(_KERAS1_GATES.get(layer.class_name, ()))
     if not gates or not stored:
         return False
@@ -85,7 +100,7 @@ def _one_array_per_gate(layer: LayerSpec, stored: list[StoredArray]) -> bool:
     return stored[0].shape == (rows, columns // gates)
 
 
-def _join_gates(order: tuple[int, ...], shapes: list[Shape], stored: list[StoredArray]) -> list[Recipe]:
+def _join_gates(order: tuple[int, ...], shapes: list[Shape], stored: list[Stored]) -> list[Recipe]:
     kinds = len(shapes)
     return [
         Recipe(
@@ -97,14 +112,14 @@ def _join_gates(order: tuple[int, ...], shapes: list[Shape], stored: list[Stored
     ]
 
 
-def _is_cudnn(layer: LayerSpec, stored: list[StoredArray]) -> bool:
+def _is_cudnn(layer: LayerSpec, stored: list[Stored]) -> bool:
     gates = len(_KERAS1_GATES.get(layer.class_name, ()))
     if not gates or len(layer.variables) != 3 or len(stored) != 3:
         return False
     return stored[2].shape == (2 * layer.variables[0].shape[-1],)
 
 
-def _from_cudnn(gates: int, shapes: list[Shape], stored: list[StoredArray]) -> list[Recipe]:
+def _from_cudnn(gates: int, shapes: list[Shape], stored: list[Stored]) -> list[Recipe]:
     def kernel(values: np.ndarray) -> np.ndarray:
         # Each gate's block was flattened from (units, features).
         blocks = np.split(values, gates, axis=1)
@@ -122,7 +137,7 @@ def _from_cudnn(gates: int, shapes: list[Shape], stored: list[StoredArray]) -> l
     return [Recipe((source,), (shape,), build) for source, shape, build in zip(stored, expected, builders, strict=True)]
 
 
-def _convolution_kernel(source: StoredArray, shape: Shape, theano: bool) -> Recipe:
+def _convolution_kernel(source: Stored, shape: Shape, theano: bool) -> Recipe:
     steps, features, filters = shape
     if source.shape == (steps, 1, features, filters):
         return Recipe((source,), (source.shape,), lambda values: values[:, 0])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import errno
 from contextlib import ExitStack
-from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from fastlstm.saving import archive
+from fastlstm.saving import archive, foreign
+from fastlstm.saving.backslashes import unfolded
 from fastlstm.saving.config import stored_classes
 from fastlstm.saving.errors import SavedModelError, reading
 from fastlstm.saving.hdf5 import Group, find_signature, open_root
@@ -18,24 +18,25 @@ from fastlstm.saving.json_data import MAX_JSON_BYTES, parse_json
 from fastlstm.saving.keras_v3 import CONFIG, METADATA, FolderMembers, ZipMembers
 from fastlstm.saving.legacy_h5 import read_legacy
 from fastlstm.saving.model_file import Contents, ModelFile
+from fastlstm.saving.object_graph import is_checkpoint, open_checkpoint
+from fastlstm.saving.saved_model import is_saved_model, open_saved_model
 from fastlstm.saving.sharded import open_shards
+from fastlstm.saving.source import Given, given
 from fastlstm.saving.spec import LayerSpec
+from fastlstm.saving.sstable import is_table
+from fastlstm.saving.tensor_bundle import INDEX
 from fastlstm.saving.weights_h5 import read_store
 
 _STORE_GROUPS = ("layers", "_layer_checkpoint_dependencies", "vars")
-_HINTS = {
-    b"version https://git-lfs": "It is a Git LFS pointer, not the file itself: run `git lfs pull`.",
-    b"<!DOCTYPE html": "It is an HTML page: the download went wrong.",
-    b"": "It is empty.",
-}
 
 
-def open_file(path: str | PathLike[str]) -> ModelFile:
+def open_file(source: Any) -> ModelFile:
     """Open a model or weights file of any Keras version.
 
     Args:
-        path: A `.keras` zip or folder, a legacy `.h5`, a `.weights.h5`, or the `.weights.json` of a sharded store,
-            under whatever name.
+        source: A `.keras` zip or folder, a legacy `.h5`, a `.weights.h5`, the `.weights.json` of a sharded store, a
+            SavedModel folder or a TensorFlow checkpoint, under whatever name. What is one file may also be given as a
+            file object that is open in binary mode, or as bytes.
 
     Returns:
         The open file, to be used in a `with` statement.
@@ -43,38 +44,67 @@ def open_file(path: str | PathLike[str]) -> ModelFile:
     Raises:
         ValueError: Not such a file, damaged, or holding what is refused; a missing `.keras` file.
         FileNotFoundError: Any other missing file.
+        TypeError: Neither a path nor a file object nor bytes.
     """
-    if not os.path.exists(path):
-        if str(path).endswith(".keras"):
-            raise ValueError(
-                f"File not found: filepath={path}. Please ensure the file is an accessible `.keras` zip file."
-            )
-        raise FileNotFoundError(f"No such file: {path}")
-    with reading(path), ExitStack() as stack:
-        contents = _open_folder(Path(path)) if os.path.isdir(path) else _open_stream(Path(path), stack)
-        return ModelFile(path, contents, stack.pop_all())
+    found = given(source)
+    with reading(found.name), ExitStack() as stack:
+        if found.path is not None and found.path.is_dir():
+            contents = _open_folder(found.path, stack)
+        elif found.path is not None and not found.path.exists():
+            contents = _open_prefix(found.path, stack)
+        else:
+            stream = found.stream if found.path is None else found.path.open("rb")
+            contents = _open_stream(stack.enter_context(stream), found, stack)
+        return ModelFile(found.name, contents, stack.pop_all())
 
 
-def _open_stream(path: Path, stack: ExitStack) -> Contents:
-    stream = stack.enter_context(path.open("rb"))
+def _open_prefix(path: Path, stack: ExitStack) -> Contents:
+    """What no file is called: the files of a checkpoint begin with its name."""
+    if is_checkpoint(path):
+        return open_checkpoint(path, stack)
+    if path.name.endswith(".keras"):
+        raise SavedModelError(
+            f"File not found: filepath={path}. Please ensure the file is an accessible `.keras` zip file."
+        )
+    raise FileNotFoundError(errno.ENOENT, "No such file", str(path))
+
+
+def _open_stream(stream: BinaryIO, found: Given, stack: ExitStack) -> Contents:
     start = stream.read(512)
     if start.startswith(archive.SIGNATURES):
-        return _v3_contents(ZipMembers(stream))
+        members = ZipMembers(stream)
+        if CONFIG not in members.names():
+            raise SavedModelError(f"There is no {CONFIG} in the file. {foreign.zip_hint(members.names())}".rstrip())
+        return _v3_contents(members)
     if find_signature(stream) is not None:
-        return _hdf5_contents(open_root(stream, stack), str(path))
+        return _hdf5_contents(open_root(stream, stack), found.name)
     if start.lstrip().startswith(b"{"):
         stream.seek(0)
-        index = parse_json(stream.read(MAX_JSON_BYTES + 1), str(path))
-        if isinstance(index.get("weight_map"), dict):
-            return Contents(_store_reader(open_shards(index, path, stack)))
-    hint = next((text for sign, text in _HINTS.items() if start.startswith(sign) and (sign or not start)), "")
-    raise SavedModelError(f"File format not supported: filepath={path}. {hint}".rstrip())
+        return _json_contents(parse_json(stream.read(MAX_JSON_BYTES + 1), found.name), found, stack)
+    if found.path is not None and found.path.name.endswith(INDEX) and is_table(stream):
+        return open_checkpoint(found.path.with_suffix(""), stack)
+    raise SavedModelError(f"File format not supported: filepath={found.name}. {foreign.hint(start)}".rstrip())
 
 
-def _open_folder(path: Path) -> Contents:
-    if not (path / CONFIG).is_file():
-        raise SavedModelError(f"File format not supported: filepath={path} is a folder without {CONFIG}.")
-    return _v3_contents(FolderMembers(path))
+def _open_folder(path: Path, stack: ExitStack) -> Contents:
+    if (path / CONFIG).is_file():
+        return _v3_contents(FolderMembers(path))
+    if is_saved_model(path):
+        return open_saved_model(path, stack)
+    raise SavedModelError(f"File format not supported: filepath={path}. {foreign.folder_hint(path)}")
+
+
+def _json_contents(data: dict[str, Any], found: Given, stack: ExitStack) -> Contents:
+    if isinstance(data.get("weight_map"), dict):
+        if found.path is None:
+            raise SavedModelError("It is the index of a sharded store, whose shards only its path leads to: pass that.")
+        return Contents(_store_reader(open_shards(data, found.path, stack)))
+    if "class_name" in data:
+        raise SavedModelError(
+            f"{found.name} describes a model without its weights. `model_from_json(text)` makes the model of its text, "
+            "and `model.load_weights` reads the weights from another file."
+        )
+    raise SavedModelError(f"File format not supported: filepath={found.name}. It is JSON, but not of Keras.")
 
 
 def _v3_contents(members: ZipMembers | FolderMembers) -> Contents:
@@ -97,7 +127,7 @@ def _store_reader(root: Group, classes: dict[str, str] | None = None) -> Any:
     def read(spec: LayerSpec, *, by_name: bool, skip_mismatch: bool) -> list[np.ndarray | None]:
         if by_name:
             raise SavedModelError("`by_name` only supports loading legacy '.h5' or '.hdf5' files.")
-        return read_store(root, spec, classes or {}, skip_mismatch=skip_mismatch)
+        return read_store(unfolded(root), spec, classes or {}, skip_mismatch=skip_mismatch)
 
     return read
 
@@ -111,7 +141,7 @@ def _hdf5_contents(root: Group, path: str) -> Contents:
         return Contents(_legacy_reader(weights), version, model, _training_config(root, path))
     if root.has_attribute("layer_names"):
         return Contents(_legacy_reader(root), root.text("keras_version"))
-    if any(root.group(name) for name in _STORE_GROUPS):
+    if any(unfolded(root).group(name) for name in _STORE_GROUPS):
         return Contents(_store_reader(root))
     raise SavedModelError(f"File format not supported: filepath={path}. It is an HDF5 file, but not one of Keras.")
 

@@ -35,6 +35,10 @@ class ZipMembers:
     def __init__(self, stream: BinaryIO) -> None:
         self._archive = zipfile.ZipFile(stream)
 
+    def names(self) -> list[str]:
+        """The members' names."""
+        return self._archive.namelist()
+
     def read(self, name: str) -> bytes | None:
         """The bytes of a member, or None where it is missing."""
         return read_member(self._archive, name)
@@ -47,7 +51,7 @@ class ZipMembers:
         """
         content = self.read(WEIGHTS)
         if content is None:
-            raise _no_weights(_PICKLED_WEIGHTS in self._archive.namelist())
+            raise _no_weights(_PICKLED_WEIGHTS in self.names())
         return io.BytesIO(content)
 
 

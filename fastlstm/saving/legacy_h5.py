@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastlstm.saving.conversion import Recipe, recipes, stored_count
+from fastlstm.saving.assembly import no_weights
+from fastlstm.saving.conversion import Recipe, Stored, recipes, stored_count
 from fastlstm.saving.errors import SavedModelError
-from fastlstm.saving.hdf5 import Group, StoredArray
+from fastlstm.saving.hdf5 import Group
 from fastlstm.saving.layout import Owner, numbered, owners, top_layers
 from fastlstm.saving.replace import replaced_file
 from fastlstm.saving.spec import LayerSpec, VariableSpec
@@ -62,10 +63,7 @@ def read_legacy(group: Group, spec: LayerSpec, *, by_name: bool, skip_mismatch: 
     saved = [(name, arrays) for name in group.texts("layer_names") if (arrays := _listed_arrays(group, name))]
     layers = _layers_with_weights(spec)
     if layers and not saved:
-        raise SavedModelError(
-            f"The file contains no weights, but '{spec.name}' expects {sum(1 for _ in spec.flatten())}. "
-            "It was probably saved before the model was built."
-        )
+        raise no_weights(spec)
     if by_name:
         pairs = [(layer, *item) for item in saved for layer in layers if layer[0].path[1] == item[0]]
     elif len(saved) == len(layers):
@@ -107,7 +105,7 @@ def _layers_with_weights(spec: LayerSpec) -> list[list[Owner]]:
     return grouped
 
 
-def _listed_arrays(group: Group, name: str) -> list[StoredArray]:
+def _listed_arrays(group: Group, name: str) -> list[Stored]:
     layer = group.group(name)
     if layer is None:
         raise SavedModelError(f"The layer '{name}' is listed in the file, but its group is missing.")
@@ -120,7 +118,7 @@ def _listed_arrays(group: Group, name: str) -> list[StoredArray]:
     return arrays
 
 
-def _steps(layer: list[Owner], arrays: list[StoredArray], theano: bool) -> list[_Step] | None:
+def _steps(layer: list[Owner], arrays: list[Stored], theano: bool) -> list[_Step] | None:
     """Pair the arrays of one layer with its variables; None where their number fits in no order."""
     orders = [steps for first in _FIRST if (steps := _in_order(layer, first, arrays, theano)) is not None]
     shapes_fit = [steps for steps in orders if not any(step.recipe.mismatch() for step in steps)]
@@ -133,7 +131,7 @@ def _same_name(step: _Step) -> bool:
 
 
 def _in_order(
-    layer: list[Owner], first: Callable[[VariableSpec], bool], arrays: list[StoredArray], theano: bool
+    layer: list[Owner], first: Callable[[VariableSpec], bool], arrays: list[Stored], theano: bool
 ) -> list[_Step] | None:
     steps = []
     for wanted in (True, False):

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from os import PathLike
 from types import TracebackType
 from typing import Any
 
@@ -26,25 +25,30 @@ class Contents:
         keras_version: The version that wrote the file, if it says so.
         model: The serialized model as written, or None in a weights-only file.
         compile_config: The arguments of `compile` as written, under today's names.
+        no_model: Why there is no model, and what to do.
     """
 
     read: Callable[..., list[np.ndarray | None]]
     keras_version: str | None = None
     model: dict[str, Any] | None = None
     compile_config: dict[str, Any] | None = None
+    no_model: str = (
+        "It holds weights alone: make the model that they belong to, in code or with `model_from_json`, and call its "
+        "`load_weights`."
+    )
 
 
 class ModelFile:
     """An open model or weights file, closed by `with`.
 
     Args:
-        path: The file, for errors.
+        name: The file, for errors.
         contents: What is in it.
         stack: Closes whatever its reader holds open.
     """
 
-    def __init__(self, path: str | PathLike[str], contents: Contents, stack: ExitStack) -> None:
-        self._path, self._contents, self._stack = path, contents, stack
+    def __init__(self, name: str, contents: Contents, stack: ExitStack) -> None:
+        self.name, self._contents, self._stack = name, contents, stack
 
     def __enter__(self) -> ModelFile:
         return self
@@ -72,8 +76,8 @@ class ModelFile:
             ValueError: A weights-only file, or a config that cannot be honoured.
         """
         if self._contents.model is None:
-            raise SavedModelError(f"No model config found in the file at {self._path}.")
-        with reading(self._path):
+            raise SavedModelError(f"No model config found in the file at {self.name}. {self._contents.no_model}")
+        with reading(self.name):
             return normalise(self._contents.model, self.keras_version)
 
     def read_weights(
@@ -92,5 +96,5 @@ class ModelFile:
         Raises:
             ValueError: No weights, weights that do not fit, a damaged file, or storage that is not accepted.
         """
-        with reading(self._path):
+        with reading(self.name):
             return self._contents.read(spec, by_name=by_name, skip_mismatch=skip_mismatch)

@@ -8,16 +8,13 @@ order.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastlstm.saving.conversion import describe, recipes, stored_count
-from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.assembly import Found, no_weights, read_found
 from fastlstm.saving.hdf5 import Group, StoredArray
 from fastlstm.saving.layout import numbered, snake_case
 from fastlstm.saving.replace import replaced_file
@@ -28,15 +25,6 @@ if TYPE_CHECKING:
 
 _CONTAINERS = {"layers": ("layers", "_layer_checkpoint_dependencies")}
 _CUDNN = {"LSTM": "CuDNNLSTM", "GRU": "CuDNNGRU"}
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A layer of the model beside the arrays that the file has for it (None: no group at all)."""
-
-    layer: LayerSpec
-    path: str
-    arrays: list[StoredArray]
 
 
 def read_store(
@@ -58,48 +46,13 @@ def read_store(
     """
     found = [item for item in _pair(spec, root, spec.name, stored_classes) if item.layer.variables]
     if found and not any(item.arrays for item in found) and not _has_arrays(root):
-        raise SavedModelError(
-            f"The file contains no weights, but '{spec.name}' expects {sum(1 for _ in spec.flatten())}. "
-            "It was probably saved before the model was built."
-        )
-    plans, failures = [], []
-    for item in found:
-        plan, failure = _plan(item)
-        plans.extend(plan)
-        if failure:
-            failures.append((item.layer, failure))
-    if failures:
-        layer, failure = failures[0]
-        message = (
-            f"A total of {len(failures)} objects could not be loaded. "
-            f"Example error message for object <{layer.class_name} name={layer.name}>: {failure}"
-        )
-        if not skip_mismatch:
-            raise SavedModelError(message)
-        warnings.warn(message, stacklevel=2)
-    return [recipe and recipe.read() for recipe in plans]
+        raise no_weights(spec)
+    return read_found(found, skip_mismatch=skip_mismatch)
 
 
-def _plan(item: _Found) -> tuple[list, str | None]:
-    """The recipes of one layer's own variables, and what is wrong with them."""
-    layer, count = item.layer, stored_count(item.layer, item.arrays)
-    nothing = [None] * len(layer.variables)
-    if len(item.arrays) != count:
-        names = [variable.name for variable in layer.variables]
-        return nothing, (
-            f"Layer '{layer.name}' expected {count} variables, but received {len(item.arrays)} variables during "
-            f"loading. Expected: {names} (at '{item.path}')"
-        )
-    plan = recipes(layer, item.arrays)
-    for variable, recipe in zip(layer.variables, plan, strict=True):
-        if mismatch := recipe.mismatch():
-            return nothing, f"Layer '{layer.name}': {describe(variable, mismatch)} (at '{item.path}')"
-    return plan, None
-
-
-def _pair(layer: LayerSpec, group: Group | None, path: str, stored_classes: Mapping[str, str]) -> Iterator[_Found]:
+def _pair(layer: LayerSpec, group: Group | None, path: str, stored_classes: Mapping[str, str]) -> Iterator[Found]:
     arrays = _variables(group)
-    yield _Found(layer, path, arrays)
+    yield Found(layer, path, arrays)
     for attribute, child in layer.children:
         below = f"{path}/{attribute}"
         if isinstance(child, tuple):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -79,3 +82,21 @@ def spec() -> LayerSpec:
 @pytest.fixture
 def arrays(spec: LayerSpec) -> list[np.ndarray]:
     return Build.arrays(spec)
+
+
+def extracted(folder: Path) -> Path:
+    with zipfile.ZipFile(Path(__file__).parent.parent / "data" / "formats.zip") as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def formats(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of make_formats.py, which says what is in them."""
+    return extracted(tmp_path_factory.mktemp("formats"))
+
+
+@pytest.fixture
+def own_formats(tmp_path: Path) -> Path:
+    """The same files, to be changed."""
+    return extracted(tmp_path)
