@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,24 @@ def serialize_object(obj: Any) -> dict[str, Any]:
         "config": obj.get_config(),
         "registered_name": None if ours else cls.__name__,
     }
+
+
+def missing_names(module: str, names: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module that mirrors one of Keras, which tells what Keras has and it has not.
+
+    Args:
+        module: The module's own name.
+        names: Those of Keras that are missing, separated by spaces.
+    """
+    missing = frozenset(names.split())
+    mirrored = module.replace("fastlstm", "keras", 1)
+
+    def getattr_of_module(name: str) -> Any:
+        if name in missing:
+            raise AttributeError(f"'{module}' has no '{name}', which {mirrored} has: it is not supported.")
+        raise AttributeError(f"module '{module}' has no attribute '{name}'")
+
+    return getattr_of_module
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 _WORD = 2**64
 _global_seeds = np.random.default_rng()
@@ -137,6 +137,142 @@ def truncated_normal(
     while (outside := np.abs(z) > 2).any():
         z[outside] = generator.standard_normal(np.count_nonzero(outside), dtype=draw_dtype)
     return (z * stddev + mean).astype(dtype)
+
+
+def randint(
+    shape: Sequence[int], minval: int, maxval: int, dtype: DTypeLike = "int32", seed: Seed = None
+) -> np.ndarray:
+    """Draw integers from `minval` to `maxval - 1`, each as likely as another.
+
+    Args:
+        shape: Shape of the result.
+        minval: Integer, lower bound (inclusive).
+        maxval: Integer, upper bound (exclusive).
+        dtype: An integer dtype.
+        seed: Integer (the same numbers at every call), `SeedGenerator`, or None for the global seed.
+
+    Raises:
+        ValueError: When `dtype` is not an integer one, there is nothing between the bounds, or `seed` is of another
+            type.
+    """
+    if np.dtype(dtype).kind not in "iu":
+        raise ValueError(f"`keras.random.randint` requires an integer `dtype`. Received: dtype={dtype} ")
+    return _generator(seed).integers(minval, maxval, shape, dtype=dtype)
+
+
+def categorical(logits: ArrayLike, num_samples: int, dtype: DTypeLike = "int32", seed: Seed = None) -> np.ndarray:
+    """Draw classes, row by row, with probabilities `softmax(logits)`.
+
+    Args:
+        logits: `(batch, classes)`, the logarithms of the probabilities, up to a constant of each row.
+        num_samples: Integer, number of draws for each row.
+        dtype: Dtype of the result.
+        seed: Integer (the same numbers at every call), `SeedGenerator`, or None for the global seed.
+
+    Returns:
+        `(batch, num_samples)`.
+
+    Raises:
+        ValueError: When `logits` has another rank or `seed` is of another type.
+    """
+    logits = np.asarray(logits, np.float64)
+    if logits.ndim != 2:
+        raise ValueError(
+            f"`logits` should be a 2-D tensor with shape [batch_size, num_classes]. Received: logits={logits}"
+        )
+    cumulative = np.cumsum(np.exp(logits - logits.max(axis=1, keepdims=True)), axis=1)
+    u = _generator(seed).random((len(logits), num_samples)) * cumulative[:, -1:]
+    classes = [np.searchsorted(row, drawn, side="right") for row, drawn in zip(cumulative, u, strict=True)]
+    return np.array(classes, dtype).reshape(len(logits), num_samples)
+
+
+def binomial(
+    shape: Sequence[int], counts: ArrayLike, probabilities: ArrayLike, dtype: DTypeLike = None, seed: Seed = None
+) -> np.ndarray:
+    """Draw from the binomial distribution.
+
+    Args:
+        shape: Shape of the result.
+        counts: Numbers of trials; broadcasts to `shape`.
+        probabilities: Those of a success; broadcasts to `shape`.
+        dtype: A floating dtype; None is float32.
+        seed: Integer (the same numbers at every call), `SeedGenerator`, or None for the global seed.
+
+    Raises:
+        ValueError: When an argument is out of range, `dtype` is not a floating one or `seed` is of another type.
+    """
+    return _generator(seed).binomial(counts, probabilities, shape).astype(_dtypes(dtype)[0])
+
+
+def gamma(shape: Sequence[int], alpha: ArrayLike, dtype: DTypeLike = None, seed: Seed = None) -> np.ndarray:
+    """Draw from the gamma distribution of scale 1.
+
+    Args:
+        shape: Shape of the result.
+        alpha: Its parameter; broadcasts to `shape`.
+        dtype: A floating dtype; None is float32.
+        seed: Integer (the same numbers at every call), `SeedGenerator`, or None for the global seed.
+
+    Raises:
+        ValueError: When `alpha` is negative, `dtype` is not a floating one or `seed` is of another type.
+    """
+    return _generator(seed).gamma(alpha, 1.0, shape).astype(_dtypes(dtype)[0])
+
+
+def beta(
+    shape: Sequence[int], alpha: ArrayLike, beta: ArrayLike, dtype: DTypeLike = None, seed: Seed = None
+) -> np.ndarray:
+    """Draw from the beta distribution.
+
+    Args:
+        shape: Shape of the result.
+        alpha: Its first parameter; broadcasts to `shape`.
+        beta: Its second parameter; broadcasts to `shape`.
+        dtype: A floating dtype; None is float32.
+        seed: Integer (the same numbers at every call), `SeedGenerator`, or None for the global seed.
+
+    Raises:
+        ValueError: When a parameter is not positive, `dtype` is not a floating one or `seed` is of another type.
+    """
+    return _generator(seed).beta(alpha, beta, shape).astype(_dtypes(dtype)[0])
+
+
+def shuffle(x: ArrayLike, axis: int = 0, seed: Seed = None) -> np.ndarray:
+    """Return `x` with what it holds along an axis in a random order.
+
+    Args:
+        x: Array.
+        axis: Integer.
+        seed: Integer (the same order at every call), `SeedGenerator`, or None for the global seed.
+
+    Raises:
+        ValueError: When `seed` is of another type.
+    """
+    return _generator(seed).permutation(np.asarray(x), axis=axis)
+
+
+def dropout(
+    inputs: ArrayLike, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Seed = None
+) -> np.ndarray:
+    """Return `inputs` with some values set to 0 and the others divided by the probability of being kept.
+
+    Args:
+        inputs: Array.
+        rate: Float from 0 to 1, the probability of a 0.
+        noise_shape: Shape in which is drawn, 1 along axes whose values go together and None for a size of `inputs`;
+            None draws for each value.
+        seed: Integer (the same numbers at every call), `SeedGenerator`, or None for the global seed.
+
+    Raises:
+        ValueError: When `seed` is of another type.
+    """
+    inputs = np.asarray(inputs)
+    if rate <= 0 or rate >= 1:
+        return inputs.copy() if rate <= 0 else np.zeros_like(inputs)
+    sizes = inputs.shape if noise_shape is None else noise_shape
+    sizes = [known if size is None else size for size, known in zip(sizes, inputs.shape, strict=True)]
+    kept = _generator(seed).random(sizes, dtype=np.float32) >= rate
+    return np.where(kept, inputs / inputs.dtype.type(1 - rate), inputs.dtype.type(0))
 
 
 def _dtypes(dtype: DTypeLike) -> tuple[np.dtype, np.dtype]:

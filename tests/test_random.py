@@ -107,3 +107,46 @@ def test_seeds_that_are_no_integers(seed):
 def test_global_seeds_out_of_range(seed):
     with pytest.raises(ValueError, match=r"Seed must be between 0 and 2\*\*32 - 1"):
         random.set_global_seed(seed)
+
+
+def test_further_distributions():
+    n = 20_000
+    x = random.randint((n,), -2, 3, seed=1)
+    assert (x.dtype, x.min(), x.max()) == (np.int32, -2, 2)
+    for draw, mean, variance in (
+        (random.gamma((n,), 2.0, seed=1), 2, 2),
+        (random.beta((n,), 2.0, 3.0, seed=1), 0.4, 0.04),
+        (random.binomial((n,), 10, 0.3, seed=1), 3, 2.1),
+    ):
+        assert draw.dtype == np.float32
+        assert draw.mean() == pytest.approx(mean, rel=0.03)
+        assert draw.var() == pytest.approx(variance, rel=0.06)
+    classes = random.categorical(np.log([[0.1, 0.2, 0.7], [0.5, 0.5, 0.0 + 1e-30]]), n, seed=1)
+    assert (classes.shape, classes.dtype) == ((2, n), np.int32)
+    np.testing.assert_allclose(np.bincount(classes[0]) / n, [0.1, 0.2, 0.7], atol=0.01)
+    np.testing.assert_allclose(np.bincount(classes[1]) / n, [0.5, 0.5], atol=0.01)
+    with pytest.raises(ValueError, match="`logits` should be a 2-D tensor"):
+        random.categorical([0.5], 1)
+    with pytest.raises(ValueError, match="requires an integer `dtype`"):
+        random.randint((1,), 0, 2, dtype="float32")
+
+
+def test_shuffle_moves_what_is_along_an_axis():
+    x = np.arange(60).reshape(20, 3)
+    shuffled = random.shuffle(x, seed=1)
+    assert (shuffled != x).any()
+    np.testing.assert_array_equal(shuffled[np.argsort(shuffled[:, 0])], x)
+    np.testing.assert_array_equal(random.shuffle(x.T, axis=1, seed=1), shuffled.T)
+
+
+def test_dropout():
+    x = np.arange(1, 2001, dtype=np.float32).reshape(50, 40)
+    y = random.dropout(x, 0.25, seed=1)
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y[y != 0], x[y != 0] / 0.75, rtol=1e-6)
+    assert (y == 0).mean() == pytest.approx(0.25, abs=0.03)
+    rows = random.dropout(x, 0.5, noise_shape=(None, 1), seed=1) == 0
+    assert (rows.all(axis=1) | ~rows.any(axis=1)).all()
+    assert 0 < rows[:, 0].sum() < 50
+    np.testing.assert_array_equal(random.dropout(x, 0), x)
+    assert not random.dropout(x, 1.0).any()

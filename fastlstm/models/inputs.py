@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import GeneratorType
 from typing import Any
 
@@ -120,8 +120,8 @@ def fit_rank(x: np.ndarray, tensor: KerasTensor) -> np.ndarray:
 
 
 def is_generator(x: Any) -> bool:
-    """Return whether `x` gives batches, rather than being the data."""
-    return isinstance(x, GeneratorType)
+    """Return whether `x` gives batches, rather than being the data: a generator or a dataset of `fastlstm.utils`."""
+    return isinstance(x, GeneratorType) or hasattr(x, "num_batches")
 
 
 def checked_data(x: Any) -> Any:
@@ -177,19 +177,19 @@ def slices(x: Any, batch_size: int) -> Iterator[Any]:
         yield tuple(array[rows_of_batch] for array in x) if isinstance(x, tuple) else x[rows_of_batch]
 
 
-def generated(batches: Iterator[Any]) -> Iterator[Any]:
-    """Take the inputs out of a generator's tuples.
+def generated(batches: Iterable[Any]) -> Iterator[Any]:
+    """Take the inputs out of what a generator or a dataset gives.
 
     Raises:
-        ValueError: With Keras' text, when it gives something else.
+        ValueError: With Keras' text, when a generator gives something else than tuples.
     """
     for batch in batches:
-        if not isinstance(batch, tuple) or not 1 <= len(batch) <= 3:
+        if isinstance(batches, GeneratorType) and not (isinstance(batch, tuple) and 1 <= len(batch) <= 3):
             raise ValueError(
                 "When passing a Python generator to a Keras model, the generator must return a tuple, either (input,) "
                 f"or (inputs, targets) or (inputs, targets, sample_weights). Received: {batch}"
             )
-        yield batch[0]
+        yield batch[0] if isinstance(batch, (tuple, list)) else batch
 
 
 def limited(batches: Iterator[Any], steps: int | None) -> Iterator[Any]:

@@ -167,8 +167,9 @@ class Model(Trainer, Layer, builds_once=False):
 
         Args:
             x: Array of any numeric dtype, with the batch as its first axis; for several inputs a list or tuple of
-                them, or a dict by the inputs' names; or a generator of tuples `(inputs,)`. For a model of one input
-                of sequences also a list of two or more arrays `(timesteps, features)`, of any lengths.
+                them, or a dict by the inputs' names; or a generator of tuples `(inputs,)`, or a dataset of
+                `fastlstm.utils`. For a model of one input of sequences also a list of two or more arrays `(timesteps,
+                features)`, of any lengths.
             batch_size: Rows that are run at once, 32 by default; the outputs do not depend on it.
             verbose: 1 shows a progress bar, 2 prints one line, 0 nothing. `"auto"` shows a bar on a terminal, once
                 the work has taken a second.
@@ -187,7 +188,8 @@ class Model(Trainer, Layer, builds_once=False):
         size, steps = data.checked_batch_size(batch_size), data.checked_steps(steps)
         if data.is_generator(x):
             batches: Iterator[Any] = (self.prepared(batch) for batch in data.generated(x))
-            return self.structured(data.joined(self._run_all(data.limited(batches, steps), verbose, steps)))
+            count = getattr(x, "num_batches", None) if steps is None else steps
+            return self.structured(data.joined(self._run_all(data.limited(batches, steps), verbose, count)))
         x = data.checked_data(x)
         if not isinstance(x, np.ndarray) and self._is_ragged(x):
             if steps is not None:

@@ -26,14 +26,14 @@ class Progress:
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f"`verbose` should be 'auto', 0, 1 or 2. Received: verbose={verbose}")
         auto = verbose == "auto"
-        self._line = not auto and verbose == 2
-        self._wants_bar = sys.stdout.isatty() if auto else verbose == 1
         self._patience = PATIENCE_SECONDS if auto else 0.0
-        self._total = total
-        self._done = 0
         self._bar: Any = None
-        self._task: Any = None
+        self._done = 0
         self._start = time.monotonic()
+        if sys.stdout.isatty() if auto else verbose:
+            from fastlstm.utils.progbar import Progbar
+
+            self._bar = Progbar(total, verbose=1 if auto else int(verbose))
 
     def __enter__(self) -> Progress:
         return self
@@ -41,26 +41,10 @@ class Progress:
     def advance(self) -> None:
         """Count one batch."""
         self._done += 1
-        if not self._wants_bar:
-            return
-        if self._bar is None:
-            if time.monotonic() - self._start < self._patience:
-                return
-            self._open_bar()
-        self._bar.update(self._task, completed=self._done)
+        if self._bar is not None and time.monotonic() - self._start >= self._patience:
+            self._bar.update(self._done, finalize=False)
 
     def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-        if self._line and error[0] is None:
-            seconds = time.monotonic() - self._start
-            per_step = 1000 * seconds / max(self._done, 1)
-            print(f"{self._done}/{self._done} - {seconds:.0f}s - {per_step:.0f}ms/step")
-
-    def _open_bar(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
-        self._bar = Bar(MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        self._task = self._bar.add_task("", total=self._total)
-        self._bar.start()
+        if self._bar is not None and error[0] is None and time.monotonic() - self._start >= self._patience:
+            self._bar.target = self._done
+            self._bar.update(self._done, finalize=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastlstm.identifiers import missing_names
 from fastlstm.saving.config import normalise
 from fastlstm.saving.detect import open_file
 from fastlstm.saving.keras_v3 import write_keras
@@ -20,3 +21,12 @@ __all__ = [
     "write_legacy_h5",
     "write_weights",
 ]
+
+# What Keras has here about models is added where they are known: see `fastlstm/__init__.py`.
+__getattr__ = missing_names(
+    __name__,
+    """
+    CustomObjectScope KerasFileEditor custom_object_scope deserialize_keras_object get_custom_objects
+    get_registered_name get_registered_object register_keras_serializable serialize_keras_object
+    """,
+)

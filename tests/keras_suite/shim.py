@@ -6,10 +6,13 @@ The files are read from the installed `keras` package, which itself is never imp
 import contextlib
 import importlib.metadata
 import json
+import re
 import shutil
 import sys
 import tempfile
 import types
+import unittest
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -59,6 +62,12 @@ class TestCase(parameterized.TestCase):
 
     def assertAllClose(self, actual, desired, atol=1e-6, rtol=1e-6, tpu_atol=None, tpu_rtol=None, msg=None):
         np.testing.assert_allclose(np.asarray(actual), np.asarray(desired), rtol, atol, err_msg=msg or "")
+
+    def assertNotAllClose(self, actual, desired, atol=1e-6, rtol=1e-6, msg=None):
+        self.assertFalse(np.allclose(np.asarray(actual), np.asarray(desired), rtol, atol), msg)
+
+    def assertAllEqual(self, actual, desired, msg=None):
+        np.testing.assert_array_equal(np.asarray(actual), np.asarray(desired), err_msg=msg or "")
 
     def assertLen(self, container, expected_len, msg=None):
         self.assertEqual(len(container), expected_len, msg)
@@ -133,6 +142,33 @@ def test_classes(path):
         exec(compile(source(path), path, "exec"), vars(made))
     STUBS[name] = made
     return [value for value in vars(made).values() if isinstance(value, type) and issubclass(value, TestCase)]
+
+
+def with_skips(case, left_out):
+    """Mark the tests that are left out, and return how often each reason was of use."""
+    used = dict.fromkeys(left_out, 0)
+    for name in unittest.defaultTestLoader.getTestCaseNames(case):
+        for pattern, reason in left_out:
+            if re.search(pattern, name):
+                setattr(case, name, unittest.skip(reason)(getattr(case, name)))
+                used[pattern, reason] += 1
+    return used
+
+
+def collected(files):
+    """The test cases of files, by names of their own, and how often each reason to leave one out was of use.
+
+    Args:
+        files: File → `((pattern, reason), …)`; the patterns are searched for in the names of the tests.
+    """
+    cases, used = {}, {}
+    for path, left_out in files.items():
+        used[path] = dict.fromkeys(left_out, 0)
+        for case in test_classes(path):
+            cases[f"{Path(path).stem}_{case.__name__}"] = case
+            for reason, count in with_skips(case, left_out).items():
+                used[path][reason] += count
+    return cases, used
 
 
 def _stubs():

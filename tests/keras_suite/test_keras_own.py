@@ -2,8 +2,6 @@
 
 import importlib.metadata
 import importlib.util
-import re
-import unittest
 from pathlib import Path
 
 import pytest
@@ -58,23 +56,8 @@ FILES = {
 }
 
 
-def with_skips(case, left_out):
-    """Mark the tests that are left out, and return how often each reason was of use."""
-    used = dict.fromkeys(left_out, 0)
-    for name in unittest.defaultTestLoader.getTestCaseNames(case):
-        for pattern, reason in left_out:
-            if re.search(pattern, name):
-                setattr(case, name, unittest.skip(reason)(getattr(case, name)))
-                used[pattern, reason] += 1
-    return used
-
-
-USED = {}
-for _path, _left_out in FILES.items():
-    for _case in shim.test_classes(_path):
-        USED[_path] = with_skips(_case, _left_out)
-        globals()[f"{Path(_path).stem}_{_case.__name__}"] = _case
-del _case
+CASES, USED = shim.collected(FILES)
+globals().update(CASES)
 
 
 @pytest.mark.parametrize("path", FILES)

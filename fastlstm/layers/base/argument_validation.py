@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fastlstm import config
+
+standardize_data_format = config.standardize_data_format
+
 
 def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -> tuple[int, ...]:
     """Return sizes as a tuple of `n` integers.
@@ -35,23 +39,6 @@ def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -
         bound = ">= 0" if allow_zero else "> 0"
         raise ValueError(f"{problem}, including values {refused} that do not satisfy `value {bound}`")
     return sizes
-
-
-def standardize_data_format(data_format: Any) -> str:
-    """Return `channels_last` or `channels_first`; None is `channels_last`.
-
-    Raises:
-        ValueError: With Keras' text, for another value.
-    """
-    if data_format is None:
-        return "channels_last"
-    data_format = str(data_format).lower()
-    if data_format not in ("channels_first", "channels_last"):
-        raise ValueError(
-            "The `data_format` argument must be one of {'channels_first', 'channels_last'}. "
-            f"Received: data_format={data_format}"
-        )
-    return data_format
 
 
 def standardize_padding(padding: Any, allowed: Sequence[str]) -> str:

@@ -93,6 +93,11 @@ class KerasTensor:
         raise ValueError("A KerasTensor has a shape and a dtype, but no values: it cannot become a NumPy array.")
 
 
+def is_keras_tensor(x: Any) -> bool:
+    """Return whether `x` is a symbolic tensor."""
+    return isinstance(x, KerasTensor)
+
+
 def is_symbolic(*nested: Any) -> bool:
     """Return whether there is a KerasTensor anywhere in the arguments."""
     return any(isinstance(leaf, KerasTensor) for leaf in flatten(nested))

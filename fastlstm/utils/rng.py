@@ -1,4 +1,4 @@
-"""The functions of `keras.utils` that LSTM scripts use."""
+"""One seed for all random numbers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import random as python_random
 
 import numpy as np
 
-from fastlstm.backend import clear_session
 from fastlstm.random import set_global_seed
-
-__all__ = ["clear_session", "set_random_seed"]
 
 
 def set_random_seed(seed: int) -> None:

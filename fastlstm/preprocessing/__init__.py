@@ -1,0 +1,11 @@
+"""Sequences and texts as `keras.preprocessing` of Keras 2 and 3 makes them into numbers."""
+
+from __future__ import annotations
+
+from fastlstm.identifiers import missing_names
+from fastlstm.preprocessing import sequence, text
+from fastlstm.utils.timeseries import timeseries_dataset_from_array
+
+__all__ = ["sequence", "text", "timeseries_dataset_from_array"]
+
+__getattr__ = missing_names(__name__, "image image_dataset_from_directory text_dataset_from_directory")

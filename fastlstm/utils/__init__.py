@@ -1,0 +1,49 @@
+"""The functions of `keras.utils` that LSTM scripts use."""
+
+from __future__ import annotations
+
+from fastlstm.backend import clear_session, is_keras_tensor, standardize_dtype
+from fastlstm.config import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+)
+from fastlstm.identifiers import missing_names
+from fastlstm.utils.files import get_file
+from fastlstm.utils.numerical import normalize, to_categorical
+from fastlstm.utils.progbar import Progbar
+from fastlstm.utils.py_dataset import PyDataset
+from fastlstm.utils.rng import set_random_seed
+from fastlstm.utils.sequences import pad_sequences
+from fastlstm.utils.timeseries import timeseries_dataset_from_array
+
+Sequence = PyDataset
+
+__all__ = [
+    "Progbar",
+    "PyDataset",
+    "Sequence",
+    "clear_session",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "get_file",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
+    "normalize",
+    "pad_sequences",
+    "set_random_seed",
+    "standardize_dtype",
+    "timeseries_dataset_from_array",
+    "to_categorical",
+]
+
+__getattr__ = missing_names(
+    __name__,
+    """
+    Config CustomObjectScope FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes
+    custom_object_scope deserialize_keras_object get_custom_objects get_registered_name get_registered_object
+    get_source_inputs image_dataset_from_directory img_to_array legacy load_img model_to_dot
+    pack_x_y_sample_weight plot_model register_keras_serializable save_img serialize_keras_object split_dataset
+    text_dataset_from_directory unpack_x_y_sample_weight
+    """,
+)
