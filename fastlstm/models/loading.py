@@ -38,9 +38,9 @@ def load_model(
     """Return the model in a file that any version of Keras wrote.
 
     Args:
-        filepath: A `.keras` or `.h5` file, the folder of an unzipped `.keras`, or a SavedModel folder that Keras wrote;
-            its content decides, not its name. A file may also be given as a file object that is open in binary mode, or
-            as bytes.
+        filepath: A `.keras` or `.h5` file, the folder of an unzipped `.keras`, a SavedModel folder that Keras wrote, or
+            the `model.json` of a TensorFlow.js layers model; its content decides, not its name. A file may also be
+            given as a file object that is open in binary mode, or as bytes.
         custom_objects: Only None or empty.
         compile: Boolean, whether to keep the arguments of `compile` in the file, if Keras 3 wrote it.
         safe_mode: Only True: nothing in a file is ever executed.

@@ -60,7 +60,7 @@ def normalise(model: Config, keras_version: str | None) -> Config:
         ValueError: A setting that changes results and that has no counterpart today; names the layer and the key.
     """
     model = plain(model)
-    return _Dialect(keras_version, any(map(_makes_masks, _entries(model)))).layer(model, "the model")
+    return _Dialect(keras_version, any(map(_makes_masks, entries(model)))).layer(model, "the model")
 
 
 def stored_classes(model: Config) -> dict[str, str]:
@@ -71,21 +71,21 @@ def stored_classes(model: Config) -> dict[str, str]:
     """
     return {
         entry["config"]["name"]: entry["class_name"]
-        for entry in _entries(model)
+        for entry in entries(model)
         if entry["class_name"] in CLASSES and isinstance(entry["config"].get("name"), str)
     }
 
 
-def _entries(data: Any) -> Iterator[Config]:
+def entries(data: Any) -> Iterator[Config]:
     """Every `{"class_name": str, "config": dict}` at any depth."""
     if isinstance(data, dict):
         if isinstance(data.get("class_name"), str) and isinstance(data.get("config"), dict):
             yield data
         for value in data.values():
-            yield from _entries(value)
+            yield from entries(value)
     elif isinstance(data, list):
         for item in data:
-            yield from _entries(item)
+            yield from entries(item)
 
 
 def _makes_masks(entry: Config) -> bool:

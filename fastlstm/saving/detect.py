@@ -25,6 +25,8 @@ from fastlstm.saving.source import Given, given
 from fastlstm.saving.spec import LayerSpec
 from fastlstm.saving.sstable import is_table
 from fastlstm.saving.tensor_bundle import INDEX
+from fastlstm.saving.tfjs import MODEL as TFJS_MODEL
+from fastlstm.saving.tfjs import is_tfjs, open_tfjs
 from fastlstm.saving.weights_h5 import read_store
 
 _STORE_GROUPS = ("layers", "_layer_checkpoint_dependencies", "vars")
@@ -35,8 +37,8 @@ def open_file(source: Any) -> ModelFile:
 
     Args:
         source: A `.keras` zip or folder, a legacy `.h5`, a `.weights.h5`, the `.weights.json` of a sharded store, a
-            SavedModel folder or a TensorFlow checkpoint, under whatever name. What is one file may also be given as a
-            file object that is open in binary mode, or as bytes.
+            SavedModel folder, a TensorFlow checkpoint or a TensorFlow.js model, under whatever name. What is one file
+            may also be given as a file object that is open in binary mode, or as bytes.
 
     Returns:
         The open file, to be used in a `with` statement.
@@ -91,6 +93,9 @@ def _open_folder(path: Path, stack: ExitStack) -> Contents:
         return _v3_contents(FolderMembers(path))
     if is_saved_model(path):
         return open_saved_model(path, stack)
+    if (path / TFJS_MODEL).is_file():
+        stream = stack.enter_context((path / TFJS_MODEL).open("rb"))
+        return _open_stream(stream, Given(str(path / TFJS_MODEL), path / TFJS_MODEL), stack)
     raise SavedModelError(f"File format not supported: filepath={path}. {foreign.folder_hint(path)}")
 
 
@@ -99,6 +104,10 @@ def _json_contents(data: dict[str, Any], found: Given, stack: ExitStack) -> Cont
         if found.path is None:
             raise SavedModelError("It is the index of a sharded store, whose shards only its path leads to: pass that.")
         return Contents(_store_reader(open_shards(data, found.path, stack)))
+    if is_tfjs(data):
+        if found.path is None:
+            raise SavedModelError("It is a TensorFlow.js model, whose shards only its path leads to: pass that.")
+        return open_tfjs(data, found.path, stack)
     if "class_name" in data:
         raise SavedModelError(
             f"{found.name} describes a model without its weights. `model_from_json(text)` makes the model of its text, "

@@ -150,6 +150,7 @@ UNUSED: dict[str, tuple[Any, ...]] = {
 DROPPED_IN = {
     "DepthwiseConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "Embedding": {"dropout", "weights"},
+    "RNN": {"cells"},  # TensorFlow.js lists those of its `cell` again
     "SeparableConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "SimpleRNN": {"implementation"},
     "SimpleRNNCell": {"implementation"},

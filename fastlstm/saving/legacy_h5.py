@@ -38,6 +38,9 @@ _FIRST: tuple[Callable[[VariableSpec], bool], ...] = (
 )
 
 
+Saved = tuple[str, list[Stored]]  # a layer's name and its arrays, trainable ones first
+
+
 @dataclass(frozen=True)
 class _Step:
     slot: int
@@ -61,6 +64,25 @@ def read_legacy(group: Group, spec: LayerSpec, *, by_name: bool, skip_mismatch: 
         ValueError: No weights at all, counts or shapes that differ, or storage that is not accepted.
     """
     saved = [(name, arrays) for name in group.texts("layer_names") if (arrays := _listed_arrays(group, name))]
+    theano = group.text("backend") == "theano"
+    return read_listed(saved, spec, by_name=by_name, skip_mismatch=skip_mismatch, theano=theano)
+
+
+def read_listed(
+    saved: Sequence[Saved], spec: LayerSpec, *, by_name: bool, skip_mismatch: bool, theano: bool = False
+) -> list[np.ndarray | None]:
+    """Read the arrays of a model from lists of arrays per layer.
+
+    Args:
+        saved: The layers that have arrays, in the order of the model that was saved.
+        spec: What the model expects.
+        by_name: Pair layers by name; layers without a namesake stay None.
+        skip_mismatch: Leave None, and warn, where a shape (with `by_name`: also a count) differs, instead of raising.
+        theano: Whether the file was written on the Theano backend.
+
+    Raises:
+        ValueError: No weights at all, counts or shapes that differ, or storage that is not accepted.
+    """
     layers = _layers_with_weights(spec)
     if layers and not saved:
         raise no_weights(spec)
@@ -73,7 +95,6 @@ def read_legacy(group: Group, spec: LayerSpec, *, by_name: bool, skip_mismatch: 
             "Layer count mismatch when loading weights from file. "
             f"Model expected {len(layers)} layers, found {len(saved)} saved layers."
         )
-    theano = group.text("backend") == "theano"
     plan: dict[int, Recipe] = {}
     for number, (layer, saved_name, arrays) in enumerate(pairs):
         where = f"layer #{number} (named {layer[0].path[1]})"

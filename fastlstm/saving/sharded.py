@@ -38,15 +38,25 @@ def open_shards(index: dict[str, Any], path: Path, stack: ExitStack) -> Group:
         names |= dict.fromkeys(entry if isinstance(entry, list) else [entry])
     if len(names) > _MAX_SHARDS:
         raise SavedModelError(f"{path} names {len(names)} shards.")
-    groups = []
-    for name in names:
-        if not isinstance(name, str) or PurePosixPath(name).name != name or PureWindowsPath(name).name != name:
-            raise SavedModelError(f"{path} names the shard {name!r}; only plain file names are followed.")
-        shard = path.with_name(name)
-        if not shard.is_file():
-            raise SavedModelError(f"{path} names the shard {name}, which is not beside it.")
-        groups.append(open_root(stack.enter_context(shard.open("rb")), stack))
-    return join(groups)
+    return join([open_root(stack.enter_context(beside(path, name).open("rb")), stack) for name in names])
+
+
+def beside(path: Path, name: Any) -> Path:
+    """The path of a shard that an index names.
+
+    Args:
+        path: The index.
+        name: What it says.
+
+    Raises:
+        ValueError: It is a path, no text, or there is no such file.
+    """
+    if not isinstance(name, str) or PurePosixPath(name).name != name or PureWindowsPath(name).name != name:
+        raise SavedModelError(f"{path} names the shard {name!r}; only plain file names are followed.")
+    shard = path.with_name(name)
+    if not shard.is_file():
+        raise SavedModelError(f"{path} names the shard {name}, which is not beside it.")
+    return shard
 
 
 def write_shards(

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastlstm.saving.array_tree import Store
 from fastlstm.saving.assembly import Found, no_weights, read_found
-from fastlstm.saving.hdf5 import Group, StoredArray
+from fastlstm.saving.conversion import Stored
 from fastlstm.saving.layout import numbered, snake_case
 from fastlstm.saving.replace import replaced_file
 from fastlstm.saving.spec import LayerSpec
@@ -28,7 +29,7 @@ _CUDNN = {"LSTM": "CuDNNLSTM", "GRU": "CuDNNGRU"}
 
 
 def read_store(
-    root: Group, spec: LayerSpec, stored_classes: Mapping[str, str], *, skip_mismatch: bool
+    root: Store, spec: LayerSpec, stored_classes: Mapping[str, str], *, skip_mismatch: bool
 ) -> list[np.ndarray | None]:
     """Read the arrays of a model from a weight store.
 
@@ -50,7 +51,7 @@ def read_store(
     return read_found(found, skip_mismatch=skip_mismatch)
 
 
-def _pair(layer: LayerSpec, group: Group | None, path: str, stored_classes: Mapping[str, str]) -> Iterator[Found]:
+def _pair(layer: LayerSpec, group: Store | None, path: str, stored_classes: Mapping[str, str]) -> Iterator[Found]:
     arrays = _variables(group)
     yield Found(layer, path, arrays)
     for attribute, child in layer.children:
@@ -66,11 +67,11 @@ def _pair(layer: LayerSpec, group: Group | None, path: str, stored_classes: Mapp
         yield from _pair(child, child_group, below, stored_classes)
 
 
-def _first_group(group: Group | None, names: Sequence[str]) -> Group | None:
+def _first_group(group: Store | None, names: Sequence[str]) -> Store | None:
     return next((found for name in names if group and (found := group.group(name))), None)
 
 
-def _variables(group: Group | None) -> list[StoredArray]:
+def _variables(group: Store | None) -> list[Stored]:
     store = group and group.group("vars")
     if not store:
         return []
@@ -79,8 +80,8 @@ def _variables(group: Group | None) -> list[StoredArray]:
 
 
 def _pair_container(
-    layers: tuple[LayerSpec, ...], container: Group | None, stored_classes: Mapping[str, str]
-) -> Iterator[tuple[LayerSpec, Group | None]]:
+    layers: tuple[LayerSpec, ...], container: Store | None, stored_classes: Mapping[str, str]
+) -> Iterator[tuple[LayerSpec, Store | None]]:
     """Pair a container's layers with its groups: class by class, in order, whatever the gaps in the numbers."""
     classes = [stored_classes.get(layer.name, layer.class_name) for layer in layers]
     names = set(container.names()) if container else set()
@@ -105,7 +106,7 @@ def _numbered_groups(class_name: str, names: set[str]) -> list[str]:
     return sorted(numbers, key=numbers.__getitem__)
 
 
-def _has_arrays(root: Group, depth: int = 40) -> bool:
+def _has_arrays(root: Store, depth: int = 40) -> bool:
     for name in root.names():
         if root.array(name) is not None:
             return True
@@ -115,7 +116,7 @@ def _has_arrays(root: Group, depth: int = 40) -> bool:
     return False
 
 
-def write_store(root: h5py.Group, spec: LayerSpec, arrays: Sequence[np.ndarray]) -> None:
+def write_store(root: h5py.Store, spec: LayerSpec, arrays: Sequence[np.ndarray]) -> None:
     """Write the arrays of a model as Keras 3 lays them out, empty `vars` groups included.
 
     Args:
