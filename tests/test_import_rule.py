@@ -25,6 +25,7 @@ MAY_IMPORT = {
     **dict.fromkeys(LEAVES, LEAVES | {"engine"}),
     "layers": LEAVES | {"engine"},
     "models": LEAVES | {"engine", "layers", "saving"},
+    "_pyinstaller": set(),
     "demo": {"models"},
     "cli": {"_version", "demo", "models", "saving"},
     "__main__": {"cli"},
