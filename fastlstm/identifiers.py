@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fastlstm.object_registration import get_custom_objects, get_registered_object
+
 _KERAS_PACKAGES = frozenset({"keras", "keras_core", "tf_keras", "tensorflow", "fastlstm", "builtins"})
 
 
@@ -109,8 +111,12 @@ class Registry:
             TypeError: When the config does not fit its class.
         """
         name, arguments = self._name_and_arguments(config)
-        known = {**(self.objects if _of_keras(config, name) else {}), **(custom_objects or {})}
-        obj = known.get(name)
+        own = {**get_custom_objects(), **(custom_objects or {})}
+        obj = get_registered_object(name, own)
+        if obj is None and isinstance(config, dict) and isinstance(config.get("registered_name"), str):
+            obj = get_registered_object(config["registered_name"], own)
+        if obj is None and _of_keras(config, name):
+            obj = self.objects.get(name)
         if obj is None or (arguments and not inspect.isclass(obj)):
             raise self._unknown(config)
         if not inspect.isclass(obj):

@@ -17,6 +17,7 @@ from fastlstm.layers.convolutional.convolution import (
 from fastlstm.layers.core.dense import Dense
 from fastlstm.layers.core.embedding import Embedding
 from fastlstm.layers.core.input_layer import Input, InputLayer
+from fastlstm.layers.core.lambda_layer import Lambda
 from fastlstm.layers.core.masking import Masking
 from fastlstm.layers.merging.dot_product import Dot, dot
 from fastlstm.layers.merging.merging import (
@@ -121,6 +122,7 @@ __all__ = [
     "InputLayer",
     "InputSpec",
     "LSTMCell",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -208,12 +208,12 @@ class Functional(Model, builds_once=False):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Functional:
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Functional:
         """Return a new model from `get_config()`, without the weights it once had.
 
         Args:
             config: Dict with `layers`, `input_layers` and `output_layers`.
-            custom_objects: Only None or empty.
+            custom_objects: As for `load_model`.
 
         Raises:
             ValueError: When the config cannot be honoured.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.layers.base.arrays import as_float32, input_arrays, is_array
-from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.base.structure import flatten, map_structure, packed
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 DEFAULT_BATCH_SIZE = 32
@@ -163,18 +163,18 @@ def checked_steps(steps: Any) -> int | None:
 
 
 def rows(x: Any) -> int:
-    """Return the number of rows of an array, or of several of the same number."""
-    return len(x[0] if isinstance(x, tuple) else x)
+    """Return the number of rows of an array, or of a structure of arrays of the same number."""
+    return len(x if isinstance(x, np.ndarray) else flatten(x)[0])
 
 
 def slices(x: Any, batch_size: int) -> Iterator[Any]:
-    """Cut the rows of an array, or of a tuple of them, into batches.
+    """Cut the rows of an array, or of a structure of arrays, into batches.
 
     The last one may be smaller; no rows are one empty batch.
     """
     for start in range(0, max(rows(x), 1), batch_size):
-        rows_of_batch = slice(start, start + batch_size)
-        yield tuple(array[rows_of_batch] for array in x) if isinstance(x, tuple) else x[rows_of_batch]
+        chosen = slice(start, start + batch_size)
+        yield x[chosen] if isinstance(x, np.ndarray) else map_structure(lambda array, rows=chosen: array[rows], x)
 
 
 def generated(batches: Iterable[Any]) -> Iterator[Any]:
@@ -215,16 +215,16 @@ def limited(batches: Iterator[Any], steps: int | None) -> Iterator[Any]:
 
 
 def joined(outputs: Sequence[Any]) -> Any:
-    """Join the outputs of the batches along their rows; tuples of outputs give a tuple.
+    """Join the outputs of the batches along their rows.
 
     Args:
-        outputs: At least one array or tuple of arrays, all alike, none of them anybody else's.
+        outputs: At least one array or structure of arrays, all alike, none of them anybody else's.
     """
     if len(outputs) == 1:
         return outputs[0]
-    if isinstance(outputs[0], tuple):
-        return tuple(np.concatenate(parts) for parts in zip(*outputs, strict=True))
-    return np.concatenate(outputs)
+    if isinstance(outputs[0], np.ndarray):
+        return np.concatenate(outputs)
+    return packed(outputs[0], [np.concatenate(parts) for parts in zip(*map(flatten, outputs), strict=True)])
 
 
 def _named_input(inputs: Mapping[str, Any], tensor: KerasTensor | None) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ _HARD_SIGMOIDS = {"keras2": "hard_sigmoid_keras2", "keras3": "hard_sigmoid"}
 
 def load_model(
     filepath: Source,
-    custom_objects: Any = None,
+    custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
     hard_sigmoid: str = "auto",
@@ -41,9 +41,10 @@ def load_model(
         filepath: A `.keras` or `.h5` file, the folder of an unzipped `.keras`, a SavedModel folder that Keras wrote, or
             the `model.json` of a TensorFlow.js layers model; its content decides, not its name. A file may also be
             given as a file object that is open in binary mode, or as bytes.
-        custom_objects: Only None or empty.
+        custom_objects: Dict of the caller's own classes and functions by the names that the file has for them: layers,
+            cells and models with a `call` in NumPy, activations, the functions of `Lambda` layers.
         compile: Boolean, whether to keep the arguments of `compile` in the file, if Keras 3 wrote it.
-        safe_mode: Only True: nothing in a file is ever executed.
+        safe_mode: Changes nothing but for a warning if it is False: nothing in a file is ever executed.
         hard_sigmoid: Which function the name `hard_sigmoid` means: `"keras2"` is `clip(0.2 x + 0.5, 0, 1)`,
             `"keras3"` is `clip(x / 6 + 0.5, 0, 1)`, `"auto"` the one of the Keras that wrote the file.
 
@@ -54,10 +55,12 @@ def load_model(
     Differs from Keras: `hard_sigmoid`, which Keras takes to be Keras 3's whatever wrote the file; file objects and
     bytes.
     """
-    if custom_objects:
-        raise ValueError(f"`custom_objects` is not supported: only built-in layers. Received: {custom_objects}")
-    if safe_mode is not True:
-        raise ValueError(f"`safe_mode={safe_mode}` is not supported: nothing in a file is ever executed.")
+    if not safe_mode:
+        warnings.warn(
+            f"`safe_mode={safe_mode}` changes nothing: code in a file is never executed. Give functions and classes of "
+            "your own as `custom_objects`.",
+            stacklevel=2,
+        )
     if hard_sigmoid not in ("auto", *_HARD_SIGMOIDS):
         raise ValueError(
             f"`hard_sigmoid` should be 'auto', 'keras2' or 'keras3'. Received: hard_sigmoid={hard_sigmoid}"
@@ -66,7 +69,7 @@ def load_model(
         config = file.config
         if hard_sigmoid != "auto":
             config = _with_hard_sigmoid(config, _HARD_SIGMOIDS[hard_sigmoid])
-        model = _model_of(config)
+        model = _model_of(config, custom_objects)
         if not model.built:
             raise ValueError(f"The model in {file.name} was saved before it was built: the file contains no weights.")
         model.adopt_weights(file.read_weights(weight_spec(model)))
@@ -76,24 +79,22 @@ def load_model(
     return model
 
 
-def model_from_json(json_string: str, custom_objects: Any = None) -> Model:
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """Return the model that `to_json` described, with new weights.
 
     Args:
         json_string: String.
-        custom_objects: Only None or empty.
+        custom_objects: As for `load_model`.
 
     Raises:
         ValueError: When it is no model, or one that cannot be honoured.
     """
-    if custom_objects:
-        raise ValueError(f"`custom_objects` is not supported: only built-in layers. Received: {custom_objects}")
     what = "The model's JSON"
     config = parse_json(json_string, what)
     with reading(what):
         # Keras 1 and 2 name their version in it, Keras 3 does not.
         config = normalise(config, config.get("keras_version", KERAS_VERSION))
-    return _model_of(config)
+    return _model_of(config, custom_objects)
 
 
 def save_model(
@@ -189,9 +190,9 @@ def load_weights(model: Model, filepath: Source, skip_mismatch: bool = False, **
     model.adopt_weights(arrays)
 
 
-def _model_of(config: dict[str, Any]) -> Model:
+def _model_of(config: dict[str, Any], custom_objects: Mapping[str, Any] | None) -> Model:
     check_limits(config)
-    model = deserialize(config)
+    model = deserialize(config, custom_objects)
     if not hasattr(model, "expand"):
         raise ValueError(f"The file holds a single layer, {model!r}, where a model was expected.")
     return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -287,12 +287,12 @@ class Sequential(Model, builds_once=False):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Sequential:
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Sequential:
         """Return a new model from `get_config()`, without the weights it once had.
 
         Args:
             config: Dict with `name` and `layers`.
-            custom_objects: Only None or empty.
+            custom_objects: As for `load_model`.
 
         Raises:
             ValueError: When the config cannot be honoured.

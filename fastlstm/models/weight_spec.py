@@ -31,4 +31,4 @@ def _spec(owner: WeightOwner, trainable: bool, seen: set[int]) -> LayerSpec:
         )
         for attribute, child in owner.named_children()
     )
-    return LayerSpec(owner.name, type(owner).__name__, variables, children)
+    return LayerSpec(owner.name, type(owner).__name__, variables, children, owner.subclassed)

@@ -58,13 +58,11 @@ def owners(spec: LayerSpec, path: tuple[str, ...] = (), first: int = 0) -> Itera
     if spec.variables:
         yield Owner(spec, path, first)
     first += len(spec.variables)
-    for _, children in spec.children:
-        for child in children if isinstance(children, tuple) else (children,):
-            yield from owners(child, path, first)
-            first += sum(1 for _ in child.flatten())
+    for child in spec.members():
+        yield from owners(child, path, first)
+        first += sum(1 for _ in child.flatten())
 
 
 def top_layers(model: LayerSpec) -> tuple[LayerSpec, ...]:
     """The model's own layers, in order."""
-    layers = dict(model.children).get("layers", ())
-    return layers if isinstance(layers, tuple) else (layers,)
+    return tuple(model.members())

@@ -31,16 +31,22 @@ class LayerSpec:
         variables: Its own variables, trainable ones first.
         children: `(attribute, child)` pairs. A child is a LayerSpec (an LSTM's `cell`) or a tuple of them
             (a Sequential's `layers`).
+        subclassed: Whether it is a model whose children are attributes, rather than a Sequential or Functional one.
     """
 
     name: str
     class_name: str
     variables: tuple[VariableSpec, ...] = ()
     children: tuple[tuple[str, LayerSpec | tuple[LayerSpec, ...]], ...] = field(default=())
+    subclassed: bool = False
+
+    def members(self) -> Iterator[LayerSpec]:
+        """Every child, those in tuples one by one."""
+        for _, child in self.children:
+            yield from child if isinstance(child, tuple) else (child,)
 
     def flatten(self) -> Iterator[VariableSpec]:
         """Every variable in the order of Keras' `weights`: own first, then the children's, depth first."""
         yield from self.variables
-        for _, child in self.children:
-            for layer in child if isinstance(child, tuple) else (child,):
-                yield from layer.flatten()
+        for layer in self.members():
+            yield from layer.flatten()

@@ -54,7 +54,13 @@ def read_store(
 def _pair(layer: LayerSpec, group: Store | None, path: str, stored_classes: Mapping[str, str]) -> Iterator[Found]:
     arrays = _variables(group)
     yield Found(layer, path, arrays)
+    in_layers = dict(_pairs_in_layers(layer, group, stored_classes)) if layer.subclassed else {}
     for attribute, child in layer.children:
+        members = child if isinstance(child, tuple) else (child,)
+        if all(id(member) in in_layers for member in members):
+            for member in members:
+                yield from _pair(member, in_layers[id(member)], f"{path}/layers/{member.name}", stored_classes)
+            continue
         below = f"{path}/{attribute}"
         if isinstance(child, tuple):
             container = _first_group(group, _CONTAINERS.get(attribute, (attribute,)))
@@ -65,6 +71,34 @@ def _pair(layer: LayerSpec, group: Store | None, path: str, stored_classes: Mapp
         if child_group is None and attribute == "cell" and arrays:
             child_group = group  # the CuDNN layers have no cell: their arrays are the layer's own
         yield from _pair(child, child_group, below, stored_classes)
+
+
+def _pairs_in_layers(
+    model: LayerSpec, group: Store | None, stored_classes: Mapping[str, str]
+) -> Iterator[tuple[int, Store | None]]:
+    """The groups of the layers of a subclassed model that are not under the name of their attribute, by their ids.
+
+    Keras walks the attributes in the order of their names, of which `layers` is one, and writes each layer once.
+    """
+    elsewhere = [child for attribute, child in model.children if group and group.group(attribute) is None]
+    members = [one for child in elsewhere for one in (child if isinstance(child, tuple) else (child,))]
+    container = group and group.group("layers")
+    if not container:
+        return
+    if all(name in container.names() for name in _names_in_layers(model, members)):
+        for name, member in zip(_names_in_layers(model, members), members, strict=True):
+            yield id(member), container.group(name)
+        return
+    for member, found in _pair_container(tuple(members), container, stored_classes):
+        yield id(member), found
+
+
+def _names_in_layers(model: LayerSpec, members: Sequence[LayerSpec]) -> list[str]:
+    """What Keras 3 calls some of a subclassed model's layers: numbered among all of them."""
+    every = list(model.members())
+    names = numbered([snake_case(layer.class_name) for layer in every])
+    chosen = set(map(id, members))
+    return [name for name, layer in zip(names, every, strict=True) if id(layer) in chosen]
 
 
 def _first_group(group: Store | None, names: Sequence[str]) -> Store | None:
@@ -136,6 +170,11 @@ def object_groups(layer: LayerSpec, path: str = "") -> Iterator[tuple[str, Layer
     """`(path ending in a slash, layer)` for every object of a model, in the order of `spec.flatten()`."""
     yield path, layer
     for attribute, child in layer.children:
+        if layer.subclassed and attribute > "layers":
+            members = child if isinstance(child, tuple) else (child,)
+            for name, member in zip(_names_in_layers(layer, members), members, strict=True):
+                yield from object_groups(member, f"{path}layers/{name}/")
+            continue
         if not isinstance(child, tuple):
             yield from object_groups(child, f"{path}{attribute}/")
             continue

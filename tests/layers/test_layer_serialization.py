@@ -63,11 +63,6 @@ def test_refused(config, message):
     assert message in str(error.value)
 
 
-def test_custom_objects_are_refused():
-    with pytest.raises(ValueError, match="custom_objects"):
-        layers.deserialize(dense(), {"Mine": object})
-
-
 def test_modules_of_every_keras_are_accepted():
     for module in ("keras", "keras.src.layers.core.dense", "tf_keras.layers", None):
         assert layers.deserialize(dense(module=module)).units == 3

@@ -247,8 +247,8 @@ def test_operators():
         (lambda a: Model(3, a), ValueError, "All `inputs` values must be KerasTensors. Received: inputs=3"),
         (lambda a: Model(a, Dense(2, name="d")(Dense(2, name="d")(a))), ValueError,
          'The name "d" is used 2 times in the model.'),
-        (lambda a: Model(), NotImplementedError, "Model is a subclassed model, or has no inputs and outputs"),
-        (lambda a: type("Mine", (Model,), {})(), NotImplementedError, "Mine is a subclassed model"),
+        (lambda a: Model()(np.ones((1, 2))), NotImplementedError, "Model Model does not have a `call"),
+        (lambda a: type("Mine", (Model,), {})()(np.ones((1, 2))), NotImplementedError, "Mine does not have a `call"),
     ],
     ids=lambda value: "",
 )  # fmt: skip

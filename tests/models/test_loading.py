@@ -123,8 +123,8 @@ def test_json(model):
     ):
         with pytest.raises(ValueError):
             model_from_json(text)
-    with pytest.raises(ValueError, match="custom_objects"):
-        model_from_json(model.to_json(), {"a": 1})
+    with pytest.raises(TypeError, match="custom_objects"):
+        model_from_json(model.to_json(), ["a"])
 
 
 def test_hard_sigmoid_keeps_its_meaning_in_json():
@@ -194,8 +194,6 @@ def test_overwriting(model, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"custom_objects": {"a": len}}, "`custom_objects` is not supported"),
-        ({"safe_mode": False}, "`safe_mode=False` is not supported"),
         ({"hard_sigmoid": "foo"}, "`hard_sigmoid` should be 'auto', 'keras2' or 'keras3'"),
     ],
 )

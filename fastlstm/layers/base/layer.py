@@ -15,7 +15,8 @@ from fastlstm.layers.base.arrays import as_float32, as_tensors, carried_mask, in
 from fastlstm.layers.base.chain import Chain
 from fastlstm.layers.base.input_arguments import take_input_batch_shape
 from fastlstm.layers.base.input_spec import InputSpec, standardize_shape
-from fastlstm.layers.base.structure import is_shape, map_shapes, map_structure
+from fastlstm.layers.base.own_config import is_own, own_config
+from fastlstm.layers.base.structure import flatten, is_shape, map_shapes, map_structure
 from fastlstm.layers.base.variable import CHANGES
 from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.layers.symbolic.calling import call_parameters, call_with_masks
@@ -143,6 +144,13 @@ class Layer(WeightOwner):
         self._nodes: list[Node] = []
         self._chain: Chain | None = None
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        layer = super().__new__(cls)
+        if is_own(cls):
+            # From these, a class of a user's own that does not say its config has one made.
+            layer._given = (args, kwargs)
+        return layer
+
     def __init_subclass__(cls, builds_once: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if builds_once and "build" in cls.__dict__:
@@ -167,6 +175,18 @@ class Layer(WeightOwner):
         Args:
             input_shape: Shape with the batch, None where unknown.
         """
+
+    def named_children(self) -> tuple[tuple[str, Any], ...]:
+        """Return the layers among the attributes, and those in lists, tuples and dicts, in the order they were set."""
+        found: list[tuple[str, Any]] = []
+        for name, value in self.__dict__.items():
+            if isinstance(value, Layer):
+                # A layer that serves as activation has no weights and is its owner's affair.
+                found += [(name, value)] if name not in ("activation", "recurrent_activation") else []
+            elif isinstance(value, (list, tuple, dict)) and value and name != "_given":
+                inner = tuple(leaf for leaf in flatten(value) if isinstance(leaf, Layer))
+                found += [(name, inner)] if inner else []
+        return tuple(found)
 
     def build_child(self, child: Layer, input_shape: Sequence[int | None]) -> None:
         """Build a layer that belongs to this one, so that its weights' paths say so."""
@@ -271,6 +291,11 @@ class Layer(WeightOwner):
             "Should implement `def compute_output_shape(self, input_shape)`."
         )
 
+    @property
+    def says_output_shape(self) -> bool:
+        """Whether the layer knows the shape of its output from that of its input."""
+        return type(self).compute_output_shape is not Layer.compute_output_shape
+
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """Return the mask of the outputs."""
         return previous_mask
@@ -320,7 +345,8 @@ class Layer(WeightOwner):
         }
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        return config
+        says = type(self).get_config is not Layer.get_config
+        return config if says or not is_own(type(self).__init__) else own_config(self, config)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Layer:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import fastlstm.layers.symbolic.mask_operation  # noqa: F401 - makes its operations known
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.symbolic import operation
+from fastlstm.object_registration import custom_object_scope, get_registered_name, get_registered_object
 
 MAX_DEPTH = 64
 MAX_OBJECTS = 100_000
 
 # Modules of Keras 3 whose classes are operations; some have the names of layers.
 _OPERATIONS = ("keras.src.ops.", "keras.ops.")
+
+_KERAS_PACKAGES = (None, "keras", "tf_keras", "tensorflow", "fastlstm")
 
 _classes: dict[str, type[Layer]] = {}
 
@@ -43,30 +46,32 @@ def serialize(layer: Layer) -> dict[str, Any]:
     """
     cls = type(layer)
     known = _classes.get(cls.__name__) is cls or isinstance(layer, operation.Operation)
+    inner = known and layer.keras_module.startswith("keras.src.")
     config = {
-        "module": layer.keras_module if known else None,
+        "module": layer.keras_module if known else cls.__module__,
         "class_name": cls.__name__,
         "config": layer.get_config(),
-        "registered_name": None if known and not layer.keras_module.startswith("keras.src.") else cls.__name__,
+        "registered_name": (cls.__name__ if inner else None) if known else get_registered_name(cls),
     }
     if layer.get_build_config():
         config["build_config"] = layer.get_build_config()
     return config
 
 
-def deserialize(config: dict[str, Any], custom_objects: Any = None) -> Layer:
+def deserialize(config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Layer:
     """Return a new layer, built if its dict says for what shape, without the weights it once had.
 
     Args:
         config: Dict with `class_name` and `config`.
-        custom_objects: Only None or empty.
+        custom_objects: Classes and functions of the caller's own by name, for this layer and those inside it.
 
     Raises:
-        ValueError: When it is no layer's dict, names a class that is not one of this package, or has arguments that
-            the class does not accept.
+        ValueError: When it is no layer's dict, names a class that is neither one of this package nor the caller's, or
+            has arguments that the class does not accept.
     """
     if custom_objects:
-        raise ValueError(f"`custom_objects` is not supported: only built-in layers. Received: {custom_objects}")
+        with custom_object_scope(custom_objects):
+            return deserialize(config)
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict) or "class_name" not in config:
         raise ValueError(
             "`keras.layers.deserialize` was passed a `config` object that is not a `keras.layers.Layer`. "
@@ -80,7 +85,7 @@ def deserialize(config: dict[str, Any], custom_objects: Any = None) -> Layer:
             layer.build_from_config(config["build_config"])
     except LayerConfigError:
         raise
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, NotImplementedError) as error:
         raise LayerConfigError(
             f"Layer '{arguments.get('name')}' (class {cls.__name__}) could not be made from its config: {error}"
         ) from error
@@ -121,23 +126,46 @@ def _class_of(config: dict[str, Any]) -> type[Layer]:
     name = config["config"].get("name", config.get("name"))
     module = config.get("module")
     what = f"Layer '{name}' (class {_shortened(class_name)})"
-    if class_name == "Lambda":
-        raise LayerConfigError(f"{what} holds Python code, which is never run from a file.")
-    if registered is not None and registered != class_name:
-        raise LayerConfigError(
-            f"{what} is a custom class (registered as {_shortened(registered)}): it cannot be loaded."
-        )
+    own = _own_class(registered, class_name)
+    if own is not None:
+        return own
     package = module.partition(".")[0] if isinstance(module, str) else module
-    if package not in (None, "keras", "tf_keras", "tensorflow", "fastlstm"):
-        raise LayerConfigError(f"{what} is a custom class of the module {_shortened(module)}: it cannot be loaded.")
+    if (registered is not None and registered != class_name) or package not in _KERAS_PACKAGES:
+        raise LayerConfigError(_how_to_give(what, class_name, registered, None if registered else module))
     if isinstance(module, str) and module.startswith(_OPERATIONS):
         found = operation.find(class_name)
         if found is None:
             raise LayerConfigError(f"Operation '{name}' ({module}.{_shortened(class_name)}) is not supported.")
         return found
     if not is_registered(class_name) or (registered is not None and module is None):
-        raise LayerConfigError(f"{what} is not supported. The supported classes are: {', '.join(sorted(_classes))}.")
+        raise LayerConfigError(
+            f"{what} is not supported. The supported classes are: {', '.join(sorted(_classes))}. If it is a class of "
+            f"your own, give it: load_model(path, custom_objects={{{_shortened(class_name)!r}: …}})"
+        )
     return _classes[class_name]
+
+
+def _own_class(registered: Any, class_name: Any) -> Any:
+    """The class that the caller gave for a name, None if there is none."""
+    for name in (registered, class_name):
+        if isinstance(name, str):
+            # A file of Keras 2, or of another module, says package>name where the caller may say name.
+            found = get_registered_object(name) or get_registered_object(name.rpartition(">")[2])
+            if found is not None:
+                return found
+    return None
+
+
+def _how_to_give(what: str, class_name: Any, registered: Any, module: Any) -> str:
+    name = _shortened(class_name)
+    known_as = f" (registered as {_shortened(registered)})" if registered else ""
+    known_as = f" of the module {_shortened(module)}" if module not in _KERAS_PACKAGES else known_as
+    return (
+        f"{what} is a custom class{known_as}: give the class, "
+        f"with a `call` in NumPy, as `custom_objects`. For example:\n\nclass {name}(fastlstm.layers.Layer):\n"
+        "    def call(self, inputs):\n        ...  # NumPy arrays in and out\n\n"
+        f'load_model(path, custom_objects={{"{name}": {name}}})'
+    )
 
 
 def _shortened(value: Any) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 Fill = Callable[[tuple[int, ...]], Any]
 
@@ -95,7 +96,7 @@ if hasattr(os, "register_at_fork"):
     CHANGES.follow_forks()
 
 
-class Variable(Watched):
+class Variable(Watched, NDArrayOperatorsMixin):
     """An array of weights.
 
     The array is made by its initializer when it is first read, so that a model that is about to be loaded from a file
@@ -187,6 +188,14 @@ class Variable(Watched):
         self._value = array
         self._fill = None
 
+    def assign_add(self, value: Any) -> np.ndarray:
+        """Add to the array; as `assign`."""
+        return self.assign(self.value + value)
+
+    def assign_sub(self, value: Any) -> np.ndarray:
+        """Subtract from the array; as `assign`."""
+        return self.assign(self.value - value)
+
     def _initialized(self) -> np.ndarray:
         with CHANGES.lock:
             if self._value is None:
@@ -198,6 +207,21 @@ class Variable(Watched):
                     )
                 self.adopt(array)
             return self._value
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **kwargs: Any) -> Any:
+        if any(isinstance(array, Variable) for array in out):
+            raise TypeError(f"{self!r} is changed by `assign`, `assign_add` and `assign_sub` alone.")
+        arrays = [array.value if isinstance(array, Variable) else array for array in inputs]
+        return getattr(ufunc, method)(*arrays, **({"out": out} if out else {}), **kwargs)
+
+    # Variables are told apart by identity, as keys of dicts and sets; `==` compares values, as of arrays.
+    __hash__ = object.__hash__
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.value[key]
+
+    def __len__(self) -> int:
+        return len(self.value)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if dtype is not None and np.dtype(dtype) != np.float32:

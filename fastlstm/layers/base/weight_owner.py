@@ -22,6 +22,9 @@ class WeightOwner(Watched):
         trainable: Boolean, whether training changes the weights.
     """
 
+    # Whether it is a model whose layers are attributes, as files have to know.
+    subclassed: bool = False
+
     def __init__(self, name: str, trainable: bool) -> None:
         self.name = name
         self.built = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,10 +80,15 @@ def output_masks(layer: Layer, inputs: Any, mask: Any, count: int) -> list[Any]:
     return [None if mask is None else np.asarray(mask) for mask in masks[:count]] + [None] * (count - len(masks))
 
 
+def parameters_of(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of the arguments that a function takes."""
+    return frozenset(inspect.signature(function).parameters)
+
+
 @functools.cache
 def call_parameters(cls: type[Layer]) -> frozenset[str]:
     """Return the names of the arguments that the class's `call` takes."""
-    return frozenset(inspect.signature(cls.call).parameters)
+    return parameters_of(cls.call)
 
 
 def _is_given_masks(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastlstm.layers.base.arrays import is_array, too_many_inputs
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
+from fastlstm.layers.symbolic.shape_inference import inferred_output_shape
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.layer import Layer
@@ -59,9 +60,19 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
         layer.build(shapes)
     passes = layer.supports_masking and not layer.ends_masks and any(tensor.masked for tensor in flatten(inputs))
     masked = passes or layer.makes_masks
-    output = map_shapes(lambda shape: KerasTensor(shape, masked=masked), layer.compute_output_shape(shapes))
+    output = map_shapes(lambda shape: KerasTensor(shape, masked=masked), _output_shapes(layer, inputs, args, kwargs))
     Node(layer, (inputs, *args), kwargs, output)
     return output
+
+
+def _output_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What the layer says of its outputs' shapes; found out by a trial where it does not say, or has to be built."""
+    says_nothing = not layer.says_output_shape
+    if says_nothing or not all(child.built for child in layer.children):
+        found = inferred_output_shape(layer, inputs, args, kwargs)
+        if says_nothing:
+            return found
+    return layer.compute_output_shape(map_structure(lambda tensor: tensor.shape, inputs))
 
 
 def symbolic_inputs(inputs: Any, layer: Layer) -> Any:

@@ -1,0 +1,283 @@
+"""How a model is run: one batch at a time, by its plan or, where a subclass has one, by its own `call`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.engine import ArrayForm
+from fastlstm.layers.base.arrays import as_float32, as_tensors, carried_mask
+from fastlstm.layers.base.input_spec import standardize_shape
+from fastlstm.layers.base.layer import Layer, overrides
+from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
+from fastlstm.layers.base.variable import CHANGES, Watch
+from fastlstm.layers.symbolic.calling import call_parameters, call_with_masks
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
+from fastlstm.layers.symbolic.node import record_call
+from fastlstm.layers.symbolic.shape_inference import inferred_output_shape
+from fastlstm.models import inputs as data
+from fastlstm.models import ragged
+from fastlstm.models.calls import Calls, Slot
+from fastlstm.models.plan import Plan
+from fastlstm.models.progress import Progress
+
+
+class Predictor(Layer, builds_once=False):
+    """The part of a model that runs it.
+
+    A kind of model says what its inputs are, how its calls expand, and how its outputs are structured.
+    """
+
+    supports_masking = True
+
+    def __init__(self, trainable: bool = True, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(trainable=trainable, name=name, **kwargs)
+        self._plan: Plan | None = None
+        self._watch = Watch()
+
+    # What a kind of model provides
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The symbolic inputs, once they are known."""
+        raise AttributeError(f"{type(self).__name__} '{self.name}' has no defined inputs.")
+
+    def expand(self, calls: Calls, inputs: Sequence[Slot]) -> Sequence[Slot]:
+        """Add the calls of the layers inside to a list of calls.
+
+        Args:
+            calls: The list.
+            inputs: The slots of the inputs.
+
+        Returns:
+            The slots of the outputs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no calls of layers: implement `call`.")
+
+    def prepared(self, inputs: Any, rows: int | None = None) -> Any:
+        """Return what a caller gave as the layers take it: an array, or a tuple of them for several inputs.
+
+        Args:
+            inputs: As for `predict`.
+            rows: The most rows that will be run at once, if those of `inputs` are not.
+
+        Raises:
+            ValueError: When it does not fit.
+        """
+        return map_structure(as_float32, inputs)
+
+    def structured(self, outputs: Any) -> Any:
+        """Return the outputs, an array or a tuple, in the structure in which the model gives them."""
+        return outputs
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.find_calls()
+
+    @classmethod
+    def find_calls(cls) -> None:
+        """Find out whether a call is one of the layers inside, or of a `call` that a subclass has of its own."""
+        own = overrides(cls, ("call", "__call__"), over="expand")
+        cls.subclassed = cls.expand is Predictor.expand
+        cls.expands = not cls.subclassed and not own
+
+    # Running
+
+    def __call__(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Return the outputs for one batch, as tensors; a model without a known input shape is built for it.
+
+        Args:
+            inputs: Array, with the batch as its first axis; for several inputs a list, tuple or dict of them.
+                KerasTensors in place of arrays give KerasTensors.
+            training: Boolean, whether dropout drops.
+            mask: `(batch, timesteps)`, nonzero where a step counts; a list of such for several inputs; or None for
+                the one that the inputs carry.
+
+        Raises:
+            ValueError: When the inputs do not fit.
+        """
+        # A plain array is neither symbolic nor a carrier of masks.
+        if type(inputs) is not np.ndarray:
+            if is_symbolic(inputs):
+                given = {"training": training, "mask": mask}
+                return self.record(inputs, {name: value for name, value in given.items() if value is not None})
+            if mask is None:
+                carried = [carried_mask(leaf) for leaf in flatten(inputs)]
+                mask = carried if any(leaf is not None for leaf in carried) else None
+        x = inputs if self._takes(inputs) else self.prepared(inputs)
+        if not self.expands:
+            return as_tensors(*self._called(x, training, mask))
+        outputs, masks = self._plan_for(training).run_with_masks(x, mask)
+        return as_tensors(self.structured(outputs), masks)
+
+    def record(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
+        """Record a call on KerasTensors and return what it gives."""
+        return record_call(self, inputs, (), kwargs)
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Return the outputs for one batch of float32 inputs; a subclass may do something else."""
+        if self.subclassed:
+            raise NotImplementedError(f"Model {type(self).__name__} does not have a `call()` method implemented.")
+        x = self.prepared(inputs)
+        return self.structured(self._plan_for(training).run(x, mask))
+
+    def _called(self, x: Any, training: bool | None = None, mask: Any = None) -> tuple[Any, list[Any]]:
+        """The outputs and masks of a subclass' own `call`."""
+        given = {"training": training, "mask": mask}
+        parameters = call_parameters(type(self))
+        kwargs = {name: value for name, value in given.items() if value is not None and name in parameters}
+        shape = map_structure(np.shape, x)
+        if not self.built and type(self).build is not Predictor.build:
+            self.build(shape)
+        carried = mask if mask is not None else map_structure(lambda leaf: None, x)
+        outputs, masks = call_with_masks(self, x, (), kwargs, carried)
+        if not self.built:
+            self._build_shape, self.built = shape, True
+        return outputs, masks
+
+    def build(self, input_shape: Any) -> None:
+        """Build the layers inside by a call on zeros.
+
+        Args:
+            input_shape: Shape with the batch, None where unknown; or several in the structure of the inputs.
+
+        Raises:
+            RuntimeError: When the call fails.
+        """
+        shape = map_shapes(standardize_shape, input_shape)
+        inferred_output_shape(self, map_shapes(lambda one: KerasTensor(one, name=""), shape))
+        self._build_shape, self.built = shape, True
+
+    def _run(self, x: Any) -> Any:
+        """The outputs of one batch, structured."""
+        if self.expands:
+            return self.structured(self.current_plan.run(x))
+        return map_structure(as_float32, self._called(x, False)[0])
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for one batch, as arrays.
+
+        Args:
+            x: As for `predict`.
+
+        Raises:
+            ValueError: When the inputs do not fit.
+        """
+        return self._run(x if self._takes(x) else self.prepared(x))
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Return the outputs for all rows, as new float32 arrays.
+
+        Args:
+            x: Array of any numeric dtype, with the batch as its first axis; for several inputs a list or tuple of
+                them, or a dict by the inputs' names; or a generator of tuples `(inputs,)`, or a dataset of
+                `fastlstm.utils`. For a model of one input of sequences also a list of arrays `(timesteps, features)`,
+                or of ids `(timesteps,)`, of any lengths.
+            batch_size: Rows that are run at once, 32 by default; the outputs do not depend on it.
+            verbose: 1 shows a progress bar, 2 prints one line, 0 nothing. `"auto"` shows a bar on a terminal, once
+                the work has taken a second.
+            steps: Number of batches, None for all.
+            callbacks: Only None or empty.
+
+        Returns:
+            An array, or several in the structure of the model's outputs. For a list of sequences, outputs of different
+            lengths are a list of arrays, others one array.
+
+        Raises:
+            ValueError: When an argument is not valid, or the inputs do not fit.
+        """
+        if callbacks:
+            raise ValueError(f"`callbacks` is not supported in `predict`. Received: callbacks={callbacks}")
+        size, steps = data.checked_batch_size(batch_size), data.checked_steps(steps)
+        if data.is_generator(x):
+            batches: Iterator[Any] = (self.prepared(batch) for batch in data.generated(x))
+            count = getattr(x, "num_batches", None) if steps is None else steps
+            return data.joined(self._run_all(data.limited(batches, steps), verbose, count))
+        x = data.checked_data(x)
+        if not isinstance(x, np.ndarray) and self._is_ragged(x):
+            if steps is not None:
+                raise ValueError(f"`steps` is not supported for a list of sequences. Received: steps={steps}")
+            arrays = [self.prepared(np.asarray(sequence)[np.newaxis], 1) for sequence in x]
+            return self.structured(ragged.predict(self.current_plan, arrays, size, verbose))
+        x = x if self._takes(x) else self.prepared(x, size)
+        count = max(1, -(-data.rows(x) // size))
+        count = count if steps is None else min(count, steps)
+        return data.joined(self._run_all(data.limited(data.slices(x, size), steps), verbose, count))
+
+    def _is_ragged(self, x: Any) -> bool:
+        if not self.expands:
+            return False
+        if not self.built:
+            return ragged.is_ragged(x, None, False)
+        inputs = self.inputs
+        return len(inputs) == 1 and ragged.is_ragged(x, inputs[0].shape, self.current_plan.takes_ids)
+
+    def _run_all(self, batches: Iterator[Any], verbose: Any, total: int | None) -> list[Any]:
+        run: Callable[[Any], Any] = self._run
+        outputs = []
+        with Progress(verbose, total) as progress:
+            for batch in batches:
+                outputs.append(run(batch))
+                progress.advance()
+        if not outputs:
+            raise ValueError("The generator gave no batch to predict from.")
+        return outputs
+
+    # The plan
+
+    def plan(self) -> str:
+        """Return how the model, which is built, is run at inference, in words: a line per op of the engine, with its
+        sizes and kernels, then how threads share a large call; or per layer that runs in NumPy."""
+        if not self.expands:
+            return f"NumPy: {type(self).__name__} '{self.name}' has a `call` of its own"
+        return "\n".join(self.current_plan.describe())
+
+    @property
+    def current_plan(self) -> Plan:
+        """How the model, which is built, is run at inference; it follows all changes."""
+        plan = self._plan
+        return self._planned() if plan is None or not plan.is_current else plan
+
+    def _plan_for(self, training: bool | None) -> Plan:
+        plan = self.current_plan
+        return Plan(self.calls(), self._watch, training) if training or (training is None and plan.trains) else plan
+
+    def _takes(self, x: Any) -> bool:
+        """Return whether the layers take `x` as it is; most calls of a service need no more than this."""
+        plan = self._plan
+        return plan is not None and plan.form is not None and plan.form.fits(x)
+
+    def _input_form(self) -> ArrayForm | None:
+        """Return what an array has to be for the layers to take it as it is; None where none may be."""
+        return None
+
+    def _planned(self) -> Plan:
+        with CHANGES.lock:
+            self.watch(self._watch)
+            plan = Plan(self.calls(), self._watch, before=self._plan, form=self._input_form())
+            self._plan = plan
+            return plan
+
+    def calls(self) -> Calls:
+        """Return the calls of the layers, those of nested models in place of the models."""
+        calls = Calls(self.name, [tensor.shape for tensor in self.inputs])
+        calls.outputs = tuple(self.expand(calls, calls.inputs))
+        return calls
+
+    # Copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_plan": None, "_watch": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._watch = Watch()
