@@ -15,7 +15,7 @@ SANITIZERS = [f"-fsanitize={os.environ['FASTLSTM_SANITIZE']}", "-g"] if os.envir
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
 DIRECTIVES = {"language_level": 3, "cdivision": True, "freethreading_compatible": True}
 # What engine/*.pxd name is installed with them, beside the header for users.
-for header in ("fastlstm.h", "pool.h", "rows.h"):
+for header in ("fastlstm.h", "pool.h", "rows.h", "training.h"):
     shutil.copy(f"csrc/{header}", "fastlstm/include")
 
 
@@ -41,6 +41,8 @@ extensions = [
     extension("_steps"),
     extension("_stream"),
     extension("_stream_pool"),
+    extension("_tape"),
+    extension("_training"),
     extension("_workspace"),
     extension("_blas"),
 ]

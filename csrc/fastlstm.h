@@ -56,10 +56,16 @@ enum { FL_GROUP = 16 };
 typedef struct {
     const char *name;
 
-    /* out (rows, columns) = initial + x (rows, features) @ packed (features, columns). Rows of out and initial start a
+    /* out (rows, columns) = initial + x (rows, features) @ packed (features, columns). Rows of out, initial and x start a
      * stride apart: an initial_stride of 0 is a bias. out may be initial. */
     void (*gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
-                                const float *x, const float *packed, size_t rows, size_t features, size_t columns);
+                                const float *x, size_t x_stride, const float *packed, size_t rows, size_t features,
+                                size_t columns);
+
+    /* dpacked (features, columns) += x (rows, features).T @ dz (rows, columns), of the features first … last - 1 alone.
+     * columns is a multiple of FL_GROUP; dpacked is laid out as packed is. */
+    void (*gemm_packed_backward)(float *dpacked, const float *x, size_t x_stride, const float *dz, size_t dz_stride,
+                                 size_t rows, size_t features, size_t columns, size_t first, size_t last);
 
     /* One LSTM step: h (rows, units) and c (rows, units) from z (rows, 4*units padded to groups) = bias + x @ kernel, which
      * stays as it is, h_prev (rows, units), which h must not overlap, and c, which goes from c_prev to c in place. An h_prev
@@ -80,6 +86,10 @@ typedef struct {
     /* out (rows, units) = activation(x (rows, units)); out may be x. */
     void (*activation_forward)(float *out, const float *x, size_t rows, size_t units, const fl_activation *activation);
 
+    /* dx = dy activation'(x), all (rows, units); dx may be x, not dy. Native activations only, here as in all of training. */
+    void (*activation_backward)(float *dx, const float *dy, const float *x, size_t rows, size_t units,
+                                const fl_activation *activation);
+
     /* One LSTM step after its gate products. z (rows, 4*units) holds the pre-activations i, f, c, o and is overwritten;
      * h (rows, units) is written; c (rows, units) goes from c_prev to c in place. */
     void (*lstm_cell_forward)(float *h, float *c, float *z, size_t rows, size_t units, const fl_activation *activation,
@@ -98,6 +108,35 @@ typedef struct {
     /* Then h; candidate (rows, units) holds reset @ recurrent_kernel_h and is overwritten. */
     void (*gru_candidate_forward)(float *h, const float *gates, float *candidate, const float *x, const float *h_prev,
                                   size_t rows, size_t units, const fl_activation *activation);
+
+    /* Steps that record what their gradients need, in place of z in rows of gates that start a stride apart, and these
+     * gradients, in place of what was recorded. A row whose mask is not set gives zeros, and its dh and dc stay. See
+     * lstm_tape.h and gru_tape.h for the columns of gates and the size of scratch.
+     *
+     * h and c (rows, units) from gates (rows, 4*units) = z with all products, and c_prev. */
+    void (*lstm_tape_forward)(float *h, float *c, float *gates, const float *c_prev, size_t rows, size_t units,
+                              size_t stride, size_t block, const fl_activation *activation,
+                              const fl_activation *recurrent_activation, float *scratch);
+
+    /* dc becomes that of c_prev, dh zeros: what reaches h_prev past the products. */
+    void (*lstm_tape_backward)(float *gates, float *dh, float *dc, const float *h, const float *c, const float *c_prev,
+                               const unsigned char *mask, size_t mask_stride, size_t rows, size_t units, size_t stride,
+                               size_t block, const fl_activation *activation,
+                               const fl_activation *recurrent_activation, float *scratch);
+
+    void (*gru_tape_gates_forward)(float *gates, const float *products, size_t products_stride, const float *h_prev,
+                                   size_t rows, size_t units, size_t stride, int reset_after,
+                                   const fl_activation *recurrent_activation, float *scratch);
+    void (*gru_tape_output_forward)(float *h, const float *gates, const float *h_prev, size_t rows, size_t units,
+                                    size_t stride, const fl_activation *activation,
+                                    const fl_activation *recurrent_activation, float *scratch);
+    void (*gru_tape_output_backward)(float *gates, float *dh, const float *h_prev, const unsigned char *mask,
+                                     size_t mask_stride, size_t rows, size_t units, size_t stride, int reset_after,
+                                     const fl_activation *activation, const fl_activation *recurrent_activation,
+                                     float *scratch);
+    void (*gru_tape_reset_backward)(float *gates, float *dh, const float *d_reset, const float *h_prev,
+                                    const unsigned char *mask, size_t mask_stride, size_t rows, size_t units,
+                                    size_t stride, const fl_activation *recurrent_activation, float *scratch);
 } fl_kernels;
 
 /* The kernels called `isa` ("avx512", "avx2", "neon", "scalar"); NULL if this CPU or this build has none of that name. */

@@ -138,8 +138,8 @@ static void last_panel(float *out, size_t out_stride, const float *initial, size
 }
 
 static void FL_KERNEL(gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
-                                           const float *x, const float *packed, size_t rows, size_t features,
-                                           size_t columns)
+                                           const float *x, size_t x_stride, const float *packed, size_t rows,
+                                           size_t features, size_t columns)
 {
     size_t width;
     for (size_t first = 0; first < columns; first += width) {
@@ -156,11 +156,11 @@ static void FL_KERNEL(gemm_packed_forward)(float *out, size_t out_stride, const 
             n = next_rows(rows - row);
             tile_function *sums = tiles[groups - 1][n - 1];
             float *to = out + row * out_stride + first;
-            const float *from = initial + row * initial_stride + first, *rows_of_x = x + row * features;
+            const float *from = initial + row * initial_stride + first, *rows_of_x = x + row * x_stride;
             if (width == groups * FL_GROUP)
-                sums(to, out_stride, from, initial_stride, rows_of_x, features, panel, features);
+                sums(to, out_stride, from, initial_stride, rows_of_x, x_stride, panel, features);
             else
-                last_panel(to, out_stride, from, initial_stride, rows_of_x, features, panel, features, width, sums, n);
+                last_panel(to, out_stride, from, initial_stride, rows_of_x, x_stride, panel, features, width, sums, n);
         }
     }
 }

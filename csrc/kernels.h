@@ -10,6 +10,12 @@
 #include "lstm_step.h"
 #include "gru_step.h"
 
+/* training */
+#include "activation_backward.h"
+#include "gemm_packed_backward.h"
+#include "lstm_tape.h"
+#include "gru_tape.h"
+
 const fl_kernels FL_KERNEL(fl_kernels) = {
     .name = FL_ISA,
     .gemm_packed_forward = FL_KERNEL(gemm_packed_forward),
@@ -20,4 +26,12 @@ const fl_kernels FL_KERNEL(fl_kernels) = {
     .gru_cell_forward = FL_KERNEL(gru_cell_forward),
     .gru_reset_forward = FL_KERNEL(gru_reset_forward),
     .gru_candidate_forward = FL_KERNEL(gru_candidate_forward),
+    .gemm_packed_backward = FL_KERNEL(gemm_packed_backward),
+    .activation_backward = FL_KERNEL(activation_backward),
+    .lstm_tape_forward = FL_KERNEL(lstm_tape_forward),
+    .lstm_tape_backward = FL_KERNEL(lstm_tape_backward),
+    .gru_tape_gates_forward = FL_KERNEL(gru_tape_gates_forward),
+    .gru_tape_output_forward = FL_KERNEL(gru_tape_output_forward),
+    .gru_tape_output_backward = FL_KERNEL(gru_tape_output_backward),
+    .gru_tape_reset_backward = FL_KERNEL(gru_tape_reset_backward),
 };

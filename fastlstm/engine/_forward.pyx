@@ -25,8 +25,8 @@ cdef void product(const Engine *engine, float *out, const float *bias, const flo
                   Py_ssize_t rows) noexcept nogil:
     """out (rows, columns) = bias + x (rows, features) @ matrix"""
     if matrix.packed:
-        engine.kernels.gemm_packed_forward(out, matrix.columns, bias, 0, x, matrix.data, rows, matrix.features,
-                                           matrix.columns)
+        engine.kernels.gemm_packed_forward(out, matrix.columns, bias, 0, x, matrix.features, matrix.data, rows,
+                                           matrix.features, matrix.columns)
     else:
         fl_fill_rows(out, bias, rows, matrix.columns)
         accumulate(engine, out, x, matrix, rows)
@@ -36,8 +36,8 @@ cdef void accumulate(const Engine *engine, float *out, const float *x, const Mat
                      Py_ssize_t rows) noexcept nogil:
     """out (rows, columns) += x (rows, features) @ matrix"""
     if matrix.packed:
-        engine.kernels.gemm_packed_forward(out, matrix.columns, out, matrix.columns, x, matrix.data, rows,
-                                           matrix.features, matrix.columns)
+        engine.kernels.gemm_packed_forward(out, matrix.columns, out, matrix.columns, x, matrix.features, matrix.data,
+                                           rows, matrix.features, matrix.columns)
     else:
         engine.blas.gemm_accumulate(out, x, matrix.data, <int> rows, <int> matrix.columns, <int> matrix.features)
 
@@ -111,7 +111,7 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
     if op.table != NULL:
         fl_gather_rows(z + 4 * first, op.table + 4 * first, x, steps * call.batch, columns, op.z_width, op.vocabulary)
     else:
-        engine.kernels.gemm_packed_forward(z + 4 * first, op.z_width, op.bias + 4 * first, 0, x,
+        engine.kernels.gemm_packed_forward(z + 4 * first, op.z_width, op.bias + 4 * first, 0, x, op.features,
                                            op.kernel.data + 4 * first * op.features, steps * call.batch, op.features,
                                            columns)
     for t in range(steps):

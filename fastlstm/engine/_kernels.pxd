@@ -1,4 +1,4 @@
-"""csrc/fastlstm.h and csrc/rows.h as Cython sees them."""
+"""csrc/fastlstm.h, csrc/rows.h and csrc/training.h as Cython sees them."""
 
 cdef extern from "fastlstm.h":
     enum:
@@ -13,8 +13,8 @@ cdef extern from "fastlstm.h":
     ctypedef struct fl_kernels:
         const char *name
         void (*gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
-                                    const float *x, const float *packed, size_t rows, size_t features,
-                                    size_t columns) noexcept nogil
+                                    const float *x, size_t x_stride, const float *packed, size_t rows,
+                                    size_t features, size_t columns) noexcept nogil
         void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev,
                                   const float *packed_recurrent, size_t rows, size_t units, size_t first, size_t last,
                                   bint descending, const fl_activation *activation,
@@ -36,6 +36,32 @@ cdef extern from "fastlstm.h":
         void (*gru_candidate_forward)(float *h, const float *gates, float *candidate, const float *x,
                                       const float *h_prev, size_t rows, size_t units,
                                       const fl_activation *activation) noexcept nogil
+        void (*gemm_packed_backward)(float *dpacked, const float *x, size_t x_stride, const float *dz, size_t dz_stride,
+                                     size_t rows, size_t features, size_t columns, size_t first,
+                                     size_t last) noexcept nogil
+        void (*activation_backward)(float *dx, const float *dy, const float *x, size_t rows, size_t units,
+                                    const fl_activation *activation) noexcept nogil
+        void (*lstm_tape_forward)(float *h, float *c, float *gates, const float *c_prev, size_t rows, size_t units,
+                                  size_t stride, size_t block, const fl_activation *activation,
+                                  const fl_activation *recurrent_activation, float *scratch) noexcept nogil
+        void (*lstm_tape_backward)(float *gates, float *dh, float *dc, const float *h, const float *c,
+                                   const float *c_prev, const unsigned char *mask, size_t mask_stride, size_t rows,
+                                   size_t units, size_t stride, size_t block, const fl_activation *activation,
+                                   const fl_activation *recurrent_activation, float *scratch) noexcept nogil
+        void (*gru_tape_gates_forward)(float *gates, const float *products, size_t products_stride,
+                                       const float *h_prev, size_t rows, size_t units, size_t stride, bint reset_after,
+                                       const fl_activation *recurrent_activation, float *scratch) noexcept nogil
+        void (*gru_tape_output_forward)(float *h, const float *gates, const float *h_prev, size_t rows, size_t units,
+                                        size_t stride, const fl_activation *activation,
+                                        const fl_activation *recurrent_activation, float *scratch) noexcept nogil
+        void (*gru_tape_output_backward)(float *gates, float *dh, const float *h_prev, const unsigned char *mask,
+                                         size_t mask_stride, size_t rows, size_t units, size_t stride,
+                                         bint reset_after, const fl_activation *activation,
+                                         const fl_activation *recurrent_activation, float *scratch) noexcept nogil
+        void (*gru_tape_reset_backward)(float *gates, float *dh, const float *d_reset, const float *h_prev,
+                                        const unsigned char *mask, size_t mask_stride, size_t rows, size_t units,
+                                        size_t stride, const fl_activation *recurrent_activation,
+                                        float *scratch) noexcept nogil
 
     const fl_kernels *fl_kernels_find(const char *isa) noexcept nogil
     const char *fl_kernels_name(int i) noexcept nogil
@@ -58,3 +84,19 @@ cdef extern from "rows.h":
     void fl_select_rows(float *h, float *c, float *out, const float *h_next, const float *c_prev,
                         const unsigned char *mask, size_t mask_stride, size_t batch, size_t units,
                         bint zero_output) noexcept nogil
+
+cdef extern from "training.h":
+    void fl_pack(float *packed, const float *matrix, size_t stride, const int *order, size_t rows,
+                 size_t columns) noexcept nogil
+    void fl_pack_transposed(float *packed, const float *matrix, size_t stride, const int *order, size_t rows,
+                            size_t n) noexcept nogil
+    void fl_unpack(float *matrix, size_t stride, const float *packed, const int *order, size_t rows,
+                   size_t columns) noexcept nogil
+    void fl_record_mask(float *h, float *c, float *out, const float *h_prev, const float *c_prev,
+                        const float *out_prev, const unsigned char *mask, size_t mask_stride, size_t rows, size_t units,
+                        bint zero_output) noexcept nogil
+    void fl_output_backward(float *dh, float *d_repeated, const float *d_out, size_t d_stride,
+                            const unsigned char *mask, size_t mask_stride, size_t rows, size_t units,
+                            bint zero_output) noexcept nogil
+    void fl_add_table_rows(float *d_table, const float *ids, const float *d_out, size_t rows, size_t columns,
+                           size_t width, size_t d_stride, long vocabulary) noexcept nogil

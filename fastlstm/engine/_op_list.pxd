@@ -1,6 +1,6 @@
 """The ops of a program, for the modules that run them."""
 
-from fastlstm.engine._kernels cimport fl_activation
+from fastlstm.engine._kernels cimport fl_activation, fl_kernels
 from fastlstm.engine._structs cimport Engine, Matrix, Op
 
 
@@ -22,5 +22,7 @@ cdef class OpList:
     cdef const float *_data(self, array)
     cdef _set_matrix(self, Matrix *matrix, lowered)
     cdef _set_activation(self, fl_activation *activation, lowered)
+
+cdef const fl_kernels *find_kernels(bytes isa) except NULL
 
 cdef int raise_pending() except? -1

@@ -48,7 +48,7 @@ cdef class OpList:
     def __init__(self, list lowered, list stages, isa):
         if self.ops != NULL:
             raise TypeError(f"A {type(self).__name__} is immutable.")
-        self.engine.kernels = _kernels(isa.encode())
+        self.engine.kernels = find_kernels(isa.encode())
         self.kept, self.recurrent = [], ()
         self.stage_starts = <int *> malloc((len(stages) + 1) * sizeof(int))
         self.ops = <Op *> calloc(len(lowered), sizeof(Op))
@@ -124,7 +124,12 @@ cdef class OpList:
             activation.context = <void *> lowered.function
 
 
-cdef const fl_kernels *_kernels(bytes isa) except NULL:
+cdef const fl_kernels *find_kernels(bytes isa) except NULL:
+    """The kernels of that name.
+
+    Raises:
+        ValueError: This CPU or this build has none.
+    """
     cdef const fl_kernels *kernels = fl_kernels_find(isa)
     if kernels == NULL:
         raise ValueError(f"No kernels called {isa.decode()!r}; this CPU and build have {kernel_names()}.")

@@ -120,7 +120,7 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
         return lowered
     for name, value in vars(op).items():
         if isinstance(value, Activation):
-            setattr(lowered, name, _activation(value))
+            setattr(lowered, name, lower_activation(value))
         elif isinstance(value, bool):
             setattr(lowered, name, value)
     if isinstance(op, ActivationOp):
@@ -221,7 +221,7 @@ def _lower_gru(lowered: LoweredOp, op: GRUOp, bias: np.ndarray, packed: bool, ob
 _KINDS = {name: kind for kind, name in enumerate(ACTIVATIONS)}
 
 
-def _activation(activation: Activation) -> NativeActivation:
+def lower_activation(activation: Activation) -> NativeActivation:
     if activation.name == "python":
         if not callable(activation.function):
             raise ValueError(f"Activation 'python' needs a function, received {activation.function!r}.")

@@ -59,7 +59,7 @@ class Program(Executor):
         self, ops: Sequence[Op], isa: str | None = None, backend: str | None = None, mode: str = "float32"
     ) -> None:
         ops = list(ops)
-        _check_chain(ops)
+        check_chain(ops)
         isa, backend = isa or default_isa(), backend or default_backend()
         for name, value, known in ("backend", backend, BACKENDS), ("mode", mode, MODES):
             if value not in known:
@@ -120,7 +120,7 @@ def packings(ops: Sequence[Op]) -> list[Packing]:
         ValueError: As `Program`; or `require_packed` does.
     """
     ops, found = list(ops), []
-    _check_chain(ops)
+    check_chain(ops)
 
     def record(packing: Packing) -> np.ndarray:
         found.append(packing)
@@ -162,7 +162,7 @@ def default_backend() -> str:
     return backend
 
 
-def _check_chain(ops: list[Op]) -> None:
+def check_chain(ops: list[Op]) -> None:
     if not ops:
         raise ValueError("A Program needs at least one op.")
     units, ended = None, False

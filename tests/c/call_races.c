@@ -73,7 +73,7 @@ static void part_forward(void *context, int part)
     long barriers = 0;
     for (int layer = 0; layer < LAYERS; layer++) {
         const float *input = layer ? call->sequences[layer - 1] : x;
-        kernels->gemm_packed_forward(call->z + 4 * first, Z_WIDTH, weights->bias[layer] + 4 * first, 0, input,
+        kernels->gemm_packed_forward(call->z + 4 * first, Z_WIDTH, weights->bias[layer] + 4 * first, 0, input, UNITS,
                                      weights->kernel[layer] + 4 * first * UNITS, STEPS * ROWS, UNITS, columns);
         for (size_t row = 0; row < ROWS; row++)
             memset(call->c + row * UNITS + first, 0, (last - first) * sizeof(float));

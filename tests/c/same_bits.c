@@ -31,8 +31,8 @@ static void compare(const float *a, const float *b, size_t n)
 static void compare_gemm(const fl_kernels *kernels, const fl_kernels *scalar, size_t rows, size_t columns)
 {
     static float out[MOST_ROWS * PADDED], expected[MOST_ROWS * PADDED];
-    kernels->gemm_packed_forward(out, columns, bias, 0, x, weights, rows, MOST_FEATURES, columns);
-    scalar->gemm_packed_forward(expected, columns, bias, 0, x, weights, rows, MOST_FEATURES, columns);
+    kernels->gemm_packed_forward(out, columns, bias, 0, x, MOST_FEATURES, weights, rows, MOST_FEATURES, columns);
+    scalar->gemm_packed_forward(expected, columns, bias, 0, x, MOST_FEATURES, weights, rows, MOST_FEATURES, columns);
     compare(out, expected, rows * columns);
 }
 
@@ -55,6 +55,63 @@ static void compare_steps(const fl_kernels *kernels, const fl_kernels *scalar, s
     compare(h[0], h[1], rows * units);
 }
 
+/* dpacked and dz of sizes that straddle vector widths, in the kernels of training */
+static void compare_training(const fl_kernels *kernels, const fl_kernels *scalar, size_t rows, size_t units,
+                             const fl_activation *activation, const fl_activation *recurrent_activation)
+{
+    static float packed[2][MOST_FEATURES * PADDED], gates[2][MOST_ROWS * PADDED], scratch[6 * MOST_UNITS];
+    static float h[2][MOST_ROWS * MOST_UNITS], c[2][MOST_ROWS * MOST_UNITS], d[2][2][MOST_ROWS * MOST_UNITS];
+    static const unsigned char mask[MOST_ROWS] = {1, 1, 0, 1, 1, 1, 0};
+    const size_t columns = (4 * units + FL_GROUP - 1) / FL_GROUP * FL_GROUP, n = rows * units;
+    const fl_kernels *both[2] = {kernels, scalar};
+    for (int k = 0; k < 2; k++) {
+        memset(packed[k], 0, sizeof packed[k]);
+        both[k]->gemm_packed_backward(packed[k], h_prev, MOST_FEATURES, x, columns, rows, MOST_FEATURES, columns, 0, 7);
+        both[k]->gemm_packed_backward(packed[k], h_prev, MOST_FEATURES, x, columns, rows, MOST_FEATURES, columns, 7,
+                                      MOST_FEATURES);
+        memcpy(gates[k], x, sizeof gates[k]);
+        memcpy(d[k][0], c_prev, sizeof c_prev);
+        memcpy(d[k][1], h_prev, sizeof h_prev);
+        both[k]->lstm_tape_forward(h[k], c[k], gates[k], c_prev, rows, units, columns, FL_GROUP, activation,
+                                   recurrent_activation, scratch);
+        both[k]->lstm_tape_backward(gates[k], d[k][0], d[k][1], h[k], c[k], c_prev, mask, 1, rows, units, columns,
+                                    FL_GROUP, activation, recurrent_activation, scratch);
+    }
+    compare(packed[0], packed[1], MOST_FEATURES * columns);
+    compare(gates[0], gates[1], rows * columns);
+    compare(h[0], h[1], n);
+    compare(d[0][1], d[1][1], n);
+    for (int reset_after = 0; reset_after < 2; reset_after++)
+        for (int k = 0; k < 2; k++) {
+            memcpy(gates[k], x, sizeof gates[k]);
+            memcpy(d[k][0], c_prev, sizeof c_prev);
+            both[k]->gru_tape_gates_forward(gates[k], weights, 3 * units, h_prev, rows, units, columns, reset_after,
+                                            recurrent_activation, scratch);
+            both[k]->gru_tape_output_forward(h[k], gates[k], h_prev, rows, units, columns, activation,
+                                             recurrent_activation, scratch);
+            both[k]->gru_tape_output_backward(gates[k], d[k][0], h_prev, mask, 1, rows, units, columns, reset_after,
+                                              activation, recurrent_activation, scratch);
+            if (!reset_after)
+                both[k]->gru_tape_reset_backward(gates[k], d[k][0], h[k], h_prev, mask, 1, rows, units, columns,
+                                                 recurrent_activation, scratch);
+            if (!k) continue;
+            compare(gates[0], gates[1], rows * columns);
+            compare(h[0], h[1], n);
+            compare(d[0][0], d[1][0], n);
+        }
+}
+
+static void compare_slopes(const fl_kernels *kernels, const fl_kernels *scalar, size_t units)
+{
+    static float dx[MOST_UNITS], expected[MOST_UNITS];
+    for (int kind = 0; kind < FL_CALLBACK; kind++) {
+        const fl_activation activation = {.kind = kind, .parameters = {0.5f, 1.5f, 0.25f}};
+        kernels->activation_backward(dx, h_prev, x, 1, units, &activation);
+        scalar->activation_backward(expected, h_prev, x, 1, units, &activation);
+        compare(dx, expected, units);
+    }
+}
+
 int main(void)
 {
     const fl_kernels *scalar = fl_kernels_find("scalar");
@@ -72,6 +129,9 @@ int main(void)
                 compare_gemm(kernels, scalar, (size_t)ROWS[r], 4 * (size_t)SIZES[s]);
                 compare_steps(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &TANH, &SIGMOID);
                 compare_steps(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &ELU, &HARD);
+                compare_training(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &TANH, &SIGMOID);
+                compare_training(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &ELU, &HARD);
+                compare_slopes(kernels, scalar, (size_t)SIZES[s]);
             }
     }
     printf("%ld %ld\n", compared, differ);
