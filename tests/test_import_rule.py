@@ -16,6 +16,8 @@ LEAVES = {
     *("activations", "backend", "config", "constraints", "identifiers", "initializers", "object_registration"),
     *("preprocessing", "random", "regularizers", "utils"),
 }
+# What only training needs: loaded when it is first asked for.
+TRAINING = {"callbacks", "losses", "metrics", "optimizers"}
 # room → rooms that it may import from, besides itself
 MAY_IMPORT = {
     "_version": set(),
@@ -23,8 +25,9 @@ MAY_IMPORT = {
     "engine": {"_version", "stream"},
     "saving": {"identifiers"},
     **dict.fromkeys(LEAVES, LEAVES | {"engine"}),
+    **dict.fromkeys(TRAINING, TRAINING | LEAVES | {"engine"}),
     "layers": LEAVES | {"engine"},
-    "models": LEAVES | {"engine", "layers", "saving"},
+    "models": LEAVES | TRAINING | {"engine", "layers", "saving"},
     "_pyinstaller": set(),
     "demo": {"models"},
     "cli": {"_version", "demo", "models", "saving"},

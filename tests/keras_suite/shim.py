@@ -69,14 +69,21 @@ class TestCase(parameterized.TestCase):
     def assertAllEqual(self, actual, desired, msg=None):
         np.testing.assert_array_equal(np.asarray(actual), np.asarray(desired), err_msg=msg or "")
 
+    def assertAlmostEqual(self, actual, desired, decimal=3, tpu_decimal=None, msg=None):
+        np.testing.assert_almost_equal(np.asarray(actual), np.asarray(desired), decimal, err_msg=msg or "")
+
+    def assertDType(self, x, dtype, msg=None):
+        self.assertEqual(np.asarray(x).dtype.name, fastlstm.backend.standardize_dtype(dtype), msg)
+
     def assertLen(self, container, expected_len, msg=None):
         self.assertEqual(len(container), expected_len, msg)
 
     def run_class_serialization_test(self, instance, custom_objects=None):
         config = instance.get_config()
+        room = getattr(fastlstm, type(instance).__module__.split(".")[1])
         for revived in (
             type(instance).from_config(json.loads(json.dumps(config))),
-            fastlstm.layers.deserialize(json.loads(json.dumps(fastlstm.layers.serialize(instance)))),
+            room.deserialize(json.loads(json.dumps(room.serialize(instance)))),
         ):
             self.assertEqual(json.dumps(revived.get_config()), json.dumps(config))
         return revived
@@ -149,7 +156,7 @@ def with_skips(case, left_out):
     used = dict.fromkeys(left_out, 0)
     for name in unittest.defaultTestLoader.getTestCaseNames(case):
         for pattern, reason in left_out:
-            if re.search(pattern, name):
+            if re.search(pattern, f"{case.__name__}.{name}"):
                 setattr(case, name, unittest.skip(reason)(getattr(case, name)))
                 used[pattern, reason] += 1
     return used
@@ -159,7 +166,7 @@ def collected(files):
     """The test cases of files, by names of their own, and how often each reason to leave one out was of use.
 
     Args:
-        files: File → `((pattern, reason), …)`; the patterns are searched for in the names of the tests.
+        files: File → `((pattern, reason), …)`; the patterns are searched for in `Class.test`.
     """
     cases, used = {}, {}
     for path, left_out in files.items():

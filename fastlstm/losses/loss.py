@@ -1,0 +1,334 @@
+"""The base class of all losses: weights, masks and the reduction to one number."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastlstm.backend import auto_name
+from fastlstm.losses.differentiable import (
+    Pullback,
+    at_one_rank,
+    of_one_dtype,
+    squeeze_or_expand_to_same_rank,
+    summed_to,
+)
+
+_REDUCTIONS = ("sum_over_batch_size", "sum", None, "none", "mean", "mean_with_sample_weight")
+_MEANS = ("sum_over_batch_size", "mean")
+
+
+class Loss:
+    """Base class of all losses. A subclass defines `call(y_true, y_pred)`, which returns a value for each sample, and,
+    to be trained with, `gradient(y_true, y_pred)`, the gradient of the sum of these values with respect to `y_pred`.
+
+    Args:
+        name: String; None makes one.
+        reduction: `"sum_over_batch_size"` or `"mean"` (the sum of the values by their number), `"sum"`,
+            `"mean_with_sample_weight"` (by the sum of the weights), or `"none"` or None for the values as they are.
+        dtype: Only None or `"float32"`.
+
+    Raises:
+        ValueError: When the reduction is none of these.
+        NotImplementedError: When the dtype is another one.
+    """
+
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
+        self.name = name or auto_name(type(self).__name__)
+        self.reduction = standardize_reduction(reduction)
+        if dtype not in (None, "float32") and getattr(dtype, "name", None) != "float32":
+            raise NotImplementedError(f"Loss '{self.name}' computes in float32. Received: dtype={dtype}")
+
+    dtype = "float32"
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return the loss as a float32 scalar, or the values where there is no reduction.
+
+        Args:
+            y_true: Array.
+            y_pred: Array; a mask that it carries excludes what is masked.
+            sample_weight: Array that broadcasts to the values, or None.
+        """
+        mask = getattr(y_pred, "_keras_mask", None)
+        y_true, y_pred = _float32_pair(y_true, y_pred)
+        values = self.call(y_true, y_pred)
+        own_mask = getattr(values, "_keras_mask", None)
+        if mask is not None and own_mask is not None:
+            mask = mask & own_mask
+        mask = own_mask if mask is None else mask
+        return reduce_weighted_values(values, sample_weight, mask, self.reduction)
+
+    def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        """Return the values, one for each sample.
+
+        Args:
+            y_true: float32 array.
+            y_pred: float32 array.
+        """
+        raise NotImplementedError
+
+    def value_and_gradient(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
+    ) -> tuple[np.float32, np.ndarray]:
+        """Return the loss, and its gradient with respect to `y_pred`, as training needs them.
+
+        Args:
+            y_true: Array.
+            y_pred: Array.
+            sample_weight: Array that broadcasts to the values, or None.
+            mask: Array that broadcasts to the values, nonzero where they count, or None.
+
+        Returns:
+            A float32 scalar (without a reduction, the sum of the values) and a new float32 array of the shape of
+            `y_pred`.
+
+        Raises:
+            NotImplementedError: When the loss does not say its gradient.
+        """
+        y_true, y_pred = _float32_pair(y_true, y_pred)
+        values, pullback = self.values_and_pullback(y_true, y_pred)
+        own_mask = getattr(values, "_keras_mask", None)
+        if mask is not None and own_mask is not None:
+            mask = (np.asarray(mask) != 0) & own_mask
+        mask = own_mask if mask is None else mask
+        values = np.asarray(values)
+        weights, loss = _weights_and_loss(values, sample_weight, mask, self.reduction)
+        d_values = np.ascontiguousarray(np.broadcast_to(summed_to(weights, values.shape), values.shape))
+        return np.sum(loss, dtype=np.float32), pullback(d_values)
+
+    def values_and_pullback(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, Pullback]:
+        """Return what `call` returns, and the function from a gradient with respect to it to one with respect to
+        `y_pred`.
+
+        Raises:
+            NotImplementedError: When the loss has no `gradient`.
+        """
+        gradient = self.gradient_function()
+        values = np.asarray(self.call(y_true, y_pred), np.float32)
+        return values, lambda d_values: _scaled(gradient(y_true, y_pred), d_values, y_pred.shape)
+
+    def gradient_function(self) -> Callable[[np.ndarray, np.ndarray], Any]:
+        """Return `gradient`, or tell that there is none.
+
+        Raises:
+            NotImplementedError: When there is none.
+        """
+        gradient = getattr(self, "gradient", None)
+        if gradient is None:
+            raise NotImplementedError(
+                f"The loss '{self.name}' does not say its gradient, so it cannot be trained with. Give "
+                f"{type(self).__name__} a method `gradient(self, y_true, y_pred)` that returns the gradient of the sum "
+                "of the values of `call` with respect to `y_pred`."
+            )
+        return gradient
+
+    def on_logits(self, activation: str) -> Loss | None:
+        """Return the same loss for what an activation was made from, None if it makes no use of that.
+
+        Keras computes a crossentropy of the outputs of a softmax or sigmoid from its inputs, which loses nothing where
+        an output is near 0 or 1.
+
+        Args:
+            activation: Name of the activation that made `y_pred`, over its last axis.
+        """
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "reduction": self.reduction}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Loss:
+        return cls(**config)
+
+
+class LossFunctionWrapper(Loss):
+    """A function of two arrays as a loss.
+
+    Args:
+        fn: `fn(y_true, y_pred, **kwargs)` returns a value for each sample. To be trained with it needs an attribute
+            `gradient`, a function of the same arguments that returns the gradient of the sum of these values.
+        reduction, name, dtype: As for `Loss`.
+        **kwargs: Further arguments of the function.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.fn = fn
+        self._fn_kwargs = kwargs
+
+    def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        return self.fn(*squeeze_or_expand_to_same_rank(y_true, y_pred), **self._fn_kwargs)
+
+    def values_and_pullback(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, Pullback]:
+        return at_one_rank(self._values_and_pullback)(y_true, y_pred)
+
+    def _values_and_pullback(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, Pullback]:
+        built_in = getattr(self.fn, "values_and_pullback", None)
+        if built_in is not None:
+            return built_in(y_true, y_pred, **self._fn_kwargs)
+        gradient = self.gradient_function()
+        values = np.asarray(self.fn(y_true, y_pred, **self._fn_kwargs), np.float32)
+        return values, lambda d_values: _scaled(gradient(y_true, y_pred), d_values, y_pred.shape)
+
+    def gradient_function(self) -> Callable[[np.ndarray, np.ndarray], Any]:
+        gradient = getattr(self.fn, "gradient", None)
+        if gradient is None:
+            name = getattr(self.fn, "__name__", repr(self.fn))
+            raise NotImplementedError(
+                f"The loss function '{name}' does not say its gradient, so it cannot be trained with. Set "
+                f"`{name}.gradient` to a function of the same arguments that returns the gradient of the sum of the "
+                "values with respect to `y_pred`, an array of its shape."
+            )
+        return lambda y_true, y_pred: gradient(y_true, y_pred, **self._fn_kwargs)
+
+    def on_logits(self, activation: str) -> Loss | None:
+        if getattr(self.fn, "logits_of", None) != activation or self._fn_kwargs.get("axis", -1) != -1:
+            return None
+        if self._fn_kwargs.get("from_logits"):
+            warnings.warn(
+                f'"`{self.fn.__name__}` received `from_logits=True`, but the `output` argument was produced by a '
+                f"{activation.capitalize()} activation and thus does not represent logits. Was this intended?",
+                stacklevel=2,
+            )
+        return LossFunctionWrapper(self.fn, self.reduction, self.name, **{**self._fn_kwargs, "from_logits": True})
+
+    def get_config(self) -> dict[str, Any]:
+        from fastlstm import losses
+
+        return {**super().get_config(), "fn": losses.serialize(self.fn), **self._fn_kwargs}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> LossFunctionWrapper:
+        from fastlstm import losses
+
+        return cls(**{**config, "fn": losses.deserialize(config["fn"])} if "fn" in config else config)
+
+    def __repr__(self) -> str:
+        return f"<LossFunctionWrapper({self.fn}, kwargs={self._fn_kwargs})>"
+
+
+class FunctionLoss(LossFunctionWrapper):
+    """Base class of the losses that are a function of this package; a subclass names it.
+
+    Args:
+        reduction, name, dtype: As for `Loss`; the name is the function's by default.
+    """
+
+    function: ClassVar[Callable[..., Any]]
+
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None
+    ) -> None:
+        self.set_options({}, reduction, name, dtype)
+
+    def set_options(self, options: dict[str, Any], reduction: str | None, name: str | None, dtype: Any) -> None:
+        """Keep the function's further arguments, as attributes and in the config too."""
+        function = type(self).function
+        LossFunctionWrapper.__init__(self, function, reduction, name or function.__name__, dtype, **options)
+        for option, value in options.items():
+            setattr(self, option, value)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**Loss.get_config(self), **self._fn_kwargs}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FunctionLoss:
+        return cls(**config)
+
+
+def standardize_reduction(reduction: Any) -> str | None:
+    """Return the reduction if it is one.
+
+    Raises:
+        ValueError: With Keras' text, when it is not.
+    """
+    if reduction not in _REDUCTIONS:
+        raise ValueError(
+            f"Invalid value for argument `reduction`. Expected one of {_REDUCTIONS}. Received: reduction={reduction}"
+        )
+    return reduction
+
+
+def reduce_weighted_values(
+    values: Any, sample_weight: Any = None, mask: Any = None, reduction: str | None = "sum_over_batch_size"
+) -> Any:
+    """Return values as one number.
+
+    Args:
+        values: Array.
+        sample_weight: Array that broadcasts to the values, or None.
+        mask: Array that broadcasts to the values, nonzero where they count, or None.
+        reduction: As for `Loss`.
+    """
+    return _weights_and_loss(np.asarray(values, np.float32), sample_weight, mask, standardize_reduction(reduction))[1]
+
+
+def apply_mask(sample_weight: Any, mask: Any, reduction: str | None) -> np.ndarray | None:
+    """Return the weights that leave out what is masked; for a mean, larger by what was left out.
+
+    Args:
+        sample_weight: Array, or None.
+        mask: Array, nonzero where a value counts, or None.
+        reduction: As for `Loss`.
+    """
+    weight = None if sample_weight is None else np.asarray(sample_weight, np.float32)
+    if mask is None:
+        return weight
+    valid = np.asarray(mask).astype(bool)
+    factor = np.float32(1)
+    if reduction in _MEANS:
+        count = np.float32(np.count_nonzero(valid))
+        factor = np.float32(valid.size) / count if count else np.float32(0)
+    mask_weight = np.where(valid, factor, np.float32(0))
+    if weight is None:
+        return mask_weight
+    mask_weight, weight = squeeze_or_expand_to_same_rank(mask_weight, weight)
+    return weight * mask_weight
+
+
+def _weights_and_loss(
+    values: np.ndarray, sample_weight: Any, mask: Any, reduction: str | None
+) -> tuple[np.ndarray, Any]:
+    """Return the gradient of the reduced sum with respect to the values, and that sum."""
+    weight = apply_mask(sample_weight, mask, reduction)
+    if weight is None:
+        weighted = values
+        weight = np.ones((), np.float32)
+    else:
+        values, weight = squeeze_or_expand_to_same_rank(values, weight)
+        weighted = values * weight
+    if reduction in (None, "none") or weighted.shape in ((), (0,)):
+        return np.broadcast_to(weight, weighted.shape), weighted
+    total = np.sum(weighted)
+    divisor = np.float32(1)
+    if reduction == "mean_with_sample_weight" and (sample_weight is not None or mask is not None):
+        divisor = np.sum(weight)
+    elif reduction != "sum":
+        divisor = np.float32(weighted.size)
+    inverse = np.float32(1) / divisor if divisor else np.float32(0)
+    loss = total / divisor if divisor else np.float32(0)
+    return np.broadcast_to(weight * inverse, weighted.shape), loss
+
+
+def _float32_pair(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
+    return of_one_dtype(y_true, np.asarray(y_pred, np.float32))
+
+
+def _scaled(gradient: Any, d_values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the gradient of a user's loss, times that of what follows, sample by sample."""
+    gradient = np.asarray(gradient, np.float32)
+    if gradient.shape != shape:
+        raise ValueError(f"A loss' gradient has the shape of `y_pred`, {shape}. Received one of shape {gradient.shape}")
+    return gradient * d_values.reshape(d_values.shape + (1,) * (gradient.ndim - d_values.ndim))
