@@ -38,7 +38,7 @@ __all__ = [
     "standardize_dtype",
 ]
 
-_PYTHON_DTYPES = {bool: "bool", int: "int32", float: "float32", str: "string"}
+_PYTHON_DTYPES = {bool: "bool", int: "int64", "int": "int64", float: "float32", str: "string"}
 _DTYPES = frozenset(
     [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
     + ["bool", "bfloat16", "float16", "float32", "float64", "complex64", "complex128", "string"]
@@ -191,7 +191,7 @@ def standardize_dtype(dtype: Any) -> str:
     """
     if dtype is None:
         return floatx()
-    name = _PYTHON_DTYPES.get(dtype, dtype) if isinstance(dtype, type) else dtype
+    name = _PYTHON_DTYPES.get(dtype, dtype) if isinstance(dtype, (type, str)) else dtype
     name = getattr(name, "name", None) or getattr(name, "__name__", None) or name
     if name not in _DTYPES:
         raise ValueError(f"Invalid dtype: {dtype}")

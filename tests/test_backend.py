@@ -39,7 +39,12 @@ def test_seeded_runs_repeat():
 
 
 def test_import_is_light(tmp_path):
-    late = ["h5py", "rich", "scipy.linalg", *(f"fastlstm.{room}" for room in ("losses", "preprocessing", "utils"))]
+    late = [
+        "h5py",
+        "rich",
+        "scipy.linalg",
+        *(f"fastlstm.{room}" for room in ("losses", "metrics", "preprocessing", "utils")),
+    ]
     code = f"import sys, fastlstm; print([m for m in {late} if m in sys.modules])"
     # Elsewhere than in the sources, which Python would prefer to what is installed.
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)

@@ -41,7 +41,14 @@ def test_image_data_format(settings):
 
 
 def test_dtypes():
-    for dtype, name in ((None, "float32"), (int, "int32"), (float, "float32"), (np.int8, "int8"), ("bool", "bool")):
+    for dtype, name in (
+        (None, "float32"),
+        (int, "int64"),
+        ("int", "int64"),
+        (float, "float32"),
+        (np.int8, "int8"),
+        ("bool", "bool"),
+    ):
         assert backend.standardize_dtype(dtype) == name
     assert backend.standardize_dtype(np.dtype("float16")) == "float16"
     with pytest.raises(ValueError, match="Invalid dtype: foo"):

@@ -2,12 +2,14 @@
 
 import importlib.metadata
 import importlib.util
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fastlstm import backend, losses, utils
+from fastlstm import activations, backend, losses, metrics, utils
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 pytest.importorskip("absl.testing", reason="needs absl-py (the `test` extra)")
 try:
@@ -33,17 +35,12 @@ def module(name, package, **further):
     return shim.module(name, **{**vars(package), **further})
 
 
-ARRAYS = {
+ARRAYS = {name: function for name, function in vars(np).items() if callable(function)} | {
     "cast": np.asarray,
-    "concatenate": np.concatenate,
     "convert_to_numpy": np.asarray,
     "convert_to_tensor": tensor,
-    "expand_dims": np.expand_dims,
-    "ones": np.ones,
-    "shape": np.shape,
-    "squeeze": np.squeeze,
-    "tile": np.tile,
-    "zeros": np.zeros,
+    "one_hot": lambda x, num_classes: np.eye(num_classes, dtype=np.float32)[x],
+    "sigmoid": activations.sigmoid,
 }
 BACKEND = module(
     "backend",
@@ -55,15 +52,38 @@ BACKEND = module(
 )
 OPS = shim.module("ops", **ARRAYS)
 LOSSES = module("losses", losses, losses=losses)
+METRICS = module("metrics", metrics)
+for file in ("accuracy", "confusion", "correlation", "f_score", "hinge", "iou", "probabilistic", "regression"):
+    setattr(METRICS, f"{file}_metrics", metrics)
+METRICS.metrics_utils = shim.module(
+    "metrics.metrics_utils",
+    AUCCurve=types.SimpleNamespace(PR="PR", PRGAIN="PRGAIN", ROC="ROC"),
+    AUCSummationMethod=types.SimpleNamespace(INTERPOLATION="interpolation", MAJORING="majoring", MINORING="minoring"),
+)
+METRICS.reduction_metrics = module("metrics.reduction_metrics", metrics, **vars(metrics.reduction))
 UTILS = shim.module(
     "utils",
     **dict.fromkeys(("numerical_utils", "progbar", "sequence_utils", "timeseries_dataset_utils"), utils),
 )
-TOP = {"backend": BACKEND, "dtype_policies": shim.NOT_THERE, "losses": LOSSES, "ops": OPS, "utils": UTILS}
-DEEP = {"losses.loss": losses.loss}
+TOP = {
+    "backend": BACKEND,
+    "dtype_policies": shim.NOT_THERE,
+    "losses": LOSSES,
+    "metrics": METRICS,
+    "ops": OPS,
+    "utils": UTILS,
+}
+DEEP = {
+    "backend.common.keras_tensor": shim.module("backend.common.keras_tensor", KerasTensor=KerasTensor),
+    "losses.loss": losses.loss,
+    "metrics.metric": metrics.metric,
+}
+shim.STUBS["keras.src.saving"].register_keras_serializable = lambda **names: lambda function: function
 vars(shim.STUBS["keras.src"]).update(TOP)
 shim.STUBS |= {f"keras.src.{name}": stub for name, stub in {**TOP, **DEEP}.items()}
 
+OTHER_DTYPE = (r"test_config", "makes a metric of another dtype")
+TRAINS = (r"end_to_end|test_compilation|handles_sas", "trains")
 FLOAT32 = (r"dtype_arg|default_dtype|mixed_dtypes", "losses and metrics compute in float32")
 
 # File → (what it leaves out, why); the expressions are searched for in the names of the tests.
@@ -77,6 +97,25 @@ FILES = {
         ),
         (r"^(CTC|Circle)", "the loss is not supported"),
     ),
+    "metrics/accuracy_metrics_test.py": (),
+    "metrics/confusion_metrics_test.py": (
+        TRAINS,
+        (r"AUCTest.test_config", "makes a metric of another dtype"),
+    ),
+    "metrics/f_score_metrics_test.py": ((r"test_non_2d|undefined_output_dim", "calls a private method"),),
+    "metrics/hinge_metrics_test.py": (OTHER_DTYPE,),
+    "metrics/iou_metrics_test.py": (TRAINS,),
+    "metrics/metric_test.py": (
+        FLOAT32,
+        (r"test_serialization", "no custom class is made from a config"),
+        (r"stateless", "state is kept in the metric"),
+    ),
+    "metrics/probabilistic_metrics_test.py": (OTHER_DTYPE,),
+    "metrics/reduction_metrics_test.py": (
+        (r"dynamic_shape", "computes on symbolic tensors"),
+        (r"MetricWrapperTest.test_config", "no custom function is made from a config"),
+    ),
+    "metrics/regression_metrics_test.py": (OTHER_DTYPE,),
     "utils/numerical_utils_test.py": (
         (r"backend_tensor", "a tensor is an array here"),
         (r"build_pos_neg_masks", "a function of Keras' own"),
