@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import prod
 from operator import methodcaller
 from typing import NamedTuple
 
@@ -96,7 +97,12 @@ def packs(isa: str, backend: str) -> bool:
 
 def units_of(op: RecurrentOp | DenseOp) -> int:
     """Return how many units the op has."""
-    return op.recurrent_kernel.shape[0] if isinstance(op, RecurrentOp) else op.kernel.shape[1]
+    return op.recurrent_kernel.shape[0] if isinstance(op, RecurrentOp) else op.kernel.shape[-1]
+
+
+def features_of(op: RecurrentOp | DenseOp) -> int:
+    """Return how many values of a row the op reads."""
+    return prod(op.kernel.shape[:-1])
 
 
 def _takes_table(ops: list[Op]) -> bool:
@@ -125,11 +131,11 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
             setattr(lowered, name, value)
     if isinstance(op, ActivationOp):
         return lowered
-    packed, columns = packs(isa, backend), op.kernel.shape[1]
+    packed, columns = packs(isa, backend), op.kernel.shape[-1]
     bias = np.zeros(columns, np.float32) if op.bias is None else np.array(op.bias, np.float32)
     lowered.fused = isinstance(op, LSTMOp) and packed and _is_elementwise(op)
     interleaved, order = lowered.fused, gate_order(units_of(op), 4) if lowered.fused else np.arange(columns)
-    lowered.features, lowered.units, lowered.z_width = op.kernel.shape[0], units_of(op), len(order)
+    lowered.features, lowered.units, lowered.z_width = features_of(op), units_of(op), len(order)
     if isinstance(op, GRUOp):
         bias = _lower_gru(lowered, op, bias, packed, obtain)
     elif interleaved:
@@ -176,8 +182,8 @@ def _projections(
 
 
 def _matrix(weights: np.ndarray, packed: bool, obtain: Obtain, first: int = 0, last: int | None = None) -> Matrix:
-    """Columns first … last of the weights, as they are."""
-    matrix = weights[:, first:last]
+    """Columns first … last of the weights, as they are; all axes but the last are rows."""
+    matrix = weights.reshape(-1, weights.shape[-1])[:, first:last]
     rows, columns = matrix.shape
     if not packed:
         return Matrix(np.array(matrix, np.float32, order="C"), rows, columns, False)

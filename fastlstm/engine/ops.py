@@ -118,7 +118,13 @@ class EmbeddingOp:
 
 @dataclass(frozen=True, eq=False)
 class DenseOp:
-    """`activation(x @ kernel + bias)` on the last axis: kernel `(features, units)`, bias `(units,)` or None."""
+    """`activation(x @ kernel + bias)` on the last axis.
+
+    Args:
+        kernel: `(features, units)`, or with more axes, of which all but the last are the features in their order.
+        bias: `(units,)` or None.
+        activation: Of the output.
+    """
 
     kernel: np.ndarray
     bias: np.ndarray | None

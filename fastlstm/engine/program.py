@@ -16,7 +16,7 @@ import numpy as np
 from fastlstm.engine._engine import ENOUGH_ROWS, Executor, get_num_threads
 from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine.description import describe_ops, describe_sharing
-from fastlstm.engine.lowering import LoweredOp, lower_chain, packs, units_of
+from fastlstm.engine.lowering import LoweredOp, features_of, lower_chain, packs, units_of
 from fastlstm.engine.ops import (
     Activation,
     ActivationOp,
@@ -179,9 +179,9 @@ def check_chain(ops: list[Op]) -> None:
                 raise ValueError("A recurrent op needs a sequence, but one before it does not return sequences.")
             ended = not op.return_sequences
         _check_shapes(op)
-        if units is not None and op.kernel.shape[0] != units:
+        if units is not None and features_of(op) != units:
             raise ValueError(
-                f"{type(op).__name__} expects {op.kernel.shape[0]} features, but the op before gives {units} units."
+                f"{type(op).__name__} expects {features_of(op)} features, but the op before gives {units} units."
             )
         units = units_of(op)
 
@@ -189,7 +189,8 @@ def check_chain(ops: list[Op]) -> None:
 def _check_shapes(op: RecurrentOp | DenseOp) -> None:
     columns = _BLOCKS[type(op)] * units_of(op)
     two_biases = isinstance(op, GRUOp) and op.reset_after
-    expected = {"kernel": (op.kernel.shape[0], columns), "bias": (2, columns) if two_biases else (columns,)}
+    rows = op.kernel.shape[:-1] if isinstance(op, DenseOp) and op.kernel.ndim > 1 else op.kernel.shape[:1]
+    expected = {"kernel": (*rows, columns), "bias": (2, columns) if two_biases else (columns,)}
     if isinstance(op, RecurrentOp):
         expected["recurrent_kernel"] = (units_of(op), columns)
     for name, shape in expected.items():

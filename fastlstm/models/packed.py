@@ -13,6 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from fastlstm.engine import LAYOUT_VERSION, Packing, keep, obtain, packings, require_packed
+from fastlstm.engine.ops import Op
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import check_limits, deserialize, serialize
 from fastlstm.layers.base.variable import CHANGES
@@ -119,8 +120,7 @@ def _named_packings(model: Model) -> list[tuple[str, Packing]]:
     """What the model's Programs make of its weights, each once, in their order."""
     names = {id(variable.value): name for variable, name in zip(model.weights, _weight_names(model), strict=True)}
     named = {}
-    for row in _native_rows(model):
-        lowered = [op for layer in row for op in layer.lower()]
+    for lowered in _programs(model):
         for packing in packings(lowered) if lowered else ():
             sources = [names.get(id(source)) for source in packing.sources]
             # An array that a layer makes anew every time has no packing that could be kept.
@@ -129,19 +129,20 @@ def _named_packings(model: Model) -> list[tuple[str, Packing]]:
     return list(named.items())
 
 
-def _native_rows(layer: Layer) -> Iterator[tuple[Layer, ...]]:
-    """The layers of which Programs are made, in rows: those of a model's plan, and those inside layers in NumPy."""
+def _programs(layer: Layer) -> Iterator[list[Op]]:
+    """The ops of which Programs are made: those of the chains of a model's plan, and those of layers in NumPy."""
     if isinstance(layer, Model):
         for group in grouped(layer.calls()):
             if heads_chain(group[0]):
-                yield tuple(call.layer for call in group)
+                yield [op for call in group for op in call.layer.lower()]
             else:
-                yield from _native_rows(group[0].layer)
+                yield from _programs(group[0].layer)
     elif layer.native:
-        yield (layer,)
+        yield layer.lower()
     else:
+        yield from layer.lower_inside()
         for child in layer.children:
-            yield from _native_rows(child)
+            yield from _programs(child)
 
 
 def _check_arrays(expected: Iterator[tuple[str, tuple[int, ...]]], found: list[NamedArray]) -> None:

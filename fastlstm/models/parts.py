@@ -142,6 +142,8 @@ class LayerPart:
     def frozen(self, masked: bool, first: bool, in_time: bool) -> Iterator[FrozenPart]:
         """Yield the part as it is stepped; see `ChainPart.frozen`."""
         copied = copy.deepcopy(self.layer)
+        # Weights are replaced and never written to, so that both may hold the same arrays, and what was packed of them.
+        copied.adopt_weights(self.layer.weight_arrays())
         if in_time and copied.step_span > 1:
             # The window has the zeros that stand for the steps before the first.
             copied.padding = "valid"

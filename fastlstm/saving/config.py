@@ -21,6 +21,7 @@ from fastlstm.saving.dialects import (
     DROPPED,
     DROPPED_IN,
     IMPLIED,
+    JOINED,
     KERAS2_MASKS,
     KEYS,
     KNOWN,
@@ -31,6 +32,7 @@ from fastlstm.saving.dialects import (
     OLD_HARD_SIGMOID,
     PREPROCESSING,
     UNUSED,
+    VALUES,
 )
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.graph import count_calls_as_today, node, output_entry
@@ -284,7 +286,16 @@ def _merge(config: Config, where: str) -> tuple[str, Config]:
 
 
 def _renamed(config: Config, names: dict[str, str]) -> Config:
-    return {names.get(key, key): value for key, value in config.items() if names.get(key, key) == key or key in config}
+    config = {names.get(key, key): value for key, value in config.items()}
+    for today, choices in JOINED.items():
+        for keys in choices:
+            if all(key in config for key in keys):
+                config[today] = [config.pop(key) for key in keys]
+    return {key: _today(key, value) for key, value in config.items()}
+
+
+def _today(key: str, value: Any) -> Any:
+    return VALUES[key].get(value, value) if key in VALUES and isinstance(value, str) else value
 
 
 def _keeps(class_name: str, key: str, value: Any, where: str) -> bool:

@@ -18,6 +18,9 @@ from fastlstm.saving.spec import LayerSpec, VariableSpec
 # Where each of today's gate blocks is in the Keras 1 file: LSTM files hold i, c, f, o; GRU files z, r, h.
 _KERAS1_GATES = {"LSTM": (0, 2, 1, 3), "LSTMCell": (0, 2, 1, 3), "GRU": (0, 1, 2), "GRUCell": (0, 1, 2)}
 
+# Whose kernels written on the Theano backend run backwards.
+_CONVOLUTIONS = {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"}
+
 Shape = tuple[int, ...]
 
 
@@ -87,7 +90,7 @@ def recipes(layer: LayerSpec, stored: list[Stored], *, theano: bool = False) -> 
     if _is_cudnn(layer, stored):
         return _from_cudnn(len(_KERAS1_GATES[layer.class_name]), shapes, stored)
     plain = [Recipe((source,), (shape,)) for source, shape in zip(stored, shapes, strict=True)]
-    if layer.class_name == "Conv1D":
+    if layer.class_name in _CONVOLUTIONS:
         plain[0] = _convolution_kernel(stored[0], shapes[0], theano)
     return plain
 
@@ -138,14 +141,18 @@ def _from_cudnn(gates: int, shapes: list[Shape], stored: list[Stored]) -> list[R
 
 
 def _convolution_kernel(source: Stored, shape: Shape, theano: bool) -> Recipe:
-    steps, features, filters = shape
-    if source.shape == (steps, 1, features, filters):
-        return Recipe((source,), (source.shape,), lambda values: values[:, 0])
-    if source.shape == (filters, features, steps, 1):
-        return Recipe((source,), (source.shape,), lambda values: values.transpose(2, 3, 1, 0)[:, 0])
-    if theano:  # Theano convolves, everything else correlates
-        return Recipe((source,), (shape,), lambda values: values[::-1])
-    return Recipe((source,), (shape,))
+    *sizes, features, filters = shape
+    # Keras 1 had one axis more over time, and another order of the axes for Theano.
+    wide = (*sizes, 1) if len(sizes) == 1 else tuple(sizes)
+    turned = source.shape != shape and source.shape == (filters, features, *wide)
+    expected = source.shape if turned or source.shape == (*wide, features, filters) else shape
+
+    def build(values: np.ndarray) -> np.ndarray:
+        values = (np.moveaxis(values, (1, 0), (-2, -1)) if turned else values).reshape(shape)
+        # Theano convolves, everything else correlates.
+        return np.flip(values, tuple(range(len(sizes)))) if theano else values
+
+    return Recipe((source,), (expected,), build)
 
 
 def describe(variable: VariableSpec, mismatch: tuple[Shape, Shape]) -> str:

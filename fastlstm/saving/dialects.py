@@ -7,12 +7,16 @@ from typing import Any
 # --- classes --------------------------------------------------------------------------------------
 CLASSES = {
     "AtrousConvolution1D": "Conv1D",
+    "AtrousConvolution2D": "Conv2D",
     "BatchNormalizationV1": "BatchNormalization",
     "BatchNormalizationV2": "BatchNormalization",
     "Convolution1D": "Conv1D",
+    "Convolution2D": "Conv2D",
+    "Convolution3D": "Conv3D",
     "CuDNNGRU": "GRU",
     "CuDNNLSTM": "LSTM",
     "Model": "Functional",
+    "SeparableConvolution2D": "SeparableConv2D",
     "ThresholdedReLU": "ReLU",
     "TimeDistributedDense": "Dense",
     "UnifiedGRU": "GRU",
@@ -62,14 +66,24 @@ _CONVOLUTION = _KERNEL | {
     "filter_length": "kernel_size",
     "subsample_length": "strides",
     "border_mode": "padding",
+    "subsample": "strides",
     "atrous_rate": "dilation_rate",
+    "dim_ordering": "data_format",
 }
-_POOLING = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding"}
+_POOLING = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding", "dim_ordering": "data_format"}
+_IMAGES = {"dim_ordering": "data_format"}
 KEYS: dict[str, dict[str, str]] = {
     "AtrousConvolution1D": _CONVOLUTION,
+    "AtrousConvolution2D": _CONVOLUTION,
     "AveragePooling1D": _POOLING,
+    "AveragePooling2D": _POOLING,
+    "AveragePooling3D": _POOLING,
     "BatchNormalization": {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
     "Convolution1D": _CONVOLUTION,
+    "Convolution2D": _CONVOLUTION,
+    "Convolution3D": _CONVOLUTION,
+    "Cropping2D": _IMAGES,
+    "Cropping3D": _IMAGES,
     "Dense": _DENSE,
     "Dropout": {"p": "rate"},
     "Embedding": {
@@ -79,17 +93,33 @@ KEYS: dict[str, dict[str, str]] = {
     },
     "GaussianDropout": {"p": "rate"},
     "GaussianNoise": {"sigma": "stddev"},
+    "GlobalAveragePooling2D": _IMAGES,
+    "GlobalMaxPooling2D": _IMAGES,
     "GRU": _RECURRENT,
     "LeakyReLU": {"alpha": "negative_slope"},
     "LSTM": _RECURRENT,
     "MaxPooling1D": _POOLING,
+    "MaxPooling2D": _POOLING,
+    "MaxPooling3D": _POOLING,
     "PReLU": {"init": "alpha_initializer"},
+    "SeparableConvolution2D": _CONVOLUTION
+    | {"depthwise_init": "depthwise_initializer", "pointwise_init": "pointwise_initializer"},
     "SimpleRNN": _RECURRENT,
     "SpatialDropout1D": {"p": "rate"},
+    "SpatialDropout2D": {"p": "rate"} | _IMAGES,
+    "SpatialDropout3D": {"p": "rate"} | _IMAGES,
     "ThresholdedReLU": {"theta": "threshold"},
     "TimeDistributedDense": _DENSE,
     "UpSampling1D": {"length": "size"},
+    "UpSampling2D": _IMAGES,
+    "UpSampling3D": _IMAGES,
+    "ZeroPadding2D": _IMAGES,
+    "ZeroPadding3D": _IMAGES,
 }
+# Several old keys that one list holds today.
+JOINED = {"kernel_size": (("nb_row", "nb_col"), ("kernel_dim1", "kernel_dim2", "kernel_dim3"))}
+# Old values by today's key.
+VALUES = {"data_format": {"tf": "channels_last", "th": "channels_first", "default": None}}
 
 # --- values that a class implies without saying ---------------------------------------------------
 IMPLIED: dict[str, dict[str, Any]] = {
@@ -149,12 +179,16 @@ UNUSED: dict[str, tuple[Any, ...]] = {
 # Training only, in one class.
 DROPPED_IN = {
     "DepthwiseConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
+    "DepthwiseConv2D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "Embedding": {"dropout", "weights"},
     "RNN": {"cells"},  # TensorFlow.js lists those of its `cell` again
     "SeparableConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
+    "SeparableConv2D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "SimpleRNN": {"implementation"},
     "SimpleRNNCell": {"implementation"},
     "SpatialDropout1D": {"noise_shape"},
+    "SpatialDropout2D": {"noise_shape"},
+    "SpatialDropout3D": {"noise_shape"},
 }
 
 # --- keys of today --------------------------------------------------------------------------------
@@ -173,6 +207,7 @@ _DEPTHWISE = _WINDOWS + (
     "depth_multiplier depthwise_initializer depthwise_regularizer depthwise_constraint "
     "bias_initializer bias_regularizer bias_constraint "
 )
+_SEPARABLE = _DEPTHWISE + "filters pointwise_initializer pointwise_regularizer pointwise_constraint"
 _NORMALIZATION = (
     "axis epsilon center scale beta_initializer gamma_initializer beta_regularizer gamma_regularizer "
     "beta_constraint gamma_constraint "
@@ -188,14 +223,24 @@ KNOWN: dict[str, set[str]] = {
         "Attention": "use_scale score_mode dropout seed",
         "Average": "",
         "AveragePooling1D": "pool_size strides padding data_format",
+        "AveragePooling2D": "pool_size strides padding data_format",
+        "AveragePooling3D": "pool_size strides padding data_format",
         "BatchNormalization": _NORMALIZATION
         + "momentum moving_mean_initializer moving_variance_initializer synchronized",
         "Bidirectional": "layer backward_layer merge_mode",
         "Concatenate": "axis",
         "Conv1D": _DENSE_KEYS + _WINDOWS + "filters groups",
+        "Conv2D": _DENSE_KEYS + _WINDOWS + "filters groups",
+        "Conv3D": _DENSE_KEYS + _WINDOWS + "filters groups",
+        "Conv1DTranspose": _DENSE_KEYS + _WINDOWS + "filters output_padding",
+        "Conv2DTranspose": _DENSE_KEYS + _WINDOWS + "filters output_padding",
+        "Conv3DTranspose": _DENSE_KEYS + _WINDOWS + "filters output_padding",
         "Cropping1D": "cropping",
+        "Cropping2D": "cropping data_format",
+        "Cropping3D": "cropping data_format",
         "Dense": _DENSE_KEYS + "units",
         "DepthwiseConv1D": _DEPTHWISE,
+        "DepthwiseConv2D": _DEPTHWISE,
         "Dot": "axes normalize",
         "Dropout": "rate noise_shape seed",
         "ELU": "alpha",
@@ -205,7 +250,11 @@ KNOWN: dict[str, set[str]] = {
         "GaussianDropout": "rate seed",
         "GaussianNoise": "stddev seed",
         "GlobalAveragePooling1D": "data_format keepdims",
+        "GlobalAveragePooling2D": "data_format keepdims",
+        "GlobalAveragePooling3D": "data_format keepdims",
         "GlobalMaxPooling1D": "data_format keepdims",
+        "GlobalMaxPooling2D": "data_format keepdims",
+        "GlobalMaxPooling3D": "data_format keepdims",
         "GroupNormalization": _NORMALIZATION + "groups",
         "GRU": _GATES + _RNN + "reset_after use_cudnn",
         "GRUCell": _GATES + "reset_after",
@@ -217,6 +266,8 @@ KNOWN: dict[str, set[str]] = {
         "Masking": "mask_value",
         "Maximum": "",
         "MaxPooling1D": "pool_size strides padding data_format",
+        "MaxPooling2D": "pool_size strides padding data_format",
+        "MaxPooling3D": "pool_size strides padding data_format",
         "Minimum": "",
         "Multiply": "",
         "Normalization": "axis mean variance invert",
@@ -228,17 +279,24 @@ KNOWN: dict[str, set[str]] = {
         "Reshape": "target_shape",
         "RMSNormalization": "axis epsilon",
         "RNN": _RNN + "cell",
-        "SeparableConv1D": _DEPTHWISE + "filters pointwise_initializer pointwise_regularizer pointwise_constraint",
+        "SeparableConv1D": _SEPARABLE,
+        "SeparableConv2D": _SEPARABLE,
         "SimpleRNN": _CELL + _RNN,
         "SimpleRNNCell": _CELL,
         "Softmax": "axis",
         "SpatialDropout1D": "rate seed",
+        "SpatialDropout2D": "rate seed data_format",
+        "SpatialDropout3D": "rate seed data_format",
         "StackedRNNCells": "cells",
         "Subtract": "",
         "TimeDistributed": "layer",
         "UnitNormalization": "axis",
         "UpSampling1D": "size",
+        "UpSampling2D": "size data_format interpolation",
+        "UpSampling3D": "size data_format",
         "ZeroPadding1D": "padding data_format",
+        "ZeroPadding2D": "padding data_format",
+        "ZeroPadding3D": "padding data_format",
     }.items()
 }
 for _name in KERAS2_MASKS:

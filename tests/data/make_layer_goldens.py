@@ -24,6 +24,8 @@ from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 
 SERIES = (2, 9, 6)
 ALL = [(3,), (3, 5), SERIES, (2, 3, 4, 5)]
+IMAGES = (2, 4, 5, 3)
+VOLUMES = (1, 3, 3, 4, 2)
 
 # (layer, arguments, shapes of the inputs, numbers of the masked inputs, arguments of the call)
 CASES: list[tuple[str, dict, list[tuple[int, ...]], tuple[int, ...], dict]] = []
@@ -54,6 +56,26 @@ def reshaping():
         case("Cropping1D", {"cropping": cropping})
     case("UpSampling1D")
     case("UpSampling1D", {"size": 3})
+    for data_format in ("channels_last", "channels_first"):
+        for padding in (1, (2, 1), ((1, 2), (0, 3))):
+            case("ZeroPadding2D", {"padding": padding, "data_format": data_format}, IMAGES)
+        case("ZeroPadding3D", {"padding": ((1, 0), (2, 1), (0, 1)), "data_format": data_format}, VOLUMES)
+        for cropping in (1, (2, 1), ((1, 2), (0, 1))):
+            case("Cropping2D", {"cropping": cropping, "data_format": data_format}, (2, 6, 5, 4))
+        case("Cropping3D", {"cropping": ((1, 0), (1, 1), (0, 2)), "data_format": data_format}, (2, 3, 4, 3, 5))
+        for interpolation in ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"):
+            case(
+                "UpSampling2D",
+                {"size": (2, 3), "data_format": data_format, "interpolation": interpolation},
+                (2, 3, 4, 2),
+            )
+        case("UpSampling3D", {"size": (2, 1, 3), "data_format": data_format}, (2, 2, 3, 1, 2))
+    for layer in ("ZeroPadding3D", "UpSampling3D"):
+        case(layer, {}, (1, 2, 1, 2, 2))
+    case("Cropping3D", {}, (1, 3, 4, 3, 2))
+    case("ZeroPadding2D", {}, (1, 2, 3, 2))
+    case("Cropping2D", {}, (1, 2, 3, 2))
+    case("UpSampling2D", {}, (1, 2, 3, 2))
 
 
 def normalization():
@@ -106,6 +128,46 @@ def convolution():
         case(layer, {**arguments, "kernel_size": 3, "dilation_rate": 2, "padding": "same", "use_bias": False})
 
 
+def convolution_of_images():
+    for arguments in grid(padding=("valid", "same"), strides=(1, 2, (3, 1)), kernel_size=(1, 2, (3, 2))):
+        case("Conv2D", {"filters": 4, **arguments}, IMAGES)
+    for dilation in (2, (1, 3)):
+        case("Conv2D", {"filters": 4, "kernel_size": 2, "dilation_rate": dilation, "padding": "same"}, IMAGES)
+    case("Conv2D", {"filters": 6, "kernel_size": 3, "groups": 3, "padding": "same", "activation": "relu"}, IMAGES)
+    case("Conv2D", {"filters": 3, "kernel_size": 2, "use_bias": False, "activation": "softmax"}, IMAGES)
+    for arguments in grid(padding=("valid", "same"), strides=(1, (2, 1, 3))):
+        case("Conv3D", {"filters": 3, "kernel_size": (2, 3, 1), **arguments}, VOLUMES)
+    case("Conv3D", {"filters": 4, "kernel_size": 2, "groups": 2, "padding": "same"}, VOLUMES)
+    for layer, arguments in (("SeparableConv2D", {"filters": 5}), ("DepthwiseConv2D", {})):
+        for options in grid(padding=("valid", "same"), strides=(1, 2), depth_multiplier=(1, 2)):
+            case(layer, {**arguments, **options, "kernel_size": (3, 2)}, IMAGES)
+        case(layer, {**arguments, "kernel_size": 3, "dilation_rate": 2, "padding": "same"}, IMAGES)
+        case(layer, {**arguments, "kernel_size": 2, "use_bias": False, "activation": "relu"}, IMAGES)
+    first = {"kernel_size": (2, 3), "data_format": "channels_first", "padding": "same"}
+    for layer, arguments in (
+        ("Conv2D", {"filters": 4, "activation": "softmax"}),
+        ("SeparableConv2D", {"filters": 4, "depth_multiplier": 2}),
+        ("DepthwiseConv2D", {"depth_multiplier": 2, "activation": "softmax"}),
+        ("Conv2DTranspose", {"filters": 4, "activation": "softmax", "strides": (2, 1)}),
+    ):
+        case(layer, {**first, **arguments}, IMAGES)
+
+
+def transposed_convolution():
+    for arguments in grid(padding=("valid", "same"), strides=(1, 2, 3), kernel_size=(1, 2, 3, 5)):
+        case("Conv1DTranspose", {"filters": 4, **arguments}, (2, 5, 3))
+    for padding in ("valid", "same"):
+        more = {"filters": 4, "kernel_size": 3, "padding": padding}
+        case("Conv1DTranspose", {**more, "strides": 3, "output_padding": 2}, (2, 5, 3))
+        case("Conv1DTranspose", {**more, "dilation_rate": 2}, (2, 5, 3))
+        case("Conv1DTranspose", {**more, "strides": 2, "use_bias": False, "activation": "softmax"}, (2, 5, 3))
+        case("Conv2DTranspose", {**more, "strides": 2}, IMAGES)
+        case("Conv2DTranspose", {**more, "strides": (3, 2), "output_padding": (0, 1)}, IMAGES)
+        case("Conv2DTranspose", {**more, "kernel_size": (2, 3), "activation": "relu"}, IMAGES)
+        case("Conv3DTranspose", {**more, "filters": 2, "kernel_size": (3, 2, 1), "strides": (2, 1, 3)}, (1, 3, 2, 4, 2))
+    case("Conv1DTranspose", {"filters": 5, "kernel_size": 2, "data_format": "channels_first"}, (2, 5, 3))
+
+
 def pooling():
     for layer in ("MaxPooling1D", "AveragePooling1D"):
         for options in grid(pool_size=(2, [3]), strides=(None, 1, 2, 4), padding=("valid", "same")):
@@ -118,6 +180,24 @@ def pooling():
         case("GlobalAveragePooling1D", options)
         shape = SERIES if options["data_format"] == "channels_last" else (2, 6, 9)
         case("GlobalAveragePooling1D", options, shape, masks=(0,))
+
+
+def pooling_of_images():
+    for layer in ("MaxPooling2D", "AveragePooling2D"):
+        sizes = grid(pool_size=(2, (3, 2)), strides=(None, 1, (1, 3)), padding=("valid", "same"))
+        for options in sizes:
+            case(layer, options, IMAGES)
+        case(layer, {"pool_size": (2, 3), "strides": 2, "padding": "same", "data_format": "channels_first"}, IMAGES)
+    for layer in ("MaxPooling3D", "AveragePooling3D"):
+        for padding in ("valid", "same"):
+            case(layer, {"pool_size": (2, 1, 3), "strides": (1, 2, 2), "padding": padding}, VOLUMES)
+        case(layer, {"pool_size": 2, "padding": "same", "data_format": "channels_first"}, VOLUMES)
+    case("MaxPooling2D", {}, IMAGES)
+    case("MaxPooling3D", {}, VOLUMES)
+    for rank, shape in ((2, IMAGES), (3, VOLUMES)):
+        for options in grid(data_format=("channels_last", "channels_first"), keepdims=(False, True)):
+            case(f"GlobalMaxPooling{rank}D", options, shape)
+            case(f"GlobalAveragePooling{rank}D", options, shape)
 
 
 def activations():
@@ -141,12 +221,15 @@ def masking_and_scaling():
     case("Identity")
     for layer, arguments in (
         ("SpatialDropout1D", {"rate": 0.5}),
+        ("SpatialDropout2D", {"rate": 0.5, "data_format": "channels_first"}),
+        ("SpatialDropout3D", {"rate": 0.25, "seed": 3}),
         ("GaussianNoise", {"stddev": 0.5, "seed": 3}),
         ("GaussianDropout", {"rate": 0.5}),
         ("AlphaDropout", {"rate": 0.5, "noise_shape": (None, 1, None)}),
         ("ActivityRegularization", {"l1": 0.5}),
     ):
-        case(layer, arguments)
+        rank = int(layer[-2]) if layer.endswith("D") else 1
+        case(layer, arguments, {1: SERIES, 2: IMAGES, 3: VOLUMES}[rank])
 
 
 def merging():
@@ -267,7 +350,8 @@ def compact(array):
 
 def main() -> None:
     families = (reshaping, normalization, convolution, pooling, activations, masking_and_scaling, merging, attention)
-    for family in (*families, embedding):
+    of_images = (convolution_of_images, transposed_convolution, pooling_of_images)
+    for family in (*families, embedding, *of_images):
         family()
     records, values = [], {"float16": [], "float32": [], "bool": []}
     for one in CASES:

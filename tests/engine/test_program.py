@@ -341,6 +341,13 @@ def test_bad_masks_and_states_are_refused():
             program.run(x, None, states)
 
 
+def test_axes_of_a_kernel_are_features_in_their_order(build):
+    weights = Weights(18)
+    kernel, bias, x = weights(2, 3, 5, 21), weights(21), weights(7, 30)
+    flat = build([DenseOp(kernel.reshape(30, 21), bias, TANH)])
+    np.testing.assert_array_equal(build([DenseOp(kernel, bias, TANH)]).run(x)[0], flat.run(x)[0])
+
+
 def test_ops_that_do_not_fit_are_refused():
     weights = Weights(16)
     with pytest.raises(ValueError, match="expects 3 features, but the op before gives 4"):
@@ -349,6 +356,11 @@ def test_ops_that_do_not_fit_are_refused():
         Program([weights.lstm(2, 4), weights.lstm(4, 4)])
     with pytest.raises(ValueError, match="bias must have shape"):
         Program([DenseOp(weights(3, 2), weights(3))])
+    for kernel in (weights(3), weights(2, 0, 3)):
+        with pytest.raises(ValueError, match="kernel must have shape"):
+            Program([DenseOp(kernel, None)])
+    with pytest.raises(ValueError, match="kernel must have shape"):
+        Program([LSTMOp(weights(1, 2, 8), weights(2, 8), None, TANH, SIGMOID)])
     with pytest.raises(ValueError, match="recurrent_kernel must have shape"):
         Program([LSTMOp(weights(2, 8), weights(2, 9), None, TANH, SIGMOID)])
     with pytest.raises(ValueError, match="at least one op"):

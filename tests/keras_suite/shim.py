@@ -19,6 +19,7 @@ import numpy as np
 from absl.testing import parameterized
 
 import fastlstm
+from fastlstm.layers.base import dtype_policy
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 # What tests of other backends or of parts that fastlstm does not have need in order to be defined.
@@ -92,9 +93,11 @@ class TestCase(parameterized.TestCase):
         self,
         layer_cls,
         init_kwargs,
-        input_shape,
+        input_shape=None,
         input_dtype="float32",
         call_kwargs=None,
+        input_data=None,
+        expected_output=None,
         expected_output_shape=None,
         expected_num_trainable_weights=None,
         expected_num_non_trainable_weights=None,
@@ -111,6 +114,7 @@ class TestCase(parameterized.TestCase):
                 if expected is not None:
                     self.assertLen(weights, expected)
 
+        input_shape = np.shape(input_data) if input_shape is None else input_shape
         layer = layer_cls(**init_kwargs)
         if supports_masking is not None:
             self.assertEqual(layer.supports_masking, supports_masking)
@@ -119,9 +123,13 @@ class TestCase(parameterized.TestCase):
         layer.build(input_shape)
         check_weights()
         layer = layer_cls(**init_kwargs)
-        x = (3 * np.random.default_rng(1).random(input_shape)).astype(input_dtype)
+        x = input_data
+        if x is None:
+            x = (3 * np.random.default_rng(1).random(input_shape)).astype(input_dtype)
         output = layer(x, **{name: value for name, value in (call_kwargs or {}).items() if name != "training"})
         check_weights()
+        if expected_output is not None:
+            self.assertAllClose(output, expected_output)
         if expected_output_shape is not None:
             self.assertEqual(output.shape, expected_output_shape)
             self.assertEqual(layer_cls(**init_kwargs)(KerasTensor(input_shape)).shape, expected_output_shape)
@@ -141,14 +149,20 @@ def source(path):
     return importlib.metadata.distribution("keras").locate_file(f"keras/src/{path}").read_text(encoding="utf-8")
 
 
-def test_classes(path):
-    """The test cases that a file of Keras defines."""
+def loaded(path):
+    """A file of Keras as a module that finds the shim where it asks for Keras."""
     name = "keras.src." + path.removesuffix(".py").replace("/", ".")
     made = types.ModuleType(name)
     with stubbed({**STUBS, name: made}):
         exec(compile(source(path), path, "exec"), vars(made))
     STUBS[name] = made
-    return [value for value in vars(made).values() if isinstance(value, type) and issubclass(value, TestCase)]
+    return made
+
+
+def test_classes(path):
+    """The test cases that a file of Keras defines."""
+    values = vars(loaded(path)).values()
+    return [value for value in values if isinstance(value, type) and issubclass(value, TestCase)]
 
 
 def with_skips(case, left_out):
@@ -182,29 +196,37 @@ def _stubs():
     backend = module(
         "backend",
         KerasTensor=KerasTensor,
+        Variable=np.asarray,
         SUPPORTS_RAGGED_TENSORS=False,
         SUPPORTS_SPARSE_TENSORS=False,
         backend=lambda: "fastlstm",
-        config=types.SimpleNamespace(image_data_format=lambda: "channels_last"),
+        config=fastlstm.config,
+        convert_to_numpy=np.asarray,
         floatx=fastlstm.backend.floatx,
+        image_data_format=fastlstm.config.image_data_format,
+        set_image_data_format=fastlstm.config.set_image_data_format,
     )
     ops = module(
         "ops",
         cast=lambda x, dtype: np.asarray(x, dtype),
+        convert_to_tensor=np.asarray,
         matmul=np.matmul,
         random=fastlstm.random,
         transpose=np.transpose,
     )
-    testing = module("testing", TestCase=TestCase, tensorflow_uses_gpu=lambda: False)
+    without = dict.fromkeys(("jax_uses_gpu", "jax_uses_tpu", "tensorflow_uses_gpu"), lambda: False)
+    testing = module("testing", TestCase=TestCase, **without)
     testing.test_case = testing
     saving = module("saving", load_model=fastlstm.models.load_model)
     ours = {
         name: getattr(fastlstm, name) for name in ("activations", "constraints", "initializers", "layers", "random")
     }
     top = {"backend": backend, "models": fastlstm.models, "ops": ops, "saving": saving, "testing": testing, **ours}
+    top["dtype_policies"] = module("dtype_policies", serialize=dtype_policy.serialize)
     top |= dict.fromkeys(("export", "optimizers", "quantizers"), NOT_THERE)
     deep = {
-        "backend.common": module("backend.common", keras_tensor=types.SimpleNamespace(KerasTensor=KerasTensor)),
+        "backend.common": module("backend.common"),
+        "backend.common.keras_tensor": module("backend.common.keras_tensor", KerasTensor=KerasTensor),
         "layers.core.input_layer": fastlstm.layers,
         "models.functional": module("models.functional", Functional=NOT_THERE),
         "models.model": fastlstm.models,
@@ -216,7 +238,12 @@ def _stubs():
     }
     src = module("", **top)
     below = {f"keras.src.{name}": stub for name, stub in {**top, **deep}.items()}
-    return {"keras": types.ModuleType("keras"), "keras.src": src, **below}
+    deep["backend.common"].keras_tensor = deep["backend.common.keras_tensor"]
+    # What is below it is found among the stubs alone.
+    deep["backend.common"].__path__ = []
+    return {"keras": types.ModuleType("keras"), "keras.backend": fastlstm.backend, "keras.src": src, **below}
 
 
 STUBS = _stubs()
+# What the reference functions of transposed convolutions reckon their shapes with.
+loaded("backend/common/backend_utils.py")

@@ -9,6 +9,8 @@ from fastlstm.layers import (
     Identity,
     Rescaling,
     SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
 )
 
 X = np.random.default_rng(3).normal(size=(40, 50, 20)).astype(np.float32)
@@ -45,6 +47,19 @@ def test_channels_are_dropped_whole():
     np.testing.assert_allclose(y.swapaxes(1, 2)[kept], X.swapaxes(1, 2)[kept] / 0.75, rtol=1e-6)
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(("make", "rank"), [(SpatialDropout2D, 2), (SpatialDropout3D, 3)])
+def test_channels_of_images_are_dropped_whole(make, rank, data_format):
+    x = np.ones((40, *[3] * rank, 30), np.float32)
+    x = x if data_format == "channels_last" else np.moveaxis(x, -1, 1)
+    y = make(0.25, data_format, seed=1)(x, training=True)
+    channels = np.moveaxis(y, 1, -1) if data_format == "channels_first" else y
+    rows = channels.reshape(40, -1, 30)
+    assert (rows == rows[:, :1]).all()
+    np.testing.assert_allclose(np.unique(y), [0, 1 / 0.75], rtol=1e-6)
+    assert 0.7 < (y != 0).mean() < 0.8
+
+
 def test_gaussian_noise():
     noise = GaussianNoise(0.5, seed=1)(X, training=True) - X
     np.testing.assert_allclose([noise.mean(), noise.std()], [0, 0.5], atol=0.01)
@@ -65,6 +80,11 @@ def test_spatial_dropout_config():
     assert layer.get_config() == {"rate": 0.5, "seed": 3, "name": "s", "dtype": "float32"}
     with pytest.raises(ValueError, match="expected ndim=3, found ndim=2"):
         layer(X[0])
+    layer = SpatialDropout2D(0.5, "channels_first", 3, "s")
+    settings = {"rate": 0.5, "seed": 3, "name": "s", "dtype": "float32", "data_format": "channels_first"}
+    assert layer.get_config() == settings
+    with pytest.raises(ValueError, match="expected ndim=4, found ndim=3"):
+        layer(X)
 
 
 def test_activity_regularization():

@@ -25,6 +25,7 @@ from fastlstm.layers import (
     Bidirectional,
     Concatenate,
     Conv1D,
+    Conv2D,
     Dense,
     Dropout,
     Embedding,
@@ -32,6 +33,7 @@ from fastlstm.layers import (
     LSTMCell,
     Masking,
     Reshape,
+    SeparableConv2D,
     SimpleRNN,
     TimeDistributed,
 )
@@ -84,6 +86,13 @@ NETWORKS = {
     "TimeDistributed": lambda: network(LSTM(8, return_sequences=True), TimeDistributed(Dense(3, activation="relu"))),
     "NumPy between": lambda: network(
         Conv1D(8, 3, padding="causal"), BatchNormalization(), LSTM(6, return_sequences=True), *normalized_gru()
+    ),
+    "convolutions": lambda: network(
+        TimeDistributed(Conv2D(7, 2, activation="relu")),
+        TimeDistributed(SeparableConv2D(5, (1, 2))),
+        Reshape((STEPS, -1)),
+        LSTM(3),
+        shape=(STEPS, 3, 4, 2),
     ),
     "cells": lambda: network(RNN([LSTMCell(5), LSTMCell(4)], return_sequences=True), RNN(LSTMCell(3))),
     "stateful": lambda: network(LSTM(6, stateful=True, return_sequences=True), GRU(4, stateful=True), batch_size=3),

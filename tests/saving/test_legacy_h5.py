@@ -215,3 +215,21 @@ def test_convolution_kernels(backend, stored, tmp_path, build):
     arrays = build.arrays(spec)
     legacy(tmp_path / "w", {"conv": {"kernel": stored(arrays[0]), "bias": arrays[1]}}, backend=np.bytes_(backend))
     check(tmp_path / "w", spec, arrays)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "backend", "stored"),
+    [
+        ("Conv2D", "tensorflow", lambda kernel: kernel),
+        ("Conv2D", "theano", lambda kernel: kernel[::-1, ::-1]),
+        ("Conv2D", "tensorflow", lambda kernel: kernel.transpose(3, 2, 0, 1)),
+        ("Conv2D", "theano", lambda kernel: kernel[::-1, ::-1].transpose(3, 2, 0, 1)),
+        ("Conv2DTranspose", "theano", lambda kernel: kernel[::-1, ::-1]),
+        ("DepthwiseConv2D", "theano", lambda kernel: kernel),
+    ],
+)
+def test_kernels_of_images(class_name, backend, stored, tmp_path, build):
+    spec = build.sequential(LayerSpec("conv", class_name, (VariableSpec("kernel", (2, 3, 4, 5)),)))
+    arrays = build.arrays(spec)
+    legacy(tmp_path / "w", {"conv": {"kernel": stored(arrays[0])}}, backend=np.bytes_(backend))
+    check(tmp_path / "w", spec, arrays)

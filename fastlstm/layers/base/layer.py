@@ -273,6 +273,10 @@ class Layer(WeightOwner):
         """Return the layer, which `lowers`, as ops of the engine; none leave its inputs as they are."""
         raise NotImplementedError(f"Layer {type(self).__name__} has no ops.")
 
+    def lower_inside(self) -> list[list[ops.Op]]:
+        """Return what the layer, which runs in NumPy, has the engine run for it: the ops of each Program."""
+        return []
+
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         """Return why the layer, which is built, cannot run one time step after the other; None if it can.
 

@@ -1,58 +1,124 @@
-"""Windows over time, for convolution and pooling: `(batch, timesteps, channels)` cut into pieces of one size."""
+"""Windows over the axes between batch and channels: where they lie, and what they read."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import NamedTuple
+
 import numpy as np
 
+# Values that are copied out of windows at a time: few enough for the cache that the product then reads them from, and
+# for the memory of a call not to grow with its batch.
+BLOCK = 1 << 18
 
-def swap_if_channels_first(x: np.ndarray, data_format: str) -> np.ndarray:
-    """Return a view with time and channels exchanged for `channels_first`: to the order of this module, and back."""
-    return x.swapaxes(1, 2) if data_format == "channels_first" else x
 
+class Axis(NamedTuple):
+    """The windows along one axis: `count` of them, over an axis with `before` and `after` more positions at its ends.
 
-def window_count(length: int | None, size: int, stride: int, dilation: int, padding: str) -> int | None:
-    """Return how many windows there are, 0 or less if the input is too short; None for an unknown length.
-
-    Args:
-        length: Time steps before padding.
-        size: Steps that a window reads.
-        stride: Steps from one window to the next.
-        dilation: Steps from one that a window reads to the next.
-        padding: `valid`, `same` or `causal`.
+    Window `i` reads the positions `i*stride + j*dilation` of the widened axis, for `j` below `size`.
     """
-    if length is None:
-        return None
-    span = (size - 1) * dilation + 1 if padding == "valid" else 1
-    return (length - span) // stride + 1
+
+    count: int
+    before: int
+    after: int
+    size: int
+    stride: int = 1
+    dilation: int = 1
 
 
-def padded(x: np.ndarray, size: int, stride: int, dilation: int, padding: str, value: float = 0.0) -> np.ndarray:
-    """Return `x` with the steps that the padding puts around it; `x` itself if there are none.
+def place_windows(length: int, size: int, stride: int, dilation: int, padding: str) -> Axis:
+    """Return where the windows along an axis lie; their `count` is 0 or less if the axis is too short for one.
 
     Args:
-        x: `(batch, timesteps, channels)`.
-        size, stride, dilation, padding: As for `window_count`.
-        value: What the new steps hold.
+        length: Of the axis.
+        size: Positions that a window reads.
+        stride: Positions from one window to the next.
+        dilation: Positions from one that a window reads to the next.
+        padding: `valid` (none), `same` (on both sides) or `causal` (before).
     """
     span = (size - 1) * dilation + 1
     if padding == "valid":
-        return x
+        return Axis((length - span) // stride + 1, 0, 0, size, stride, dilation)
+    count = (length - 1) // stride + 1
     if padding == "causal":
-        before, after = span - 1, 0
-    else:
-        count = window_count(x.shape[1], size, stride, dilation, padding)
-        total = max((count - 1) * stride + span - x.shape[1], 0)
-        before, after = total // 2, total - total // 2
-    return np.pad(x, ((0, 0), (before, after), (0, 0)), constant_values=value)
+        return Axis(count, span - 1, 0, size, stride, dilation)
+    total = max((count - 1) * stride + span - length, 0)
+    return Axis(count, total // 2, total - total // 2, size, stride, dilation)
 
 
-def windows(x: np.ndarray, size: int, stride: int, dilation: int) -> np.ndarray:
-    """Return a read-only view `(batch, count, size, channels)` of padded `x`, which is long enough for one window."""
-    span = (size - 1) * dilation + 1
-    view = np.lib.stride_tricks.sliding_window_view(x, span, axis=1)
-    return view[:, ::stride, :, ::dilation].swapaxes(2, 3)
+def padded(x: np.ndarray, axes: Sequence[Axis], value: float = 0.0) -> np.ndarray:
+    """Return `x` with the positions that the windows read beyond its ends; `x` itself if there are none.
+
+    Args:
+        x: `(batch, *lengths, channels)`.
+        axes: One for each length.
+        value: What the new positions hold.
+    """
+    if not any(axis.before or axis.after for axis in axes):
+        return x
+    pairs = list(zip(axes, x.shape[1:-1], strict=True))
+    wide = np.empty((len(x), *(axis.before + length + axis.after for axis, length in pairs), x.shape[-1]), x.dtype)
+    wide.fill(value)
+    wide[(slice(None), *(slice(axis.before, axis.before + length) for axis, length in pairs))] = x
+    return wide
 
 
-def taps(x: np.ndarray, size: int, stride: int, dilation: int) -> list[np.ndarray]:
-    """Return for each step of a window the view `(batch, count, channels)` of what all windows read there."""
-    return list(np.moveaxis(windows(x, size, stride, dilation), 2, 0))
+def windows(x: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
+    """Return a view `(batch, *counts, *sizes, channels)` of what the windows read.
+
+    Args:
+        x: `padded(x, axes)`, C-contiguous.
+        axes: One for each length, with counts above 0.
+    """
+    batch, *steps, channel = x.strides
+    apart = [step * axis.stride for step, axis in zip(steps, axes, strict=True)]
+    within = [step * axis.dilation for step, axis in zip(steps, axes, strict=True)]
+    shape = (len(x), *(axis.count for axis in axes), *(axis.size for axis in axes), x.shape[-1])
+    # As `as_strided`, which takes five times as long, but within bounds.
+    return np.ndarray(shape, x.dtype, x, 0, (batch, *apart, *within, channel))
+
+
+def taps(x: np.ndarray, number: int, axis: Axis) -> list[np.ndarray]:
+    """Return views of what all windows along one axis read at their first position, at their second …
+
+    Args:
+        x: Padded array.
+        number: Of the axis.
+        axis: Its windows.
+    """
+    reach = (axis.count - 1) * axis.stride + 1
+    starts = range(0, axis.size * axis.dilation, axis.dilation)
+    before = (slice(None),) * number
+    return [x[(*before, slice(start, start + reach, axis.stride))] for start in starts]
+
+
+def over_blocks(
+    x: np.ndarray, axes: Sequence[Axis], channels: int, compute: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return `(batch, *counts, channels)`, from the windows of some images, or of some lines of one, at a time.
+
+    Args:
+        x: `(batch, *lengths, features)`.
+        axes: One for each length.
+        channels: Of the result.
+        compute: Takes a part of `windows` and returns the result for it, a new array.
+    """
+    counts = [axis.count for axis in axes]
+    if len(x) * min(counts) == 0:
+        return np.empty((len(x), *counts, channels), np.float32)
+    view = windows(np.ascontiguousarray(padded(x, axes)), axes)
+    if view.size <= BLOCK:
+        return compute(view)
+    y = np.empty((len(x), *counts, channels), np.float32)
+    for block in _blocks(len(x), counts[0], view.size // (len(x) * counts[0])):
+        y[block] = compute(view[block])
+    return y
+
+
+def _blocks(images: int, lines: int, line: int) -> Iterator[tuple[slice, slice]]:
+    """Yield slices of the first two axes of windows, of which a line holds so many values."""
+    many = max(1, BLOCK // line)
+    at_once = max(1, many // lines)
+    for image, first in product(range(0, images, at_once), range(0, lines, many)):
+        yield slice(image, image + at_once), slice(first, first + many)

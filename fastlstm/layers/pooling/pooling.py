@@ -1,22 +1,25 @@
-"""Pooling over time, in windows and over all of it."""
+"""Pooling over windows of one, two or three axes."""
 
 from __future__ import annotations
 
-import functools
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastlstm.layers.base.argument_validation import standardize_data_format, standardize_tuple
+from fastlstm.layers.base.data_format import as_data_format, channels_last, lengths_of, shape_of
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
-from fastlstm.layers.convolutional.windows import padded, swap_if_channels_first, taps, window_count
+from fastlstm.layers.convolutional.windows import Axis, padded, place_windows, taps
 
 
 class _Pooling(Layer):
-    """One value per channel from each window over time."""
+    """One value per channel from each window; `MaxPooling1D` tells of the arguments."""
+
+    rank: ClassVar[int]
 
     def __init__(
         self,
@@ -28,39 +31,39 @@ class _Pooling(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self.pool_size = standardize_tuple(pool_size, 1, "pool_size")
-        self.strides = standardize_tuple(pool_size if strides is None else strides, 1, "strides")
+        self.pool_size = standardize_tuple(pool_size, self.rank, "pool_size")
+        self.strides = standardize_tuple(pool_size if strides is None else strides, self.rank, "strides")
         if padding not in ("valid", "same"):
             raise ValueError(f"Argument `padding` must be either 'valid' or 'same'. Received: padding={padding}")
         self.padding = padding
         self.data_format = standardize_data_format(data_format)
-        self.input_spec = InputSpec(ndim=3)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
-        self.compute_output_shape(inputs.shape)
-        pooled = self._pooled(swap_if_channels_first(inputs, self.data_format))
-        return np.ascontiguousarray(swap_if_channels_first(pooled, self.data_format))
+        x = channels_last(inputs, self.data_format)
+        sizes = zip(x.shape[1:-1], self.pool_size, self.strides, strict=True)
+        axes = [place_windows(length, size, stride, 1, self.padding) for length, size, stride in sizes]
+        if min(axis.count for axis in axes) <= 0:
+            self.compute_output_shape(inputs.shape)
+        return as_data_format(self._pooled(x, axes), self.data_format)
 
-    def _pooled(self, x: np.ndarray) -> np.ndarray:
-        """Return `(batch, count, channels)`, a new array, from `(batch, timesteps, channels)`."""
+    def _pooled(self, x: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
+        """Return `(batch, *counts, channels)`, a new array, from `(batch, *lengths, channels)`."""
         raise NotImplementedError
 
-    def _taps(self, x: np.ndarray, outside: float) -> list[np.ndarray]:
-        """Return what all windows read at their first step, at their second … with `outside` beyond the ends."""
-        sizes = self.pool_size[0], self.strides[0], 1
-        return taps(padded(x, *sizes, self.padding, outside), *sizes)
-
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        shape = list(input_shape)
-        time_axis = 1 if self.data_format == "channels_last" else 2
-        count = window_count(shape[time_axis], self.pool_size[0], self.strides[0], 1, self.padding)
-        if count is not None and count <= 0 and self.padding == "valid":
+        lengths = lengths_of(input_shape, self.data_format)
+        counts = [
+            None if length is None else place_windows(length, size, stride, 1, self.padding).count
+            for length, size, stride in zip(lengths, self.pool_size, self.strides, strict=True)
+        ]
+        if any(count is not None and count <= 0 for count in counts) and self.padding == "valid":
             raise ValueError(
-                f"Computed output size would be zero or negative. Received: `inputs.shape={np.array(shape)}`, "
+                f"Computed output size would be zero or negative. Received: `inputs.shape={np.array(input_shape)}`, "
                 f"`pool_size={np.array(self.pool_size)}`, `strides={self.strides}`, `padding={self.padding}`."
             )
-        shape[time_axis] = count
-        return tuple(shape)
+        channels = input_shape[-1 if self.data_format == "channels_last" else 1]
+        return shape_of(input_shape[0], counts, channels, self.data_format)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -72,8 +75,53 @@ class _Pooling(Layer):
         }
 
 
+def _combined(combine: np.ufunc, x: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
+    """Return the values of each window of padded `x` combined, along one axis after the other."""
+    for number, axis in enumerate(axes, 1):
+        first, *others = taps(x, number, axis)
+        x = combine(first, others[0]) if others else first.copy()
+        for other in others[1:]:
+            combine(x, other, out=x)
+    return x
+
+
+class _MaxPooling(_Pooling):
+    def __init__(
+        self,
+        pool_size: Any = 2,
+        strides: Any = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
+
+    def _pooled(self, x: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
+        return _combined(np.maximum, padded(x, axes, -math.inf), axes)
+
+
+class _AveragePooling(_Pooling):
+    def _pooled(self, x: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
+        y = _combined(np.add, padded(x, axes), axes)
+        y /= _sizes(x.shape[1:-1], axes)
+        return y
+
+
+def _sizes(lengths: Sequence[int], axes: Sequence[Axis]) -> np.ndarray | np.float32:
+    """Return how many values of the input each window holds, `(*counts, 1)`, or one number for all."""
+    if not any(axis.before or axis.after for axis in axes):
+        return np.float32(math.prod(axis.size for axis in axes))
+    sizes = np.ones(1, np.float32)
+    for length, axis in zip(reversed(lengths), reversed(axes), strict=True):
+        starts = np.arange(axis.count, dtype=np.float32) * axis.stride - axis.before
+        inside = np.minimum(starts + axis.size, length) - np.maximum(starts, 0)
+        sizes = inside.reshape(-1, *(1 for _ in sizes.shape)) * sizes
+    return sizes
+
+
 @register
-class MaxPooling1D(_Pooling):
+class MaxPooling1D(_MaxPooling):
     """The greatest value of each channel in each window over time: `(batch, timesteps, channels)`.
 
     Args:
@@ -88,24 +136,42 @@ class MaxPooling1D(_Pooling):
         ValueError: When an argument is not valid, or the input shorter than a window.
     """
 
-    def __init__(
-        self,
-        pool_size: Any = 2,
-        strides: Any = None,
-        padding: str = "valid",
-        data_format: str | None = None,
-        name: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
-
-    def _pooled(self, x: np.ndarray) -> np.ndarray:
-        first, *rest = self._taps(x, -np.inf)
-        return functools.reduce(np.maximum, rest, first.copy())
+    rank = 1
 
 
 @register
-class AveragePooling1D(_Pooling):
+class MaxPooling2D(_MaxPooling):
+    """The greatest value of each channel in each window over two axes: `(batch, rows, columns, channels)`.
+
+    Args:
+        pool_size, strides: Integers for both axes, or pairs.
+        data_format: `channels_last`, or `channels_first` for `(batch, channels, rows, columns)`. None: `channels_last`.
+        padding, name, **kwargs: As for `MaxPooling1D`.
+
+    Raises:
+        ValueError: As for `MaxPooling1D`.
+    """
+
+    rank = 2
+
+
+@register
+class MaxPooling3D(_MaxPooling):
+    """The greatest value of each channel in each window over three axes: `(batch, depth, rows, columns, channels)`.
+
+    Args:
+        pool_size, strides: Integers for all axes, or triples.
+        padding, data_format, name, **kwargs: As for `MaxPooling2D`.
+
+    Raises:
+        ValueError: As for `MaxPooling1D`.
+    """
+
+    rank = 3
+
+
+@register
+class AveragePooling1D(_AveragePooling):
     """The mean of each channel in each window over time, in which steps of the padding do not count.
 
     Args:
@@ -115,80 +181,40 @@ class AveragePooling1D(_Pooling):
         ValueError: As for `MaxPooling1D`.
     """
 
-    def _pooled(self, x: np.ndarray) -> np.ndarray:
-        there = np.ones((1, x.shape[1], 1), np.float32)
-        return sum(self._taps(x, 0.0)) / sum(self._taps(there, 0.0))
-
-
-class _GlobalPooling(Layer):
-    """One value per channel from all steps."""
-
-    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_format = standardize_data_format(data_format)
-        self.keepdims = keepdims
-        self.input_spec = InputSpec(ndim=3)
-
-    @property
-    def _time_axis(self) -> int:
-        return 1 if self.data_format == "channels_last" else 2
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        shape = list(input_shape)
-        shape[self._time_axis : self._time_axis + 1] = [1] if self.keepdims else []
-        return tuple(shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format, "keepdims": self.keepdims}
+    rank = 1
 
 
 @register
-class GlobalMaxPooling1D(_GlobalPooling):
-    """The greatest value of each channel: `(batch, timesteps, channels)` to `(batch, channels)`.
+class AveragePooling2D(_AveragePooling):
+    """The mean of each channel in each window over two axes, in which the padding does not count.
 
     Args:
-        data_format: `channels_last`, or `channels_first` for `(batch, channels, timesteps)`. None: `channels_last`.
-        keepdims: Boolean, whether time stays as an axis of size 1.
-        **kwargs: As for `Layer`.
+        pool_size, strides, padding, data_format, name, **kwargs: As for `MaxPooling2D`; `pool_size` has no default.
 
     Raises:
-        ValueError: When `data_format` is not valid.
+        ValueError: As for `MaxPooling1D`.
     """
 
-    def call(self, inputs: np.ndarray) -> np.ndarray:
-        return inputs.max(axis=self._time_axis, keepdims=self.keepdims)
+    rank = 2
 
 
 @register
-class GlobalAveragePooling1D(_GlobalPooling):
-    """The mean of each channel over the steps that are not masked; NaN if there are none.
+class AveragePooling3D(_AveragePooling):
+    """The mean of each channel in each window over three axes, in which the padding does not count.
 
     Args:
-        data_format: `channels_last`, or `channels_first` for `(batch, channels, timesteps)`. None: `channels_last`.
-        keepdims: Boolean, whether time stays as an axis of size 1.
-        **kwargs: As for `Layer`.
+        pool_size, strides, padding, data_format, name, **kwargs: As for `MaxPooling3D`; `pool_size` has no default.
 
     Raises:
-        ValueError: When `data_format` is not valid.
+        ValueError: As for `MaxPooling1D`.
     """
 
-    supports_masking = True
-    ends_masks = True
-
-    def call(self, inputs: np.ndarray, mask: Any = None) -> np.ndarray:
-        axis, keepdims = self._time_axis, self.keepdims
-        with np.errstate(invalid="ignore"):
-            if mask is None:
-                return inputs.sum(axis=axis, keepdims=keepdims) / np.float32(inputs.shape[axis])
-            valid = np.expand_dims(np.asarray(mask, bool), 3 - axis)
-            counts = valid.sum(axis=axis, keepdims=keepdims, dtype=np.float32)
-            return np.where(valid, inputs, np.float32(0)).sum(axis=axis, keepdims=keepdims) / counts
-
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        return None
+    rank = 3
 
 
 MaxPool1D = MaxPooling1D
+MaxPool2D = MaxPooling2D
+MaxPool3D = MaxPooling3D
 AvgPool1D = AveragePooling1D
-GlobalMaxPool1D = GlobalMaxPooling1D
-GlobalAvgPool1D = GlobalAveragePooling1D
+AvgPool2D = AveragePooling2D
+AvgPool3D = AveragePooling3D

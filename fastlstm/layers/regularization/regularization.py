@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from fastlstm import random, regularizers
 from fastlstm.engine import ops
+from fastlstm.layers.base.argument_validation import standardize_data_format
+from fastlstm.layers.base.data_format import shape_of
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.same_shape import SameShape
 from fastlstm.layers.base.serialization import register
@@ -19,8 +21,27 @@ from fastlstm.layers.regularization.dropout import Dropout
 _LEAST_SELU = -1.6732632423543772 * 1.0507009873554805
 
 
+class _SpatialDropout(Dropout):
+    """`Dropout` of whole channels.
+
+    Args:
+        rank: Axes between batch and channels.
+        rate, seed, **kwargs: As for `Dropout`.
+        data_format: Where the channels are; None for last.
+    """
+
+    def __init__(self, rank: int, rate: float, data_format: str | None, seed: int | None, **kwargs: Any) -> None:
+        self.data_format = standardize_data_format(data_format)
+        noise_shape = shape_of(None, (1,) * rank, None, self.data_format)
+        super().__init__(rate, noise_shape=noise_shape, seed=seed, **kwargs)
+        self.input_spec = InputSpec(ndim=rank + 2)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
+
+
 @register
-class SpatialDropout1D(Dropout):
+class SpatialDropout1D(_SpatialDropout):
     """`Dropout` of whole channels: `(batch, timesteps, channels)`.
 
     Args:
@@ -37,11 +58,58 @@ class SpatialDropout1D(Dropout):
     def __init__(
         self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
-        super().__init__(rate, noise_shape=(None, 1, None), seed=seed, name=name, dtype=dtype, **kwargs)
-        self.input_spec = InputSpec(ndim=3)
+        super().__init__(1, rate, "channels_last", seed, name=name, dtype=dtype, **kwargs)
+
+
+class _SpatialDropoutND(_SpatialDropout):
+    rank: ClassVar[int]
+
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(self.rank, rate, data_format, seed, name=name, dtype=dtype, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        return {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+@register
+class SpatialDropout2D(_SpatialDropoutND):
+    """`Dropout` of whole channels: `(batch, rows, columns, channels)`.
+
+    Args:
+        rate: Float from 0 to 1.
+        data_format: `channels_last`, or `channels_first` for `(batch, channels, rows, columns)`. None: `channels_last`.
+        seed: Integer, or None.
+        name: String, or None.
+        dtype: As for `Layer`.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When an argument is not valid.
+    """
+
+    rank = 2
+
+
+@register
+class SpatialDropout3D(_SpatialDropoutND):
+    """`Dropout` of whole channels: `(batch, depth, rows, columns, channels)`.
+
+    Args:
+        rate, data_format, seed, name, dtype, **kwargs: As for `SpatialDropout2D`.
+
+    Raises:
+        ValueError: When an argument is not valid.
+    """
+
+    rank = 3
 
 
 class _Noise(SameShape):

@@ -1,4 +1,4 @@
-"""Layers that only move values: `Flatten`, `Reshape`, `Permute`, `RepeatVector` and the three that change time."""
+"""Layers that only move values: `Flatten`, `Reshape`, `Permute` and `RepeatVector`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.base.argument_validation import standardize_data_format, standardize_tuple
+from fastlstm.layers.base.argument_validation import standardize_data_format
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
@@ -146,7 +146,7 @@ class RepeatVector(Layer):
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.n = _checked_count("n", n)
+        self.n = checked_count("n", n)
         self.input_spec = InputSpec(ndim=2)
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
@@ -159,111 +159,17 @@ class RepeatVector(Layer):
         return {**super().get_config(), "n": self.n}
 
 
-@register
-class ZeroPadding1D(Layer):
-    """Steps of zeros before and after.
+def checked_count(name: str, count: Any) -> int:
+    """Return a positive integer.
 
     Args:
-        padding: Number of steps on both sides, or a pair `(before, after)`.
-        data_format: `channels_last` `(batch, timesteps, features)`, or `channels_first` `(batch, features, timesteps)`.
-            None: `channels_last`.
-        **kwargs: As for `Layer`.
+        name: The argument's name, for the errors.
+        count: What was given for it.
 
     Raises:
-        ValueError: When an argument is not valid.
-    """
-
-    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_format = standardize_data_format(data_format)
-        self.padding = standardize_tuple(padding, 2, "padding", allow_zero=True)
-        self.input_spec = InputSpec(ndim=3)
-
-    @property
-    def _time_axis(self) -> int:
-        return 2 if self.data_format == "channels_first" else 1
-
-    def call(self, inputs: np.ndarray) -> np.ndarray:
-        widths = [(0, 0)] * 3
-        widths[self._time_axis] = self.padding
-        return np.pad(inputs, widths)
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        shape = list(input_shape)
-        if shape[self._time_axis] is not None:
-            shape[self._time_axis] += sum(self.padding)
-        return tuple(shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "padding": self.padding, "data_format": self.data_format}
-
-
-@register
-class Cropping1D(Layer):
-    """The steps without the first and last ones: `(batch, timesteps, features)`.
-
-    Args:
-        cropping: Number of steps to drop on both sides, or a pair `(first, last)`.
-        **kwargs: As for `Layer`.
-
-    Raises:
-        ValueError: When `cropping` is not valid, or leaves nothing.
-    """
-
-    def __init__(self, cropping: Any = (1, 1), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.cropping = standardize_tuple(cropping, 2, "cropping", allow_zero=True)
-        self.input_spec = InputSpec(ndim=3)
-
-    def call(self, inputs: np.ndarray) -> np.ndarray:
-        first = self.cropping[0]
-        return inputs[:, first : first + self.compute_output_shape(inputs.shape)[1]].copy()
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        batch, timesteps, features = input_shape
-        if timesteps is not None:
-            timesteps -= sum(self.cropping)
-            if timesteps <= 0:
-                raise ValueError(
-                    "`cropping` parameter of `Cropping1D` layer must be smaller than the input length. "
-                    f"Received: input_shape={tuple(input_shape)}, cropping={self.cropping}"
-                )
-        return (batch, timesteps, features)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cropping": self.cropping}
-
-
-@register
-class UpSampling1D(Layer):
-    """Every step several times: `(batch, timesteps, features)`.
-
-    Args:
-        size: Positive integer.
-        **kwargs: As for `Layer`.
-
-    Raises:
-        TypeError: When `size` is not an integer.
+        TypeError: When it is not an integer.
         ValueError: When it is not positive.
     """
-
-    def __init__(self, size: int = 2, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.size = _checked_count("size", size)
-        self.input_spec = InputSpec(ndim=3)
-
-    def call(self, inputs: np.ndarray) -> np.ndarray:
-        return np.repeat(inputs, self.size, axis=1)
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        batch, timesteps, features = input_shape
-        return (batch, None if timesteps is None else self.size * timesteps, features)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size}
-
-
-def _checked_count(name: str, count: Any) -> int:
     if not isinstance(count, int) or isinstance(count, bool):
         raise TypeError(f"Expected an integer value for `{name}`, got {type(count)}.")
     if count <= 0:

@@ -1,0 +1,62 @@
+"""Products of a layer's weights with what windows read, in the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+import numpy as np
+
+from fastlstm.engine import Program, ops
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.variable import CHANGES, Watch
+from fastlstm.layers.convolutional.windows import Axis, over_blocks
+
+
+class Product:
+    """A product with weights of a layer, as a Program that follows them.
+
+    Args:
+        layer: The layer, which is built.
+        lower: Returns the product as ops of the engine, with the present weights.
+    """
+
+    def __init__(self, layer: Layer, lower: Callable[[], list[ops.Op]]) -> None:
+        self._layer = layer
+        self._lower = lower
+        self._watch = Watch()
+        self._made: tuple[int, Program] | None = None
+
+    @property
+    def program(self) -> Program:
+        """The Program of the present weights."""
+        made = self._made
+        return self._refreshed() if made is None or made[0] != self._watch.count else made[1]
+
+    def _refreshed(self) -> Program:
+        with CHANGES.lock:
+            self._layer.watch(self._watch)
+            count = self._watch.count
+            program = Program(self._lower())
+            self._made = count, program
+            return program
+
+
+def product_of_windows(x: np.ndarray, axes: Sequence[Axis], product: Product, channels: int) -> np.ndarray:
+    """Return `(batch, *counts, channels)`: the product of the weights with what each window reads, as one row.
+
+    Args:
+        x: `(batch, *lengths, features)`.
+        axes: The windows along each of the lengths.
+        product: Takes rows of `sizes * features` values.
+        channels: Values that it gives.
+    """
+    size = prod(axis.size for axis in axes) * x.shape[-1]
+    program = product.program
+
+    def compute(windows: np.ndarray) -> np.ndarray:
+        places = windows.shape[: len(axes) + 1]
+        rows = np.ascontiguousarray(windows).reshape(prod(places), size)
+        return program.run(rows)[0].reshape(*places, channels)
+
+    return over_blocks(x, axes, channels, compute)

@@ -1,0 +1,163 @@
+"""Pooling over all of one, two or three axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastlstm.layers.base.argument_validation import standardize_data_format
+from fastlstm.layers.base.data_format import channel_axis, lengths_of, shape_of
+from fastlstm.layers.base.input_spec import InputSpec
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.serialization import register
+
+
+class _GlobalPooling(Layer):
+    """One value per channel from all positions; `GlobalMaxPooling1D` tells of the arguments."""
+
+    rank: ClassVar[int]
+
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = standardize_data_format(data_format)
+        self.keepdims = keepdims
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        first = 1 if self.data_format == "channels_last" else 2
+        return tuple(range(first, first + self.rank))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        lengths = (1,) * self.rank if self.keepdims else ()
+        return shape_of(input_shape[0], lengths, input_shape[channel_axis(self.data_format)], self.data_format)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format, "keepdims": self.keepdims}
+
+
+class _GlobalMaxPooling(_GlobalPooling):
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs.max(axis=self._axes, keepdims=self.keepdims)
+
+
+class _GlobalAveragePooling(_GlobalPooling):
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        count = np.float32(math.prod(lengths_of(inputs.shape, self.data_format)))
+        with np.errstate(invalid="ignore"):
+            return inputs.sum(axis=self._axes, keepdims=self.keepdims) / count
+
+
+@register
+class GlobalMaxPooling1D(_GlobalMaxPooling):
+    """The greatest value of each channel: `(batch, timesteps, channels)` to `(batch, channels)`.
+
+    Args:
+        data_format: `channels_last`, or `channels_first` for `(batch, channels, timesteps)`. None: `channels_last`.
+        keepdims: Boolean, whether time stays as an axis of size 1.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When `data_format` is not valid.
+    """
+
+    rank = 1
+
+
+@register
+class GlobalMaxPooling2D(_GlobalMaxPooling):
+    """The greatest value of each channel: `(batch, rows, columns, channels)` to `(batch, channels)`.
+
+    Args:
+        data_format: `channels_last`, or `channels_first` for `(batch, channels, rows, columns)`. None: `channels_last`.
+        keepdims: Boolean, whether both axes stay with a size of 1.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When `data_format` is not valid.
+    """
+
+    rank = 2
+
+
+@register
+class GlobalMaxPooling3D(_GlobalMaxPooling):
+    """The greatest value of each channel: `(batch, depth, rows, columns, channels)` to `(batch, channels)`.
+
+    Args:
+        data_format, keepdims, **kwargs: As for `GlobalMaxPooling2D`.
+
+    Raises:
+        ValueError: When `data_format` is not valid.
+    """
+
+    rank = 3
+
+
+@register
+class GlobalAveragePooling1D(_GlobalAveragePooling):
+    """The mean of each channel over the steps that are not masked; NaN if there are none.
+
+    Args:
+        data_format: `channels_last`, or `channels_first` for `(batch, channels, timesteps)`. None: `channels_last`.
+        keepdims: Boolean, whether time stays as an axis of size 1.
+        **kwargs: As for `Layer`.
+
+    Raises:
+        ValueError: When `data_format` is not valid.
+    """
+
+    rank = 1
+    supports_masking = True
+    ends_masks = True
+
+    def call(self, inputs: np.ndarray, mask: Any = None) -> np.ndarray:
+        if mask is None:
+            return super().call(inputs)
+        (axis,) = self._axes
+        valid = np.expand_dims(np.asarray(mask, bool), 3 - axis)
+        with np.errstate(invalid="ignore"):
+            counts = valid.sum(axis=axis, keepdims=self.keepdims, dtype=np.float32)
+            return np.where(valid, inputs, np.float32(0)).sum(axis=axis, keepdims=self.keepdims) / counts
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None
+
+
+@register
+class GlobalAveragePooling2D(_GlobalAveragePooling):
+    """The mean of each channel: `(batch, rows, columns, channels)` to `(batch, channels)`.
+
+    Args:
+        data_format, keepdims, **kwargs: As for `GlobalMaxPooling2D`.
+
+    Raises:
+        ValueError: When `data_format` is not valid.
+    """
+
+    rank = 2
+
+
+@register
+class GlobalAveragePooling3D(_GlobalAveragePooling):
+    """The mean of each channel: `(batch, depth, rows, columns, channels)` to `(batch, channels)`.
+
+    Args:
+        data_format, keepdims, **kwargs: As for `GlobalMaxPooling2D`.
+
+    Raises:
+        ValueError: When `data_format` is not valid.
+    """
+
+    rank = 3
+
+
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalMaxPool2D = GlobalMaxPooling2D
+GlobalMaxPool3D = GlobalMaxPooling3D
+GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalAvgPool3D = GlobalAveragePooling3D
