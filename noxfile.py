@@ -1,0 +1,82 @@
+"""What a contributor may want to run, each in an environment of its own: `nox -l` lists it, `nox -s lint` runs one.
+
+The plain `nox` is what .ci/run does.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["tests-" + ".".join(map(str, sys.version_info[:2])), "lint"]
+nox.options.error_on_missing_interpreters = False
+nox.options.error_on_external_run = True
+
+# The oldest that pyproject.toml allows, on the oldest Python.
+OLDEST = ("numpy==1.23.5", "scipy==1.11.1", "h5py==3.8.0", "rich==13.0.0")
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14"])
+def tests(session: nox.Session) -> None:
+    """The tests, on the newest NumPy and SciPy; arguments go to pytest."""
+    session.install(".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.10")
+def oldest(session: nox.Session) -> None:
+    """The tests on the oldest NumPy, SciPy, h5py and rich."""
+    session.install(".[test]", *OLDEST)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """What .ci/run lints."""
+    session.install(*nox.project.load_toml()["project"]["optional-dependencies"]["lint"])
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("cython-lint", "fastlstm")
+
+
+@nox.session
+@nox.parametrize("sanitizer", ["address,undefined", "thread"])
+def sanitize(session: nox.Session, sanitizer: str) -> None:
+    """The engine's tests under GCC's sanitizers, on a copy of the sources."""
+    libraries = ["libtsan.so"] if sanitizer == "thread" else ["libasan.so", "libubsan.so"]
+    paths = [session.run("gcc", f"-print-file-name={name}", silent=True, external=True) for name in libraries]
+    session.install("numpy", "scipy", "h5py", "rich", "cython>=3.1,<4", "setuptools", "pytest", "hypothesis")
+    sources = session.run("git", "ls-files", "-co", "--exclude-standard", silent=True, external=True).splitlines()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in filter(os.path.isfile, sources):
+            target = Path(folder, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(Path(name).read_bytes())
+        session.chdir(folder)
+        session.run("python", "setup.py", "-q", "build_ext", "--inplace", "-j2", env={"FASTLSTM_SANITIZE": sanitizer})
+        preload = {"LD_PRELOAD": " ".join(path.strip() for path in paths), "ASAN_OPTIONS": "detect_leaks=0"}
+        session.run("python", "-m", "pytest", "-q", "tests/engine", *session.posargs, env=preload)
+
+
+@nox.session
+def bundle(session: nox.Session) -> None:
+    """A program that PyInstaller bundles."""
+    session.install(".", "pytest", "hypothesis", "pyinstaller")
+    session.run("pytest", "-q", "tests/test_pyinstaller.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """A few seconds of the benchmark, without peers: does it run?"""
+    session.install(".")
+    engines = ["--engines", "fastlstm,fastlstm_blas"]
+    session.run("python", "-m", "bench", *engines, "--cases", "seed,small", "--rounds", "1", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """This system's wheels, built and tested as for a release (on Linux in containers: needs Docker or Podman)."""
+    session.install("cibuildwheel==4.3.5")
+    session.run("cibuildwheel", "--output-dir", "wheelhouse", *session.posargs)
