@@ -50,6 +50,10 @@ _counters: dict[str, Iterator[int]] = {}
 class Tensor(np.ndarray):
     """What layers and models return when they are called: a NumPy array that also answers to `numpy()`."""
 
+    # No `__dict__`: what writes objects by their attributes (FastAPI, say) is to refuse it as it refuses any array.
+    __slots__ = ("_keras_mask",)
+    _keras_mask: np.ndarray | None
+
     def numpy(self) -> np.ndarray:
         """Return the values as a plain `np.ndarray`."""
         return self.view(np.ndarray)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastlstm.identifiers import Registry, named
+from fastlstm.regularizers import as_floating
 
 # Keras' `backend.epsilon()`, which keeps a weight of norm 0 at 0.
 _EPSILON = 1e-7
@@ -46,7 +47,7 @@ class MaxNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: ArrayLike) -> np.ndarray:
-        w = _floating(w)
+        w = as_floating(w)
         norms = _norms(w, self.axis)
         return w * (np.clip(norms, 0, self.max_value) / (_EPSILON + norms))
 
@@ -58,7 +59,7 @@ class NonNeg(Constraint):
     """Set negative weights to 0."""
 
     def __call__(self, w: ArrayLike) -> np.ndarray:
-        return np.maximum(_floating(w), 0)
+        return np.maximum(as_floating(w), 0)
 
 
 class UnitNorm(Constraint):
@@ -72,7 +73,7 @@ class UnitNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: ArrayLike) -> np.ndarray:
-        w = _floating(w)
+        w = as_floating(w)
         return w / (_EPSILON + _norms(w, self.axis))
 
     def get_config(self) -> dict[str, Any]:
@@ -98,7 +99,7 @@ class MinMaxNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: ArrayLike) -> np.ndarray:
-        w = _floating(w)
+        w = as_floating(w)
         norms = _norms(w, self.axis)
         desired = self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
         return w * (desired / (_EPSILON + norms))
@@ -110,11 +111,6 @@ class MinMaxNorm(Constraint):
 def _norms(w: np.ndarray, axis: int | Sequence[int]) -> np.ndarray:
     axes = axis if isinstance(axis, int) else tuple(axis)
     return np.sqrt(np.sum(np.square(w), axis=axes, keepdims=True))
-
-
-def _floating(w: ArrayLike) -> np.ndarray:
-    w = np.asarray(w)
-    return w if w.dtype.kind == "f" else w.astype(np.float32)
 
 
 _REGISTRY = Registry("constraint", named(MaxNorm, NonNeg, UnitNorm, MinMaxNorm))

@@ -47,7 +47,7 @@ class L1L2(Regularizer):
         self.l2 = _factor(0.0 if l2 is None else l2, "l2")
 
     def __call__(self, x: ArrayLike) -> np.floating:
-        x = _floating(x)
+        x = as_floating(x)
         # A factor of 0 is no penalty, not 0 times it: x may hold infinities.
         penalty = x.dtype.type(0.0)
         if self.l1:
@@ -76,7 +76,7 @@ class L1(Regularizer):
         self.l1 = _factor(0.01 if l1 is None else l1, "l1")
 
     def __call__(self, x: ArrayLike) -> np.floating:
-        x = _floating(x)
+        x = as_floating(x)
         return x.dtype.type(self.l1) * np.sum(np.abs(x))
 
     def get_config(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class L2(Regularizer):
         self.l2 = _factor(0.01 if l2 is None else l2, "l2")
 
     def __call__(self, x: ArrayLike) -> np.floating:
-        x = _floating(x)
+        x = as_floating(x)
         return x.dtype.type(self.l2) * np.sum(np.square(x))
 
     def get_config(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class OrthogonalRegularizer(Regularizer):
         self.mode = mode
 
     def __call__(self, x: ArrayLike) -> np.floating:
-        x = _floating(x)
+        x = as_floating(x)
         if x.ndim != 2:
             raise ValueError(f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={x.shape}")
         rows = x if self.mode == "rows" else x.T
@@ -140,15 +140,16 @@ class OrthogonalRegularizer(Regularizer):
         return {"factor": self.factor, "mode": self.mode}
 
 
+def as_floating(values: ArrayLike) -> np.ndarray:
+    """Return an array of floats, float32 where the values are of another kind."""
+    array = np.asarray(values)
+    return array if array.dtype.kind == "f" else array.astype(np.float32)
+
+
 def _factor(value: Any, name: str) -> float:
     if not isinstance(value, (float, int)) or not math.isfinite(value) or value < 0:
         raise ValueError(f"Invalid value for argument {name}: expected a non-negative float.Received: {name}={value}")
     return float(value)
-
-
-def _floating(x: ArrayLike) -> np.ndarray:
-    x = np.asarray(x)
-    return x if x.dtype.kind == "f" else x.astype(np.float32)
 
 
 # Keras documents the name l1_l2 and refuses it; here it is L1L2.

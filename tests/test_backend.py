@@ -55,3 +55,12 @@ def test_public_names():
     for name in fastlstm.__all__:
         assert hasattr(fastlstm, name)
     assert fastlstm.load_model is fastlstm.models.load_model
+
+
+def test_a_tensor_is_not_written_by_its_attributes():
+    # As FastAPI does it with what it does not know: an array has neither items nor attributes.
+    tensor = np.ones(3, np.float32).view(backend.Tensor)
+    for reading in (dict, vars):
+        with pytest.raises(TypeError):
+            reading(tensor)
+    assert tensor.numpy().tolist() == [1, 1, 1]

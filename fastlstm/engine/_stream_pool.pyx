@@ -253,6 +253,9 @@ cdef class PoolIds:
         self.free = []
         self.grow(capacity)
 
+    def __reduce__(self):
+        return restored_ids, (self.ids, self.streams, self.free)
+
     def __len__(self):
         """Number of rows in use."""
         return self.ids.shape[0] - len(self.free)
@@ -314,3 +317,11 @@ cdef class PoolIds:
             seen[row] = self.lookups
             found[i] = row
         return rows
+
+
+def restored_ids(cnp.ndarray ids not None, cnp.ndarray streams not None, list free not None):
+    """The ids that `PoolIds.__reduce__` took apart."""
+    cdef PoolIds restored = PoolIds(0)
+    restored.ids, restored.streams, restored.seen = ids.copy(), streams.copy(), np.zeros_like(ids)
+    restored.free = list(free)
+    return restored

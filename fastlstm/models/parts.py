@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from fastlstm.engine import PoolStepper, Program, ops
 from fastlstm.layers.base.arrays import as_float32, as_mask
 from fastlstm.layers.base.chain import Chain, run_beside
+from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.rnn.bidirectional import Bidirectional
@@ -106,7 +107,7 @@ class LayerPart:
         self._kwargs = dict(call.kwargs)
         if training is not None:
             self._kwargs.pop("training", None)
-            if training and "training" in call_parameters(type(call.layer)):
+            if training and "training" in call_parameters(type(call.layer)):  # type: ignore[arg-type]
                 self._kwargs["training"] = True
         self.reads = [slot.index for slot in call.inputs]
         self.writes = [slot.index for slot in call.outputs]
@@ -161,15 +162,15 @@ class PairPart(LayerPart):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        self.bounds = [direction.chain.bound for direction in (call.layer.forward_layer, call.layer.backward_layer)]
+        self.forward, self.backward = self.layer.forward_layer.chain.bound, self.layer.backward_layer.chain.bound
 
     def describe(self) -> list[str]:
         """Return what runs, a line per op."""
-        directions = zip(("forwards", "backwards"), self.bounds, strict=True)
+        directions = (("forwards", self.forward), ("backwards", self.backward))
         return [f"engine, {way}, {line}" for way, bound in directions for line in bound.describe()[:-1]]
 
     def _called(self, x: np.ndarray) -> Any:
-        return self.layer.merged(*run_beside(*self.bounds, x, None))
+        return self.layer.merged(*run_beside(self.forward, self.backward, x, None))
 
 
 Part = ChainPart | LayerPart
@@ -293,7 +294,8 @@ class WindowSteps:
 
     def __init__(self, layer: Layer, span: int, capacity: int) -> None:
         self._layer = layer
-        self._past = np.zeros((capacity, span - 1, layer.input_spec.axes[-1]), np.float32)
+        features = cast("InputSpec", layer.input_spec).axes[-1]
+        self._past = np.zeros((capacity, span - 1, features), np.float32)
 
     def step(self, rows: np.ndarray, x: np.ndarray, mask: Mask) -> tuple[np.ndarray, Mask]:
         window = np.concatenate([self._past[rows], x[:, np.newaxis]], axis=1)

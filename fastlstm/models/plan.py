@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,11 +14,14 @@ from fastlstm.layers.base.chain import BoundChain, Chain
 from fastlstm.layers.base.layer import LATER_STEPS, Layer, overrides
 from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch
+from fastlstm.layers.base.weight_owner import WeightOwner
+from fastlstm.layers.core.embedding import Embedding
 from fastlstm.layers.rnn.bidirectional import Bidirectional
 from fastlstm.layers.rnn.rnn import RNN
 from fastlstm.models.calls import Call, Calls, Slot
 from fastlstm.models.parts import ChainPart, FrozenChain, FrozenLayer, FrozenPart, LayerPart, PairPart, Part
 
+Sizes = tuple[int, ...]
 Chains = dict[tuple[Layer, ...], Chain]
 
 
@@ -101,7 +104,7 @@ class Plan:
 
     def run_with_masks(self, x: Any, mask: Any = None) -> tuple[Any, list[Any]]:
         """Run all calls as `run` does, and return `(outputs, masks)`, one mask or None per output, or none at all."""
-        if mask is None and not self._makes_masks:
+        if mask is None and self.whole is not None and not self._makes_masks:
             return self.whole.run(x), []
         if self.whole is not None or not self._infers:
             return self._run_parts(x, mask)
@@ -234,7 +237,7 @@ def _passes_mask(layer: Layer) -> bool:
     return layer.recurrent or (layer.supports_masking and type(layer).compute_mask is Layer.compute_mask)
 
 
-def _keepers(layers: Sequence[Layer]) -> Iterator[RNN]:
+def _keepers(layers: Sequence[WeightOwner]) -> Iterator[RNN]:
     """The layers, those inside others too, that can keep states."""
     for layer in layers:
         if isinstance(layer, RNN):
@@ -279,8 +282,8 @@ class StepPlan:
     def __init__(
         self,
         parts: list[FrozenPart],
-        step_shape: tuple[int, ...],
-        output_shape: tuple[int, ...],
+        step_shape: Sizes,
+        output_shape: Sizes,
         vocabulary: int,
         output_kind: str,
         needs_python: str | None,
@@ -326,8 +329,8 @@ def _stepped(calls: Calls, parts: Sequence[Part]) -> StepPlan:
     elif needs_python is None and len(frozen) > 1:
         needs_python = "its layers do not run as one program"
     output_shape = shape[2:] if in_time else shape[1:]
-    vocabulary = parts[0].layers[0].input_dim if takes_ids else 0
-    return StepPlan(frozen, step_shape, output_shape, vocabulary, kind, needs_python)
+    vocabulary = cast("Embedding", parts[0].layers[0]).input_dim if takes_ids else 0
+    return StepPlan(frozen, cast("Sizes", step_shape), cast("Sizes", output_shape), vocabulary, kind, needs_python)
 
 
 def _check_causal(layer: Layer, shape: Sequence[int | None], in_time: bool) -> None:

@@ -31,6 +31,10 @@ class Predictor(Layer, builds_once=False):
     """
 
     supports_masking = True
+    inner_names = (
+        "calls current_plan expand find_calls graph leaves prepared record serialized stateful structured "
+        "symbolic_input"
+    )
 
     def __init__(self, trainable: bool = True, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(trainable=trainable, name=name, **kwargs)
@@ -155,6 +159,16 @@ class Predictor(Layer, builds_once=False):
         if self.expands:
             return self.structured(self.current_plan.run(x))
         return map_structure(as_float32, self._called(x, False)[0])
+
+    def make_predict_function(self, force: bool = False) -> Callable[[Iterator[Any]], Any]:
+        """Return a function from an iterator of batches to the outputs of its next one, all made ready to run.
+
+        Args:
+            force: Boolean, as in Keras: there is nothing to be made anew.
+        """
+        if self.built and self.expands:
+            _ = self.current_plan
+        return lambda iterator: self.predict_on_batch(next(iterator))
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch, as arrays.

@@ -19,9 +19,10 @@ from fastlstm.models.stepping import ModelSteps, PartStepper
 class Stream:
     """Sequences that a model reads step by step; `model.stream()` makes it.
 
-    The output of every step is what `predict` gives for the sequence so far. A stream keeps the weights that the
-    model had when it was made; `stateful` layers' own states are neither read nor changed. One thread at a time may
-    use it: another one gets a RuntimeError.
+    The output of every step is what `predict` gives for the sequence so far, however long: a model that was trained on
+    windows of some steps keeps its states beyond a window, unless `reset` begins a new one. A stream keeps the weights
+    that the model had when it was made; `stateful` layers' own states are neither read nor changed. One thread at a
+    time may use it: another one gets a RuntimeError.
 
     A copy and a pickle hold all of it. `state` is the small part: what the sequences so far have left in the layers.
 
@@ -222,6 +223,7 @@ class StreamPool:
 
     def __init__(self, plan: StepPlan, capacity: int) -> None:
         capacity = _checked_count("capacity", capacity)
+        self._plan = plan
         self._ids = PoolIds(capacity)
         self._steps = ModelSteps(plan, capacity)
         self._lock = threading.Lock()
@@ -277,6 +279,14 @@ class StreamPool:
         with self._lock:
             self._ids.close(self._ids.rows([stream_id])[0])
 
+    def reset(self, stream_id: int) -> None:
+        """Let a stream begin a new sequence; as `set_state(stream_id, None)`.
+
+        Raises:
+            ValueError: When there is no such stream.
+        """
+        self.set_state(stream_id, None)
+
     def step(self, ids: Sequence[int] | np.ndarray, x: Any, out: np.ndarray | None = None) -> np.ndarray:
         """Return the outputs of some streams, `(len(ids), units)`, for one more step of each.
 
@@ -314,6 +324,19 @@ class StreamPool:
         """
         with self._lock:
             self._steps.set_states(self._ids.rows([stream_id]), state)
+
+    def __reduce__(self) -> Any:
+        with self._lock:
+            ids = self._ids.open_ids()
+            return _restored_pool, (self._plan, self._ids, ids, self._steps.states(self._ids.rows(ids)))
+
+
+def _restored_pool(plan: StepPlan, ids: PoolIds, open_ids: Sequence[int], states: States) -> StreamPool:
+    pool = StreamPool(plan, ids.capacity)
+    pool._ids = ids
+    if open_ids:
+        pool._steps.set_states(ids.rows(open_ids), states)
+    return pool
 
 
 def _checked_count(name: str, count: Any) -> int:

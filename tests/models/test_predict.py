@@ -259,3 +259,11 @@ def test_plan_in_words(threads, rows):
         "engine, stage 1: Dense 18 x 2",
         sharing,
     ]
+
+
+def test_predict_function():
+    model = Sequential([Input((3, 2)), LSTM(4)])
+    x = np.random.default_rng(0).normal(size=(4, 3, 2)).astype(np.float32)
+    run = model.make_predict_function()
+    batches = iter([x[:2], x[2:]])
+    np.testing.assert_array_equal(np.concatenate([run(batches), run(batches)]), model.predict(x, verbose=0))

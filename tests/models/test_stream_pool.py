@@ -1,10 +1,12 @@
 """Pools: any subset of many streams, each with the bits of a stream of its own."""
 
+import pickle
 import threading
 
 import numpy as np
 import pytest
 
+from fastlstm import Input, Sequential
 from fastlstm.engine import get_num_threads, set_num_threads
 from fastlstm.layers import GRU, LSTM, BatchNormalization, Conv1D, Dense, Embedding, LayerNormalization, Masking
 from fastlstm.models import StreamPool
@@ -193,3 +195,33 @@ def test_threads_take_turns():
     for number in range(8):
         np.testing.assert_array_equal(results[number], exact)
     assert isinstance(pool, StreamPool) and len(pool) == 0
+
+
+@pytest.mark.parametrize("name", ["chain", "mixed"])
+def test_a_pool_is_pickled_with_its_streams(name):
+    layers = [LSTM(4, return_sequences=True), *([LayerNormalization()] if name == "mixed" else []), LSTM(3)]
+    model = Sequential([Input((None, 2)), *layers])
+    x = np.random.default_rng(5).normal(size=(3, 4, 2)).astype(np.float32)
+    pool = model.stream_pool(2)
+    ids = [pool.open() for _ in x]
+    pool.close(ids.pop(0))
+    pool.step(ids, x[:2, 0].copy())
+    again = pickle.loads(pickle.dumps(pool))
+    assert again.ids == pool.ids and again.capacity == pool.capacity and len(again) == 2
+    for t in range(1, 4):
+        np.testing.assert_array_equal(again.step(ids, x[:2, t].copy()), pool.step(ids, x[:2, t].copy()))
+    assert again.open() == pool.open()
+
+
+def test_a_stream_of_a_pool_begins_anew():
+    model = Sequential([Input((None, 2)), LSTM(4)])
+    pool = model.stream_pool()
+    ids = [pool.open(), pool.open()]
+    x = np.ones((2, 2), np.float32)
+    first = pool.step(ids, x)
+    pool.reset(ids[1])
+    second = pool.step(ids, x)
+    np.testing.assert_array_equal(second[1], first[1])
+    assert not np.allclose(second[0], first[0])
+    with pytest.raises(ValueError, match="no open stream"):
+        pool.reset(99)

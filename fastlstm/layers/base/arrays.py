@@ -26,7 +26,7 @@ def as_float32(x: Any) -> np.ndarray:
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise ValueError(f"Invalid dtype: {array.dtype.name}")
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.require(array, np.float32, "CAE")
+        return np.require(array, np.float32, ("C", "A", "E"))
 
 
 def as_mask(mask: Any, shape: Sequence[int]) -> np.ndarray | None:

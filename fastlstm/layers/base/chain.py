@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from fastlstm.layers.base.layer import Layer
     from fastlstm.layers.base.recurrent import Recurrent
 
-States = list[list[Any]]
+States = list[list[np.ndarray]]
+# Of a layer, as the engine takes them: a list per op, None for zeros.
+Given = list[list[np.ndarray] | None]
 
 
 class BoundChain:
@@ -58,10 +60,10 @@ class BoundChain:
             ValueError: When states do not fit, or there is no time step to read.
         """
         program = self.program
-        if self._plain and initial_state is None:
-            return program.run(x, mask)[0]
         if program is None:
             return x.copy()
+        if self._plain and initial_state is None:
+            return program.run(x, mask)[0]
         if not self.recurrent:
             return program.run(x)[0]
         if self._takes_ids:
@@ -69,21 +71,22 @@ class BoundChain:
         if not self.carries_states and initial_state is None:
             return program.run(x, mask)[0]
         initial = self.starting_states(len(x), initial_state)
-        return self.finished(*program.run(x, mask, list(chain(*initial)), True), initial)
+        output, states = program.run(x, mask, list(chain(*initial)), True)
+        return self.finished(output, states, initial)
 
-    def starting_states(self, batch: int, initial_state: Any) -> list[States]:
+    def starting_states(self, batch: int, initial_state: Any) -> list[Given]:
         """Return, for every recurrent layer, a list of its ops' states; the first layer's as given, if they are."""
         given = [initial_state, *[None] * (len(self.recurrent) - 1)]
         return [layer.starting_states(batch, state) for layer, state in zip(self.recurrent, given, strict=True)]
 
-    def finished(self, output: np.ndarray, states: States, initial: list[States]) -> Any:
+    def finished(self, output: np.ndarray, states: States, initial: list[Given]) -> Any:
         """Return what the layers return, and let them keep what they keep, of what the Program returned.
 
         Args:
             output, states: What it returned.
             initial: What `starting_states` returned.
         """
-        remaining, last_states = iter(states), []
+        remaining, last_states = iter(states), list[list[np.ndarray]]()
         for layer, of_layer in zip(self.recurrent, initial, strict=True):
             last_states = [next(remaining) for _ in of_layer]
             if layer.stateful:
@@ -116,7 +119,7 @@ class BoundChain:
         Returns:
             `(outputs, states)`: the outputs as a tuple.
         """
-        output, states = self.program.run(x, None, states, True)
+        output, states = cast("Program", self.program).run(x, None, states, True)
         if self._returning is None:
             return (output,), states
         of_last = states[len(states) - len(self._returning.lower()) :]
@@ -181,5 +184,5 @@ def run_beside(
         return one, other
     firsts, seconds = first.starting_states(len(x), first_state), second.starting_states(len(x), second_state)
     given = list(chain(*firsts)), list(chain(*seconds))
-    of_first, of_second = run_pair(first.program, second.program, x, mask, *given, True)
-    return first.finished(*of_first, firsts), second.finished(*of_second, seconds)
+    (one, ones), (other, others) = run_pair(first.program, second.program, x, mask, *given, True)
+    return first.finished(one, ones, firsts), second.finished(other, others, seconds)

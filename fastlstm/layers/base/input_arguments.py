@@ -44,7 +44,7 @@ def take_input_batch_shape(kwargs: dict[str, Any]) -> Shape | None:
 
 def _caller_depth() -> int:
     """Return the `stacklevel` for `warnings.warn` of the nearest caller outside this package's layers."""
-    depth, frame = 1, inspect.currentframe().f_back
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("fastlstm."):
+    depth, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_back is not None and frame.f_globals["__name__"].startswith("fastlstm."):
         depth, frame = depth + 1, frame.f_back
     return depth

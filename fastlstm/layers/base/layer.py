@@ -87,6 +87,12 @@ class Layer(WeightOwner):
         ValueError: When an argument is not known or not valid.
     """
 
+    # What is this package's own business: tab completion does not show it.
+    inner_names: ClassVar[str] = (
+        "adopt_weights build_child chain check_input_shape children ends_masks expands first_call_number inner_names "
+        "input_batch_shape keras_module lower lowers makes_masks named_children native nodes output_kind own_variables "
+        "recurrent says_output_shape step_problem step_span subclassed takes_ids takes_structures watch weight_arrays"
+    )
     # What others need to know of a layer; a class answers by an attribute or a property.
     supports_masking: bool = False
     # Whether it is a `Recurrent`.
@@ -106,6 +112,7 @@ class Layer(WeightOwner):
     # What the last axis of the outputs holds: "values", "probabilities" or "logits".
     output_kind: str = "values"
     _runs_own_call: ClassVar[bool] = False
+    _given: tuple[tuple[Any, ...], dict[str, Any]]
     # In the lists of a model's outputs in configs; see `models/wiring.py`.
     first_call_number: ClassVar[int] = 0
     keras_module: ClassVar[str] = "keras.layers"
@@ -154,7 +161,7 @@ class Layer(WeightOwner):
     def __init_subclass__(cls, builds_once: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if builds_once and "build" in cls.__dict__:
-            cls.build = _once(cls.__dict__["build"])
+            cls.build = _once(cls.__dict__["build"])  # type: ignore[method-assign]
         cls._runs_own_call = overrides(cls, _ENGINES, over="lower")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -162,6 +169,10 @@ class Layer(WeightOwner):
         # What a Program was made from may have changed; the underscored attributes are this package's own business.
         if not name.startswith("_") and self.__dict__.get("built"):
             CHANGES.count(self)
+
+    def __dir__(self) -> list[str]:
+        inner = {name for base in type(self).__mro__ for name in getattr(base, "inner_names", "").split()}
+        return sorted(set(super().__dir__()) - inner)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -219,7 +230,7 @@ class Layer(WeightOwner):
         Raises:
             ValueError: When the inputs do not fit.
         """
-        if "training" in kwargs and "training" not in call_parameters(type(self)):
+        if "training" in kwargs and "training" not in call_parameters(type(self)):  # type: ignore[arg-type]
             del kwargs["training"]
         if is_symbolic(inputs, args, kwargs):
             return record_call(self, inputs, args, kwargs)
@@ -321,6 +332,16 @@ class Layer(WeightOwner):
         output = self._first_node("output").output
         return list(output) if isinstance(output, tuple) else output
 
+    @property
+    def input_shape(self) -> Any:
+        """Shape of `input`, or a list of shapes, as Keras 2 had it."""
+        return _one_or_all(self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of `output`, or a list of shapes, as Keras 2 had it."""
+        return _one_or_all(self.output)
+
     def _first_node(self, what: str) -> Node:
         if not self._nodes:
             raise AttributeError(f"The layer {self.name} has never been called and thus has no defined {what}.")
@@ -366,3 +387,8 @@ class Layer(WeightOwner):
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a layer is not a copy of the graph around it.
         return {**self.__dict__, "_chain": None, "_nodes": [], "_watches": None}
+
+
+def _one_or_all(tensors: Any) -> Any:
+    """The shape of a tensor, or those of several."""
+    return [one.shape for one in flatten(tensors)] if isinstance(tensors, (list, tuple, dict)) else tensors.shape

@@ -12,6 +12,7 @@ from fastlstm.layers.base.layer import Layer
 class Recurrent(Layer):
     """A layer that reads time steps one after the other and carries states between them."""
 
+    inner_names = "begins_from_zeros keep_states refuse_dropout returned_states starting_states"
     recurrent = True
     # Whether row i of a batch goes on where row i of the one before ended.
     stateful: bool = False
@@ -26,7 +27,7 @@ class Recurrent(Layer):
     begins_from_zeros: bool = True
 
     @property
-    def ends_masks(self) -> bool:
+    def ends_masks(self) -> bool:  # type: ignore[override]
         return not self.return_sequences
 
     def starting_states(self, batch: int, given: Any) -> list[list[np.ndarray] | None]:

@@ -12,7 +12,7 @@ from fastlstm.layers.base.layer import Layer
 
 def axes_problem(axes: int | Sequence[int], shape: Sequence[int | None]) -> str | None:
     """Return why a layer that works along axes cannot run step by step: one of them is time; None if none is."""
-    along = axes if isinstance(axes, (list, tuple)) else [axes]
+    along = [axes] if isinstance(axes, int) else axes
     return f"axis={axes} includes the time steps." if any(axis % len(shape) == 1 for axis in along) else None
 
 

@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -129,11 +129,11 @@ class Variable(Watched, NDArrayOperatorsMixin):
     ) -> None:
         self.name = name
         self.path = path or name
-        self.shape = tuple(shape)
-        if None in self.shape:
+        self.shape: tuple[int, ...] = tuple(size for size in shape if size is not None)
+        if len(self.shape) < len(shape):
             raise ValueError(
                 "Shapes used to initialize variables must be fully-defined (no `None` dimensions). "
-                f"Received: shape={self.shape} for variable path='{self.path}'"
+                f"Received: shape={tuple(shape)} for variable path='{self.path}'"
             )
         self.trainable = trainable
         self.regularizer = regularizer
@@ -198,7 +198,7 @@ class Variable(Watched, NDArrayOperatorsMixin):
 
     def _initialized(self) -> np.ndarray:
         with CHANGES.lock:
-            if self._value is None:
+            if self._fill is not None:
                 array = np.array(self._fill(self.shape), dtype=np.float32, order="C")
                 if array.shape != self.shape:
                     raise ValueError(
@@ -206,7 +206,7 @@ class Variable(Watched, NDArrayOperatorsMixin):
                         f"It returned {array.shape}."
                     )
                 self.adopt(array)
-            return self._value
+            return cast("np.ndarray", self._value)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **kwargs: Any) -> Any:
         if any(isinstance(array, Variable) for array in out):

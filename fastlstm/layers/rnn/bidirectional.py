@@ -44,6 +44,7 @@ class Bidirectional(Layer):
     """
 
     supports_masking = True
+    inner_names = "is_pair merged"
 
     def __init__(
         self,

@@ -43,6 +43,7 @@ class RNN(Recurrent):
     """
 
     supports_masking = True
+    inner_names = "cell_class cell_config native_cells"
 
     def __init__(
         self,

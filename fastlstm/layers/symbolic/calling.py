@@ -86,7 +86,7 @@ def parameters_of(function: Callable[..., Any]) -> frozenset[str]:
 
 
 @functools.cache
-def call_parameters(cls: type[Layer]) -> frozenset[str]:
+def call_parameters(cls: type) -> frozenset[str]:
     """Return the names of the arguments that the class's `call` takes."""
     return parameters_of(cls.call)
 
