@@ -93,5 +93,36 @@ def test_c_sources(path):
         assert not re.search(r"immintrin|arm_neon|\b_mm\d*_|\bv\w+q_f32\b", text)
 
 
+def circles(folder: str) -> list[set[str]]:
+    """The modules of a room that import each other in circles, at the top or inside functions."""
+    paths = {path for path in sources() if path.suffix == ".py" and path.relative_to(PACKAGE).parts[0] == folder}
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
+    reached = {}
+    for name in names:
+        found, pending = set(), [name]
+        while pending:
+            above = imported(names[pending.pop()])
+            new = {one for full in above for one in (full, full.rpartition(".")[0]) if one in names} - found
+            found |= new
+            pending += new
+        reached[name] = found
+    rings = {frozenset(other for other in reached[name] if name in reached[other]) for name in names}
+    return [{name.removeprefix(f"fastlstm.{folder}.") for name in ring} for ring in rings if len(ring) > 1]
+
+
+# Keras has the same knot: a call on symbolic tensors makes a node of its layer.
+KNOT = {
+    *("base.chain", "base.layer", "base.own_config", "base.recurrent", "symbolic.calling", "symbolic.keras_tensor"),
+    *("symbolic.node", "symbolic.operation", "symbolic.shape_inference"),
+}
+
+
+def test_circles():
+    assert circles("models") == [{"functional", "loading", "model"}]
+    (knot,) = circles("layers")
+    assert knot <= KNOT
+    assert circles("engine") == []
+
+
 def test_there_is_something_to_read():
     assert len(sources()) > 20 and len(list(CSRC.iterdir())) > 10
