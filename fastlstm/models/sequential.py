@@ -188,6 +188,11 @@ class Sequential(Model, builds_once=False):
                 layer._scope = self.path
             value = layer(value)
             self._calls.append(layer.nodes[-1])
+            if any(one is not other for one, other in zip(flatten(value), layer.nodes[-1].outputs, strict=True)):
+                raise ValueError(
+                    f"Layer '{layer.name}' (of type {type(layer).__name__}) does something in a `__call__` of its own, "
+                    "which a Sequential model does not run: override `call`."
+                )
         self._output = value
 
     def _forget_calls(self) -> None:

@@ -322,3 +322,17 @@ def test_arithmetic_of_variables():
     with pytest.raises(TypeError, match="assign"):
         np.add(scale, 1, out=scale)
     assert fastlstm.backend.Tensor is type(layer(X))
+
+
+def test_a_call_operator_of_its_own_is_refused_where_it_would_not_run():
+    class Tripled(Dense):
+        def __call__(self, inputs, *args, **kwargs):
+            return 3 * super().__call__(inputs, *args, **kwargs)
+
+    with pytest.raises(ValueError, match="override `call`"):
+        Sequential([Input((4,)), Tripled(2)])
+    i = Input((4,))
+    layer = Tripled(2)
+    model = Model(i, layer(i))
+    x = X[:, 0].copy()
+    np.testing.assert_allclose(model.predict(x, verbose=0), 3 * np.asarray(layer.call(x)), rtol=1e-6)
