@@ -18,7 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, demo, environments, memory, processes, report, runner, service, streams
+from bench import chart, demo, environments, memory, processes, report, runner, service, soak, streams
 from bench.cases import CASES, Case, parse_case
 from bench.engines import ENGINES, engine
 from bench.protocol import command, environment, working
@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> int:
         "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
         "processes": (time_processes, "time and weigh workers that load a model"),
         "service": (time_service, "time one model called by several threads at once"),
+        "soak": (run_soak, "everything at once for long: memory, bits, the latest call"),
         "table": (table, "a run's table in Markdown"),
         "chart": (draw, "a run's chart in SVG"),
     }
@@ -58,6 +59,8 @@ def main(arguments: list[str]) -> int:
     subparsers["processes"].add_argument("--rounds", type=int, default=9)
     subparsers["service"].add_argument("--rounds", type=int, default=5)
     subparsers["service"].add_argument("--seconds", type=float, default=2.0, help="of one number of threads")
+    subparsers["soak"].add_argument("--calls", type=int, default=10_000_000)
+    subparsers["soak"].add_argument("--threads", type=int, default=4)
     subparsers["table"].add_argument("results", type=Path)
     subparsers["chart"].add_argument("results", type=Path)
     subparsers["chart"].add_argument("out", type=Path)
@@ -226,6 +229,21 @@ def time_processes(options: argparse.Namespace) -> int:
             shown.add_row(*row)
     Console().print(shown)
     return 0
+
+
+def run_soak(options: argparse.Namespace) -> int:
+    from rich.progress import Progress
+
+    calls = max(1, options.calls // options.threads) * options.threads
+    run = soak.Soak(calls, options.threads)
+    with Progress(transient=True) as bar:
+        task = bar.add_task("soak", total=calls)
+        run.run(lambda done: bar.update(task, completed=done))
+    shown = Table(show_header=False)
+    for row in soak.rows(run, calls):
+        shown.add_row(*row)
+    Console().print(shown)
+    return bool(run.wrong)
 
 
 def time_service(options: argparse.Namespace) -> int:

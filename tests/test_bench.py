@@ -34,6 +34,7 @@ from bench import (  # noqa: E402
     report,
     runner,
     service,
+    soak,
     start,
     streams,
 )
@@ -390,3 +391,15 @@ def test_demo_call(tmp_path, monkeypatch, capsys):
     demo.in_process("fastlstm", str(fastlstm.demo.MODEL), fastlstm.demo.window().tolist(), 0)
     y = json.loads(capsys.readouterr().out)["y"]
     np.testing.assert_array_equal(y, fastlstm.demo.load_airline_model().predict(fastlstm.demo.window(), verbose=0))
+
+
+def test_soak():
+    run = soak.Soak(300, 2)
+    done = []
+    run.run(done.append)
+    figures = dict(soak.rows(run, 300))
+    assert figures["calls"] == "300" and figures["wrong bits"] == "0"
+    assert done and "MB" in figures["largest since a tenth"]
+    run._models[0]._answers = [[y + 1 for y in answers] for answers in run._models[0]._answers]
+    run.run()
+    assert run.wrong
