@@ -319,9 +319,9 @@ cdef class PoolIds:
         return rows
 
 
-def restored_ids(cnp.ndarray ids not None, cnp.ndarray streams not None, list free not None):
+def restored_ids(cnp.ndarray ids not None, cnp.ndarray streams not None, list unused not None):
     """The ids that `PoolIds.__reduce__` took apart."""
     cdef PoolIds restored = PoolIds(0)
     restored.ids, restored.streams, restored.seen = ids.copy(), streams.copy(), np.zeros_like(ids)
-    restored.free = list(free)
+    restored.free = list(unused)
     return restored
