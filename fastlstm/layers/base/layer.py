@@ -89,9 +89,10 @@ class Layer(WeightOwner):
 
     # What is this package's own business: tab completion does not show it.
     inner_names: ClassVar[str] = (
-        "adopt_weights build_child chain check_input_shape children ends_masks expands first_call_number inner_names "
-        "input_batch_shape keras_module lower lowers makes_masks named_children native nodes output_kind own_variables "
-        "recurrent says_output_shape step_problem step_span subclassed takes_ids takes_structures watch weight_arrays"
+        "adopt_weights build_child chain check_gradient check_input_shape children ends_masks expands "
+        "first_call_number inner_names input_batch_shape keras_module lower lower_inside lowers makes_masks "
+        "named_children native native_in_training nodes output_kind own_variables recurrent says_output_shape "
+        "step_problem step_span subclassed takes_ids takes_structures training_chain watch weight_arrays"
     )
     # What others need to know of a layer; a class answers by an attribute or a property.
     supports_masking: bool = False
