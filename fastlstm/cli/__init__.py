@@ -3,7 +3,8 @@
 A command's module is named as the command, its docstring's first line is its help, and it has
 
 - `add_arguments(parser)`: what comes after the command's name;
-- `run(options)`: the work. Whatever goes wrong is an exception: one line on standard error, and exit code 2.
+- `run(options)`: the work. It may return an exit code. Whatever goes wrong is an exception: one line on standard error
+  and exit code 2.
 
 To add one, write the module and name it in COMMANDS.
 """
@@ -17,9 +18,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fastlstm._version import __version__
-from fastlstm.cli import demo, forecast, predict, summary
+from fastlstm.cli import check, demo, forecast, predict, summary
+from fastlstm.cli.text import printable
 
-COMMANDS = (demo, summary, predict, forecast)
+COMMANDS = (demo, summary, check, predict, forecast)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,11 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after `fastlstm`; None takes those that the program was started with.
 
     Returns:
-        The exit code: 0, or 2 after an error.
+        The exit code: the command's own if it has one, else 0, or 2 after an error.
     """
     options = make_parser().parse_args(arguments)
     try:
-        options.run(options)
+        code = options.run(options)
     except BrokenPipeError:  # whoever reads the output has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -42,13 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return code or 0
 
 
 def print_error(message: str) -> None:
-    """One line, in which a name out of a file cannot steer the terminal."""
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(message.split()))
-    print("fastlstm: error:", line, file=sys.stderr)
+    print("fastlstm: error:", printable(" ".join(message.split())), file=sys.stderr)
 
 
 class Parser(argparse.ArgumentParser):

@@ -12,7 +12,8 @@ among them, keep their config as it was: who may be built is decided by the laye
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from fastlstm.saving.dialects import (
@@ -48,12 +49,13 @@ _MAX_LAYERS = 10_000
 Config = dict[str, Any]
 
 
-def normalise(model: Config, keras_version: str | None) -> Config:
+def normalise(model: Config, keras_version: str | None, refused: list[str] | None = None) -> Config:
     """Bring a serialized model to today's dialect.
 
     Args:
         model: The parsed JSON of `config.json` or of the attribute `model_config`.
         keras_version: The version that wrote it; None counts as old.
+        refused: Gets the texts of the errors of layers, which are then left out of their models instead.
 
     Returns:
         The model as this module's docstring shows it.
@@ -62,7 +64,7 @@ def normalise(model: Config, keras_version: str | None) -> Config:
         ValueError: A setting that changes results and that has no counterpart today; names the layer and the key.
     """
     model = plain(model)
-    return _Dialect(keras_version, any(map(_makes_masks, entries(model)))).layer(model, "the model")
+    return _Dialect(keras_version, any(map(_makes_masks, entries(model))), refused).layer(model, "the model")
 
 
 def stored_classes(model: Config) -> dict[str, str]:
@@ -100,9 +102,11 @@ class _Dialect:
     Args:
         keras_version: For example `"2.2.4-tf"`; None counts as old.
         masked: Whether there are masks in the model.
+        refused: As for `normalise`.
     """
 
-    def __init__(self, keras_version: str | None, masked: bool) -> None:
+    def __init__(self, keras_version: str | None, masked: bool, refused: list[str] | None) -> None:
+        self._refused = refused
         version = parse_version(keras_version)
         if version and keras_version and keras_version.endswith("-tf"):
             version = max(version, (2, 3))  # TensorFlow 2.0 and 2.1 call themselves 2.2.4-tf
@@ -151,7 +155,7 @@ class _Dialect:
 
     def _sequential(self, config: Config, entry: Config, where: str) -> Config:
         written = _layer_list(config, where)
-        layers = [self.layer(layer, f"layer {number} of {where}") for number, layer in enumerate(written)]
+        layers = self._each(self.layer, written, where)
         if layers and layers[0]["class_name"] != "InputLayer":
             shape = first_input_shape(written[0], layers[0], [config, entry.get("build_config") or {}])
             if shape is not None:
@@ -163,11 +167,8 @@ class _Dialect:
     def _functional(self, config: Config, where: str) -> Config:
         written = _layer_list(config, where)
         names = {layer.get("name") for layer in written if isinstance(layer, dict)}
-        layers = []
-        for number, layer in enumerate(written):
-            layers.append(self._in_graph(layer, names, f"layer {number} of {where}"))
         graph = {
-            "layers": layers,
+            "layers": self._each(partial(self._in_graph, names), written, where),
             "input_layers": output_entry(config.get("input_layers"), self._before_3),
             "output_layers": output_entry(config.get("output_layers"), self._before_3),
         }
@@ -175,7 +176,19 @@ class _Dialect:
             count_calls_as_today(graph)
         return _model_settings(config) | graph
 
-    def _in_graph(self, layer: Any, names: set[Any], where: str) -> Config:
+    def _each(self, normal: Callable[[Any, str], Config], written: list[Any], where: str) -> list[Config]:
+        """The layers of a model, without those that are refused where that is noted."""
+        layers = []
+        for number, layer in enumerate(written):
+            try:
+                layers.append(normal(layer, f"layer {number} of {where}"))
+            except SavedModelError as error:
+                if self._refused is None:
+                    raise
+                self._refused.append(str(error))
+        return layers
+
+    def _in_graph(self, names: set[Any], layer: Any, where: str) -> Config:
         """A layer or operation with its calls."""
         found = operation(layer, f"layer '{layer.get('name')}'") if isinstance(layer, dict) else None
         if found is not None:

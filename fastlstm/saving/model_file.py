@@ -80,6 +80,18 @@ class ModelFile:
         with reading(self.name):
             return normalise(self._contents.model, self.keras_version)
 
+    def examined(self) -> tuple[dict[str, Any], list[str]]:
+        """The config without the layers that cannot be honoured, and what is wrong with each of those.
+
+        Raises:
+            ValueError: As `config`, but for single layers.
+        """
+        if self._contents.model is None:
+            return self.config, []
+        refused: list[str] = []
+        with reading(self.name):
+            return normalise(self._contents.model, self.keras_version, refused), refused
+
     def read_weights(
         self, spec: LayerSpec, *, by_name: bool = False, skip_mismatch: bool = False
     ) -> list[np.ndarray | None]:
