@@ -54,6 +54,7 @@ __all__ = [
     "metrics",
     "model_from_json",
     "models",
+    "ops",
     "preprocessing",
     "random",
     "regularizers",
@@ -70,14 +71,14 @@ vars(backend).update(is_keras_tensor=is_keras_tensor)
 vars(saving).update(load_model=load_model, load_weights=load_weights, save_model=save_model, save_weights=save_weights)
 
 # Imported when they are first asked for: who only predicts does without them.
-_ON_DEMAND = frozenset({"losses", "metrics", "preprocessing", "utils"})
+_ON_DEMAND = frozenset({"losses", "metrics", "ops", "preprocessing", "utils"})
 
 _missing = missing_names(
     __name__,
     """
     DTypePolicy FloatDTypePolicy Function Initializer InputSpec Loss Metric Operation Optimizer Quantizer Regularizer
     RematScope StatelessScope SymbolicScope Variable applications callbacks datasets device distillation distribution
-    dtype_policies export legacy mixed_precision name_scope ops optimizers quantizers remat tree version
+    dtype_policies export legacy mixed_precision name_scope optimizers quantizers remat tree version
     visualization wrappers
     """,
 )

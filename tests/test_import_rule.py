@@ -14,7 +14,7 @@ C_SOURCES = sorted([*CSRC.iterdir(), PACKAGE / "include" / "fastlstm_stream.h"])
 # Leaf modules: each mirrors a Keras module, or is shared by those that do.
 LEAVES = {
     *("activations", "backend", "config", "constraints", "identifiers", "initializers", "object_registration"),
-    *("preprocessing", "random", "regularizers", "utils"),
+    *("ops", "preprocessing", "random", "regularizers", "utils"),
 }
 # What only training needs: loaded when it is first asked for.
 TRAINING = {"callbacks", "losses", "metrics", "optimizers"}

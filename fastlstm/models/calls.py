@@ -11,6 +11,7 @@ import numpy as np
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.symbolic.calling import FixedTraining, call_parameters
 
 # Nested models that call each other often enough describe more calls than there are atoms.
 MAX_CALLS = 100_000
@@ -76,6 +77,7 @@ class Calls:
         self.inputs = tuple(Slot(index) for index in range(self.slots))
         self.outputs: tuple[Slot, ...] = ()
         self.calls: list[Call] = []
+        self._training: FixedTraining | None = None
 
     def add(self, layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: int) -> Sequence[Slot]:
         """Add a call; that of a model becomes the calls in it.
@@ -91,15 +93,32 @@ class Calls:
         Raises:
             ValueError: When there are too many calls.
         """
+        # What Keras 3 records as `training=False` is the default, and no more than that.
         kwargs = {name: value for name, value in kwargs.items() if value is not None}
-        if layer.expands and not kwargs.get("training"):
-            return layer.expand(self, self._masked(flatten(args), kwargs.get("mask")))
+        training = kwargs.get("training")
+        if training is False:
+            training = kwargs.pop("training")
+        if self._training is not None and not isinstance(training, FixedTraining):
+            training = self._training
+            if "training" in call_parameters(type(layer)):
+                kwargs["training"] = training
+        if layer.expands and (not training or isinstance(training, FixedTraining)):
+            return self._expanded(layer, self._masked(flatten(args), kwargs.get("mask")), training)
         if len(self.calls) == MAX_CALLS:
             raise ValueError(f"The model consists of more than {MAX_CALLS} calls of layers.")
         slots = tuple(Slot(self.slots + index) for index in range(outputs))
         self.slots += outputs
         self.calls.append(Call(layer, args, kwargs, slots))
         return slots
+
+    def _expanded(self, model: Layer, slots: Sequence[Slot], training: Any) -> Sequence[Slot]:
+        """Add the calls in a model, to which a fixed `training` of its call applies too."""
+        around = self._training
+        self._training = training if isinstance(training, FixedTraining) else around
+        try:
+            return model.expand(self, slots)
+        finally:
+            self._training = around
 
     def _masked(self, slots: Sequence[Slot], mask: Any) -> Sequence[Slot]:
         """The inputs of a model with the masks that it is called with."""

@@ -14,7 +14,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure, packed
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
-from fastlstm.layers.symbolic.operation import Operation
+from fastlstm.layers.symbolic.operation import Operation, find
 from fastlstm.models import inputs as data
 from fastlstm.models.calls import Calls, Slot
 from fastlstm.models.graph import Graph
@@ -137,10 +137,10 @@ class Functional(Model, builds_once=False):
             return KerasTensor(known[id(graph.source(leaf))], name="") if isinstance(leaf, KerasTensor) else leaf
 
         for node in graph.nodes:
-            args = [map_structure(with_shape, arg) for arg in node.args]
+            args, kwargs = map_structure(with_shape, list(node.args)), map_structure(with_shape, node.kwargs)
             if not isinstance(node.layer, Operation):
-                args = [map_structure(lambda tensor: tensor.shape, args[0])]
-            outputs = _shapes(node.layer.compute_output_shape(*args))
+                args, kwargs = [map_structure(lambda tensor: tensor.shape, args[0])], {}
+            outputs = _shapes(node.layer.compute_output_shape(*args, **kwargs))
             known |= {id(tensor): shape for tensor, shape in zip(node.outputs, outputs, strict=True)}
         return [known[id(graph.source(tensor))] for tensor in graph.outputs]
 
@@ -157,11 +157,28 @@ class Functional(Model, builds_once=False):
         def slot_of(leaf: Any) -> Any:
             return slots[id(graph.source(leaf))] if isinstance(leaf, KerasTensor) else leaf
 
+        typed = self._typed_inputs(calls, inputs)
+
+        def typed_slot_of(leaf: Any) -> Any:
+            return typed.get(id(graph.source(leaf))) or slot_of(leaf) if isinstance(leaf, KerasTensor) else leaf
+
         for node in graph.nodes:
-            args = tuple(map_structure(slot_of, arg) for arg in node.args)
-            outputs = calls.add(node.layer, args, map_structure(slot_of, node.kwargs), len(node.outputs))
+            of = typed_slot_of if isinstance(node.layer, Operation) else slot_of
+            args = tuple(map_structure(of, arg) for arg in node.args)
+            outputs = calls.add(node.layer, args, map_structure(of, node.kwargs), len(node.outputs))
             slots |= {id(tensor): slot for tensor, slot in zip(node.outputs, outputs, strict=True)}
         return [slot_of(tensor) for tensor in graph.outputs]
+
+    def _typed_inputs(self, calls: Calls, inputs: Sequence[Slot]) -> dict[int, Slot]:
+        """The inputs that operations take, by the tensors' ids, in the dtype that the graph says: layers need none."""
+        graph, typed = self._graph, {}
+        operations = (node for node in graph.nodes if isinstance(node.layer, Operation))
+        taken = {id(graph.source(tensor)) for node in operations for tensor in node.inputs}
+        for tensor, slot in zip(graph.inputs, inputs, strict=True):
+            is_float32 = tensor.dtype == "float32" and slot in calls.inputs
+            if id(tensor) in taken and not is_float32 and tensor.dtype != "string":
+                typed[id(tensor)] = calls.add(find("Cast")(tensor.dtype), (slot,), {}, 1)[0]
+        return typed
 
     def prepared(self, inputs: Any, rows: int | None = None) -> Any:
         tensors = self._graph.inputs

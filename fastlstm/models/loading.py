@@ -10,7 +10,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from fastlstm.layers.base.serialization import check_limits, deserialize
-from fastlstm.layers.symbolic.calling import INPUT_MASK
+from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining
 from fastlstm.models.compilation import kept_compile_config
 from fastlstm.models.weight_spec import weight_spec
 from fastlstm.saving import open_file, write_keras, write_legacy_h5, write_weights
@@ -152,6 +152,7 @@ def save_model(
         )
     config, spec, arrays = model.serialized(), weight_spec(model), model.weight_arrays()
     config = _without(config, "keras2_masks")  # without masks, it makes no difference
+    config = _for_keras_3(config)
     if legacy and zipped:
         write_legacy_h5(path, config, spec, arrays)
     else:
@@ -229,6 +230,12 @@ def _refuse_keras2_hard_sigmoid(model: Model) -> None:
 
 def _refuse_keras2_masks(model: Model) -> None:
     for layer, kwargs in _called_with(model):
+        training = kwargs.get("training")
+        if isinstance(training, FixedTraining) and training:
+            raise ValueError(
+                f"Layer '{layer.name}' is called with `training=True`, which the Keras that wrote the model heeds in "
+                "`predict` and Keras 3 does not: the saved model would give other outputs. Save its weights alone."
+            )
         if kwargs.get("mask") is INPUT_MASK:
             raise ValueError(
                 f"Layer '{layer.name}' is called with an initial state on inputs that carry a mask, which Keras 3 does "
@@ -253,6 +260,15 @@ def _without(config: Any, key: str) -> Any:
     if isinstance(config, dict):
         return {name: _without(item, key) for name, item in config.items() if name != key}
     return [_without(item, key) for item in config] if isinstance(config, (list, tuple)) else config
+
+
+def _for_keras_3(config: Any) -> Any:
+    """Return the config with a plain `training=False` where an older Keras fixed it; `predict` is the same."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "__training__":
+            return False
+        return {name: _for_keras_3(item) for name, item in config.items()}
+    return [_for_keras_3(item) for item in config] if isinstance(config, (list, tuple)) else config
 
 
 def _called_with(model: Model) -> Iterator[tuple[Layer, dict[str, Any]]]:

@@ -19,7 +19,13 @@ from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.rnn.bidirectional import Bidirectional
-from fastlstm.layers.symbolic.calling import call_parameters, call_with_masks, output_masks
+from fastlstm.layers.symbolic.calling import (
+    INPUT_MASK,
+    FixedTraining,
+    call_parameters,
+    call_with_masks,
+    output_masks,
+)
 from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.models.calls import Call, Slot
 
@@ -57,8 +63,8 @@ class ChainPart:
     def run(self, values: Values, masks: Values) -> None:
         """Take the inputs from their slots and put the outputs, with their masks, into theirs."""
         x, mask = as_float32(values[self._source]), masks[self._source]
-        if isinstance(self.mask, Slot):
-            mask = values[self.mask.index]
+        if self.mask is not None and self.mask is not INPUT_MASK:
+            mask = _filled(self.mask, values)
         sees_mask = mask is not None and self._sees_mask and self.bound.recurrent
         initial_state = None if self.initial_state is None else _filled(self.initial_state, values)
         output = self.bound.run(x, as_mask(mask, x.shape) if sees_mask else None, initial_state)
@@ -105,7 +111,10 @@ class LayerPart:
         self.layers = (call.layer,)
         self._args = call.args
         self._kwargs = dict(call.kwargs)
-        if training is not None:
+        own = self._kwargs.get("training")
+        if isinstance(own, FixedTraining):
+            self._kwargs["training"] = own.value
+        elif training is not None:
             self._kwargs.pop("training", None)
             if training and "training" in call_parameters(type(call.layer)):  # type: ignore[arg-type]
                 self._kwargs["training"] = True
@@ -127,12 +136,13 @@ class LayerPart:
             masks[self.writes[0]] = None if mask is None else np.asarray(mask)
             return
         first, *others = _filled(self._args, values)
-        if isinstance(self.layer, Operation):
-            values[self.writes[0]] = self.layer.call(first, *others)
-            return
-        carried = _filled(self._args[0], masks)
-        inputs = map_structure(as_float32, first)
         kwargs = _filled(self._kwargs, values)
+        if isinstance(self.layer, Operation):
+            for index, value in zip(self.writes, flatten(self.layer.call(first, *others, **kwargs)), strict=True):
+                values[index] = value
+            return
+        carried = map_structure(lambda leaf: masks[leaf.index] if isinstance(leaf, Slot) else None, self._args[0])
+        inputs = map_structure(as_float32, first)
         outputs, new_masks = call_with_masks(self.layer, inputs, tuple(others), kwargs, carried)
         for index, value, mask in zip(self.writes, flatten(outputs), new_masks, strict=True):
             values[index], masks[index] = as_float32(value), mask

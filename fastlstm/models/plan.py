@@ -18,6 +18,7 @@ from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.layers.core.embedding import Embedding
 from fastlstm.layers.rnn.bidirectional import Bidirectional
 from fastlstm.layers.rnn.rnn import RNN
+from fastlstm.layers.symbolic.calling import FixedTraining
 from fastlstm.models.calls import Call, Calls, Slot
 from fastlstm.models.parts import ChainPart, FrozenChain, FrozenLayer, FrozenPart, LayerPart, PairPart, Part
 
@@ -33,8 +34,8 @@ class Plan:
     Args:
         calls: The calls, of built layers.
         watch: Counts the changes of the model.
-        training: False for inference. True runs every layer by itself, as in training, e.g. with dropout; None too,
-            but only the calls that say so themselves train.
+        training: False for inference, but for the calls whose own `training` is fixed. True runs every layer by itself,
+            as in training, e.g. with dropout; None too, but only the calls that say so themselves train.
         before: The plan before the change; what has not changed is taken from it.
         form: Of an array that the first layer takes as it is.
     """
@@ -58,8 +59,9 @@ class Plan:
         self._unneeded = _unneeded(self.parts, set(self._outputs))
         self.whole = self._whole_chain()
         self._makes_masks = self.whole is None or self.whole.layers[0].makes_masks
-        self.trains = any(call.kwargs.get("training") for call in calls.calls)
-        self._infers = training is False and not self.trains
+        recorded = [call.kwargs.get("training") for call in calls.calls]
+        self.trains = any(each and not isinstance(each, FixedTraining) for each in recorded)
+        self._infers = training is False and not any(recorded)
         self._keepers = tuple(_keepers(calls.layers))
         self._in_steps: StepPlan | None = None
 
@@ -160,7 +162,8 @@ class Plan:
             )
         slot = calls.inputs[0]
         for call in calls.calls:
-            if call.args != (slot,) or any(value is not False for value in call.kwargs.values()):
+            plain = len(call.args) == 1 and isinstance(call.args[0], Slot) and not call.kwargs
+            if not plain or call.args[0] != slot:
                 raise ValueError(
                     f"Layer '{call.layer.name}' (of type {type(call.layer).__name__}) cannot run step by step: it does "
                     "not take the output of the layer before it alone, and only models of one path can."
@@ -229,7 +232,8 @@ def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot]) -> bool:
     # The chain shows its mask to all of its layers or to none.
     mask = head.kwargs.get("mask")
     if call.kwargs:
-        return call.kwargs == {"mask": mask} and isinstance(mask, Slot)
+        own = call.kwargs.get("mask")
+        return len(call.kwargs) == 1 and isinstance(own, Slot) and isinstance(mask, Slot) and own == mask
     return not call.layer.recurrent or mask is not None or "initial_state" not in head.kwargs
 
 

@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.layers.base.arrays import is_array
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.core.input_layer import InputLayer
-from fastlstm.layers.symbolic.calling import INPUT_MASK, call_parameters
+from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining, call_parameters
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.models.graph import Graph
 
 _TENSOR, _SLICE, _ELLIPSIS = "__keras_tensor__", "__slice__", "__ellipsis__"
-_ARRAY, _INPUT_MASK = "__numpy__", "__input_mask__"
+_ARRAY, _INPUT_MASK, _TRAINING = "__numpy__", "__input_mask__", "__training__"
+# How Keras writes constants: arrays, and its own tensors.
+_ARRAYS = (_ARRAY, "__tensor__")
 
 # Layer name, number of its call, number of the output.
 _Reference = tuple[str, int, int]
@@ -137,7 +140,7 @@ def _references(encoded: Any) -> Iterator[_Reference]:
     elif isinstance(encoded, dict):
         if encoded.get("class_name") == _TENSOR:
             yield _reference(encoded)
-        else:
+        elif encoded.get("class_name") not in _ARRAYS:
             for item in encoded.values():
                 yield from _references(item)
 
@@ -197,10 +200,13 @@ def _encoded_constant(value: Any) -> Any:
         return {"class_name": _ELLIPSIS, "config": {}}
     if value is INPUT_MASK:
         return {"class_name": _INPUT_MASK, "config": {}}
+    if isinstance(value, FixedTraining):
+        return {"class_name": _TRAINING, "config": {"value": value.value}}
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, np.ndarray):
-        return {"class_name": _ARRAY, "config": {"value": value.tolist(), "dtype": value.dtype.name}}
+    if is_array(value):
+        array = np.asarray(value)
+        return {"class_name": _ARRAY, "config": {"value": array.tolist(), "dtype": array.dtype.name}}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise ValueError(f"{value!r} in the call of a layer cannot be written to a config.")
@@ -218,11 +224,32 @@ def _decoded(encoded: Any, made: Mapping[_Key, list[Any]]) -> Any:
         return Ellipsis
     if class_name == _INPUT_MASK:
         return INPUT_MASK
+    if class_name == _TRAINING and isinstance(config, dict):
+        return FixedTraining(bool(config.get("value")))
     if class_name == _SLICE and isinstance(config, dict):
         return slice(*(config.get(part) for part in ("start", "stop", "step")))
-    if class_name == _ARRAY and isinstance(config, dict):
-        return np.asarray(config.get("value"), np.float32)
+    if class_name in _ARRAYS and isinstance(config, dict):
+        return _constant(config)
     return {key: _decoded(item, made) for key, item in encoded.items()}
+
+
+def _constant(config: dict[str, Any]) -> np.ndarray:
+    """An array from a config.
+
+    Raises:
+        ValueError: When it is none, or not one of numbers.
+    """
+    value, dtype = config.get("value"), config.get("dtype")
+    array = np.asarray(value)
+    if array.size == 0:
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"A constant in the call of a layer is no array of numbers: {str(value)[:80]}")
+    unsaid = {"f": "float32", "i": "int32"}.get(array.dtype.kind, array.dtype.name)
+    dtype = {None: unsaid, "bfloat16": "float32"}.get(dtype, dtype)
+    if not isinstance(dtype, str) or np.dtype(dtype).kind not in "biuf":
+        raise ValueError(f"A constant in the call of a layer has the dtype {dtype!r:.80}, which is not supported.")
+    return array.astype(dtype)
 
 
 def _lists(nested: Any) -> Any:

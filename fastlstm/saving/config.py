@@ -38,7 +38,7 @@ from fastlstm.saving.dialects import (
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.graph import count_calls_as_today, node, output_entry
 from fastlstm.saving.json_data import plain
-from fastlstm.saving.operations import operation
+from fastlstm.saving.operations import operations
 from fastlstm.saving.shapes import first_input_shape
 from fastlstm.saving.version import parse_version
 
@@ -176,28 +176,31 @@ class _Dialect:
             count_calls_as_today(graph)
         return _model_settings(config) | graph
 
-    def _each(self, normal: Callable[[Any, str], Config], written: list[Any], where: str) -> list[Config]:
+    def _each(
+        self, normal: Callable[[Any, str], Config | list[Config]], written: list[Any], where: str
+    ) -> list[Config]:
         """The layers of a model, without those that are refused where that is noted."""
         layers = []
         for number, layer in enumerate(written):
             try:
-                layers.append(normal(layer, f"layer {number} of {where}"))
+                made = normal(layer, f"layer {number} of {where}")
+                layers += made if isinstance(made, list) else [made]
             except SavedModelError as error:
                 if self._refused is None:
                     raise
                 self._refused.append(str(error))
         return layers
 
-    def _in_graph(self, names: set[Any], layer: Any, where: str) -> Config:
-        """A layer or operation with its calls."""
-        found = operation(layer, f"layer '{layer.get('name')}'") if isinstance(layer, dict) else None
+    def _in_graph(self, names: set[Any], layer: Any, where: str) -> list[Config]:
+        """A layer with its calls, or the operations in its place."""
+        found = operations(layer, f"layer '{layer.get('name')}'") if isinstance(layer, dict) else None
         if found is not None:
             return found
         normal = self.layer(layer, where)
         nodes = layer.get("inbound_nodes") or []
         normal["name"] = layer.get("name") or normal["config"].get("name")
-        normal["inbound_nodes"] = [node(item, normal["class_name"], names) for item in nodes]
-        return normal
+        normal["inbound_nodes"] = [node(item, normal["class_name"], names, self._before_3) for item in nodes]
+        return [normal]
 
     # --- layers
 

@@ -6,25 +6,30 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastlstm.saving.errors import SavedModelError
-from fastlstm.saving.operations import tensor
+from fastlstm.saving.json_data import array
+from fastlstm.saving.operations import first_argument, tensor
 
 # Keras 2 passed an initial state as further inputs: [x, h, c]. Unlike Keras 3, it then still showed the layer the mask
 # that the inputs carry.
 _RECURRENT = {"Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"}
 _INPUT_MASK = {"class_name": "__input_mask__", "config": {}}
+# Arguments of which each item is an array.
+_SEVERAL = {"constants", "initial_state"}
 
 
-def node(written: Any, class_name: str, layer_names: set[Any]) -> dict[str, Any]:
+def node(written: Any, class_name: str, layer_names: set[Any], old: bool) -> dict[str, Any]:
     """One call of a layer.
 
     Args:
         written: Keras 3's `{"args", "kwargs"}`, or the list `[[layer, node, tensor, kwargs?], …]` of older versions.
         class_name: The layer's class.
         layer_names: The names of the graph's layers, by which a tensor among the arguments is recognised.
+        old: Whether the file is older than Keras 3.
 
     Returns:
         `{"args", "kwargs"}`; every tensor is `{"class_name": "__keras_tensor__", "config": {"keras_history": [layer,
-        node, tensor], …}}`.
+        node, tensor], …}}`, every constant array `{"class_name": "__numpy__", …}`, and a `training` that holds even in
+        `predict` is `{"class_name": "__training__", …}`.
 
     Raises:
         ValueError: Neither form.
@@ -35,11 +40,14 @@ def node(written: Any, class_name: str, layer_names: set[Any]) -> dict[str, Any]
         raise SavedModelError(f"A call of a {class_name} layer is stored in an unknown form: {written!r:.80}")
     if isinstance(written[0], str):  # a single tensor without its list
         written = [written]
-    tensors = [tensor(entry) for entry in written]
+    tensors = [first_argument(entry) for entry in written]
     kwargs = {}
     for entry in written:
         kwargs |= entry[3] if len(entry) > 3 else {}
-    kwargs = {key: _argument(value, layer_names) for key, value in kwargs.items()}
+    several = _SEVERAL | ({"mask"} if len(tensors) > 1 else set())
+    kwargs = {key: _argument(value, layer_names, key in several) for key, value in kwargs.items()}
+    if old and isinstance(kwargs.get("training"), bool):
+        kwargs["training"] = {"class_name": "__training__", "config": {"value": kwargs["training"]}}
     if class_name in _RECURRENT:
         states = tensors[1:] or kwargs.get("initial_state")
         kwargs |= {"initial_state": states, "mask": kwargs.get("mask") or _INPUT_MASK} if states else {}
@@ -61,14 +69,31 @@ def output_entry(written: Any, old: bool) -> Any:
     return written
 
 
-def _argument(value: Any, layer_names: set[Any]) -> Any:
-    """A keyword argument: tensors may hide in it as `[layer, node, tensor]`."""
+def _argument(value: Any, layer_names: set[Any], several: bool) -> Any:
+    """A keyword argument: tensors may hide in it as `[layer, node, tensor]`, and arrays as lists of lists.
+
+    Args:
+        value: As in the file.
+        layer_names: As for `node`.
+        several: Whether it may be a list of arrays.
+    """
     if not isinstance(value, list):
         return value
+    axes = _axes(value)
+    if axes > 1:
+        return [array(item) for item in value] if several and axes > 2 else array(value)
     is_tensor = len(value) in (3, 4) and isinstance(value[0], str) and value[0] in layer_names
     if is_tensor and type(value[1]) is int and type(value[2]) is int:
         return tensor(value)
-    return [_argument(item, layer_names) for item in value]
+    return [_argument(item, layer_names, False) for item in value]
+
+
+def _axes(value: Any) -> int:
+    """The number of axes of an array of numbers in nested lists; 0 if it is none."""
+    axes = 0
+    while isinstance(value, list) and value:
+        value, axes = value[0], axes + 1
+    return axes if isinstance(value, (bool, int, float)) else 0
 
 
 def count_calls_as_today(functional: dict[str, Any]) -> None:

@@ -47,24 +47,42 @@ def _check_depth(data: Any, what: str) -> None:
     raise SavedModelError(f"{what} is nested deeper than {MAX_DEPTH} levels.")
 
 
-def plain(data: Any) -> Any:
+def plain(data: Any, constants: bool = False) -> Any:
     """Resolve Keras' encodings of tuples, arrays and shapes, and drop `shared_object_id` (a Python id).
+
+    Arrays in the calls of a graph stay `{"class_name": "__numpy__", "config": {"value", "dtype"}}`: there, a list is
+    something else. Everywhere else they become lists.
 
     Args:
         data: Parsed JSON.
+        constants: Whether this is part of a call.
 
     Returns:
         Dicts, lists, strings, numbers, booleans and None.
     """
     if isinstance(data, list):
-        return [plain(item) for item in data]
+        return [plain(item, constants) for item in data]
     if not isinstance(data, dict):
         return data
     match data:
         case {"class_name": "__tuple__" | "TensorShape", "items": items}:
-            return plain(items)
-        case {"class_name": "__numpy__", "config": {"value": value}}:
-            return value
+            return plain(items, constants)
+        case {"class_name": "__numpy__" | "__tensor__", "config": {"value": value} as config}:
+            return array(value, config.get("dtype")) if constants else value
         case {"type": "ndarray", "value": value} if len(data) == 2:
-            return value
-    return {key: plain(value) for key, value in data.items() if key != "shared_object_id"}
+            return array(value) if constants else value
+    return {
+        key: plain(value, constants or key == "inbound_nodes")
+        for key, value in data.items()
+        if key != "shared_object_id"
+    }
+
+
+def array(value: Any, dtype: Any = None) -> dict[str, Any]:
+    """Return Keras' encoding of an array.
+
+    Args:
+        value: Its numbers, in nested lists.
+        dtype: Its name; None leaves it to the numbers.
+    """
+    return {"class_name": "__numpy__", "config": {"value": value, "dtype": dtype}}

@@ -1,146 +1,169 @@
-"""Operations in a Functional model: arithmetic, comparisons and slicing of tensors → Keras 3's operations.
+"""Operations in a Functional model, in the dialects of the files that hold them → Keras 3's operations.
 
 Keras 3 has a class for each. TensorFlow 2.4 to tf_keras call them `TFOpLambda` and `SlicingOpLambda` with the name of a
-TensorFlow function, TensorFlow 2.0 to 2.3 `TensorFlowOpLayer` with a node of TensorFlow's graph.
+TensorFlow function, TensorFlow 2.0 to 2.3 `TensorFlowOpLayer` with a node of TensorFlow's graph: what these are in
+Keras 3 is in `tensorflow_operations.py`.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
+from fastlstm.saving import tensorflow_operations as tensorflow
 from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.json_data import array
+from fastlstm.saving.tensorflow_operations import MASKS, Operation, slice_of
 
 MODULE = "keras.src.ops.numpy"
 
-_MODULES = ("keras.src.ops.", "keras.ops.")
+_MODULES = ("keras.src.ops.", "keras.ops.", "keras.src.activations.")
+# In the place of a layer's name: the number or list that follows is a constant.
 _CONSTANT = "_CONSTANT_VALUE"
-
-# Today's class: TensorFlow's functions, TensorFlow's graph operations.
-_NAMES: dict[str, tuple[str, str]] = {
-    "Absolute": ("math.abs abs __operators__.abs", "Abs"),
-    "Add": ("__operators__.add math.add add", "Add AddV2"),
-    "Equal": ("math.equal equal", "Equal"),
-    "FloorDivide": ("math.floordiv math.floor_div", "FloorDiv"),
-    "Greater": ("math.greater greater", "Greater"),
-    "GreaterEqual": ("math.greater_equal greater_equal", "GreaterEqual"),
-    "Less": ("math.less less", "Less"),
-    "LessEqual": ("math.less_equal less_equal", "LessEqual"),
-    "LogicalAnd": ("math.logical_and logical_and", "LogicalAnd"),
-    "LogicalNot": ("math.logical_not logical_not", "LogicalNot"),
-    "LogicalOr": ("math.logical_or logical_or", "LogicalOr"),
-    "Maximum": ("math.maximum maximum", "Maximum"),
-    "Minimum": ("math.minimum minimum", "Minimum"),
-    "Mod": ("math.floormod math.mod", "FloorMod"),
-    "Multiply": ("math.multiply multiply", "Mul"),
-    "Negative": ("math.negative negative", "Neg"),
-    "NotEqual": ("math.not_equal not_equal", "NotEqual"),
-    "Power": ("math.pow pow", "Pow"),
-    "Subtract": ("math.subtract subtract", "Sub"),
-    "TrueDivide": ("math.truediv math.divide truediv divide", "RealDiv"),
+# Operations with the names of layers, which a legacy file of Keras 3 tells apart by their config alone.
+_LAYERS_TOO = {
+    *("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "ReLU", "Reshape", "Softmax"),
+    "Subtract",
 }
-_OF_FUNCTION = {name: today for today, (functions, _) in _NAMES.items() for name in functions.split()}
-_OF_GRAPH = {name: today for today, (_, operations) in _NAMES.items() for name in operations.split()}
-# Those of Keras 3, with the ones that it makes masks from.
-_CLASSES = {
-    *("Any", "Concatenate", "ConvertToTensor", "Divide", "ExpandDims", "GetItem", "OnesLike", "ZerosLike"),
-    *_NAMES,
-}
-_OF_ONE_TENSOR = {"Absolute", "LogicalNot", "Negative"}
 
 Config = dict[str, Any]
 
 
-def operation(entry: Config, where: str) -> Config | None:
-    """Return the operation in a layer's place in today's dialect, with its calls; None if it is a layer.
+def operations(entry: Config, where: str) -> list[Config] | None:
+    """Return the operations in a layer's place in today's dialect, with their calls; None if it is a layer.
+
+    The last one has the layer's name.
 
     Args:
         entry: The layer as the file has it.
         where: Names it in errors.
 
     Raises:
-        ValueError: An operation of TensorFlow that is neither arithmetic nor a comparison nor a slice.
+        ValueError: An operation of TensorFlow that has no counterpart.
     """
     class_name, config = entry.get("class_name"), entry.get("config")
     if not isinstance(config, dict) or not isinstance(class_name, str):
         return None
-    module = entry.get("module")
-    nodes = entry.get("inbound_nodes") or []
+    module, nodes = entry.get("module"), entry.get("inbound_nodes") or []
     if not isinstance(nodes, list):
         return None
     if isinstance(module, str) and module.startswith(_MODULES):
-        return _written(class_name, module, entry, nodes)
+        return [_of_keras_3(entry, module)]
     if class_name in ("TFOpLambda", "SlicingOpLambda"):
-        today = "GetItem" if class_name == "SlicingOpLambda" else _OF_FUNCTION.get(config.get("function"))
-        if today is None:
-            raise _unsupported(where, config.get("function"))
-        return _written(today, MODULE, entry, [_function_call(node, today, where) for node in nodes])
+        tensorflow.check_function(config.get("function"), where)
+        return _entries(entry, [_function_call(node, class_name, config, where) for node in nodes], where)
     if class_name == "TensorFlowOpLayer":
         definition = _node_definition(config, where)
-        today = "GetItem" if definition.get("op") == "StridedSlice" else _OF_GRAPH.get(definition.get("op"))
-        if today is None:
-            raise _unsupported(where, definition.get("op"))
-        calls = [_graph_call(node, today, definition, config.get("constants") or {}, where) for node in nodes]
-        return _written(today, MODULE, entry, calls)
+        calls = [_graph_call(node, definition, config.get("constants") or {}, where) for node in nodes]
+        return _entries(entry, calls, where)
     # A legacy file of Keras 3 leaves the module out; layers say at least whether they are trainable.
     of_keras_3 = all(isinstance(node, dict) for node in nodes)
-    if module is None and of_keras_3 and class_name in _CLASSES and "name" in config and "trainable" not in config:
-        return _written(class_name, MODULE, entry, nodes)
+    if module is None and of_keras_3 and class_name in _LAYERS_TOO and "name" in config and "trainable" not in config:
+        return [_of_keras_3(entry, MODULE)]
     return None
 
 
-def _written(class_name: str, module: str, entry: Config, nodes: list[Any]) -> Config:
-    name = entry.get("name") or entry["config"].get("name")
-    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in nodes):
+def _of_keras_3(entry: Config, module: str) -> Config:
+    name, nodes = entry.get("name") or entry["config"].get("name"), entry.get("inbound_nodes") or []
+    if not all(isinstance(node, dict) for node in nodes):
         raise SavedModelError(f"The calls of the operation '{name}' are stored in an unknown form.")
-    # TensorFlow's are all in the name of the class; Keras 3's have arguments, such as an axis.
-    config = entry["config"] if entry["class_name"] == class_name else {}
-    kept = {
+    return _written(entry["class_name"], name, entry["config"], nodes) | {"module": module}
+
+
+def _written(class_name: str, name: Any, config: Config, nodes: list[Any]) -> Config:
+    return {
         "class_name": class_name,
-        "module": module,
+        "module": MODULE,
         "config": config | {"name": str(name).replace("/", "_")},
         "name": name,
+        "inbound_nodes": nodes,
     }
-    return kept | {"inbound_nodes": nodes}
 
 
-def _unsupported(where: str, name: Any) -> SavedModelError:
-    return SavedModelError(
-        f"{where} is the TensorFlow operation {name!r}. Only arithmetic, comparisons and slicing are supported."
-    )
+def _entries(entry: Config, calls: list[Operation], where: str) -> list[Config]:
+    """The operations of all calls of one layer: those that a call takes come before it, with names of their own."""
+    name = entry.get("name") or entry["config"].get("name")
+    if not calls:
+        return []
+    made: list[Config] = []
+    numbers = itertools.count()
+
+    def flattened(alike: list[Operation], own_name: Any) -> None:
+        first = alike[0]
+        if any((one.class_name, one.config, len(one.args)) != (first.class_name, first.config, len(first.args))
+               for one in alike):  # fmt: skip
+            raise SavedModelError(f"{where} is called several times with different arguments, which is not supported.")
+        for place in range(len(first.args)):
+            args = [one.args[place] for one in alike]
+            if isinstance(args[0], Operation):
+                inner = f"{name}_part_{next(numbers)}"
+                flattened(args, inner)
+                for number, one in enumerate(alike):
+                    one.args[place] = tensor([inner, number, 0])
+        made.append(_written(first.class_name, own_name, first.config, [_call(one.args) for one in alike]))
+
+    flattened(calls, name)
+    return made
 
 
-def _function_call(node: Any, today: str, where: str) -> Config:
-    """`[layer, node, tensor, {"y": …}]`, the function's first argument and the others."""
-    first = node[0] if isinstance(node, list) and node and isinstance(node[0], list) else node
-    if not isinstance(first, list) or len(first) < 3:
+def _call(args: list[Any]) -> Config:
+    return {"args": args, "kwargs": {}}
+
+
+# --- functions of TensorFlow ----------------------------------------------------------------------------------------
+
+
+def _function_call(node: Any, class_name: str, config: Config, where: str) -> Operation:
+    """`[layer, node, tensor, {"y": …}]`: the function's first argument and the others; or a list of such."""
+    function = config.get("function")
+    several = isinstance(node, list) and bool(node) and isinstance(node[0], list)
+    tensors = node if several else [node]
+    if not all(isinstance(each, list) and len(each) >= 3 for each in tensors):
         raise SavedModelError(f"A call of {where} is stored in an unknown form: {node!r:.80}")
-    given = first[3] if len(first) > 3 and isinstance(first[3], dict) else {}
-    x = first[2] if first[0] == _CONSTANT else tensor(first)
-    if today == "GetItem":
-        return _call([x, _key(given.get("slice_spec"), where)])
-    if today in _OF_ONE_TENSOR:
-        return _call([x])
-    if "y" not in given:
-        raise SavedModelError(f"A call of {where} lacks its second argument.")
-    y = given["y"]
-    is_tensor = isinstance(y, list) and len(y) in (3, 4) and isinstance(y[0], str)
-    return _call([x, tensor(y) if is_tensor else y])
+    last = tensors[-1]
+    given = last[3] if len(last) > 3 and isinstance(last[3], dict) else {}
+    if class_name == "SlicingOpLambda" and str(function).endswith("getitem"):
+        return Operation("GetItem", [first_argument(tensors[0]), _key(given.get("slice_spec"), where)])
+    given = {key: _argument(value) for key, value in given.items()}
+    first = (
+        [first_argument(each) for each in tensors] if function in tensorflow.OF_LISTS else first_argument(tensors[0])
+    )
+    return tensorflow.of_function(function, first, given, where)
+
+
+def first_argument(entry: Any) -> Any:
+    """`[layer, node, tensor, …]` → today's `__keras_tensor__`, or the constant that stands there.
+
+    Raises:
+        ValueError: Another form.
+    """
+    if isinstance(entry, list) and len(entry) >= 3 and entry[0] == _CONSTANT:
+        return array(entry[2]) if isinstance(entry[2], list) else entry[2]
+    return tensor(entry)
+
+
+def _argument(value: Any) -> Any:
+    """An argument, in which tensors are `[layer, node, tensor]`, and constant arrays lists of lists."""
+    if not isinstance(value, list):
+        return value
+    if len(value) in (3, 4) and isinstance(value[0], str) and type(value[1]) is int:
+        return tensor(value)
+    return [_argument(item) for item in value]
 
 
 def _key(items: Any, where: str) -> list[Any]:
     key = []
     for item in items if isinstance(items, list) else [items]:
         if isinstance(item, dict) and item.get("class_name") != "__ellipsis__":
-            item = _slice(*(item.get(part) for part in ("start", "stop", "step")))
+            item = slice_of(*(item.get(part) for part in ("start", "stop", "step")))
         if isinstance(item, (list, str, float)):
             raise SavedModelError(f"{where} slices at {item!r:.80}; only integers, slices and None are supported.")
         key.append(item)
     return key
 
 
-def _slice(start: Any, stop: Any, step: Any) -> Config:
-    return {"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}}
+# --- nodes of TensorFlow's graph ------------------------------------------------------------------------------------
 
 
 def _node_definition(config: Config, where: str) -> Config:
@@ -155,45 +178,37 @@ def _node_definition(config: Config, where: str) -> Config:
     return definition
 
 
-def _graph_call(node: Any, today: str, definition: Config, constants: Config, where: str) -> Config:
+def _graph_call(node: Any, definition: Config, constants: Config, where: str) -> Operation:
     """A list of tensors, between which the constants go at their places."""
     if not isinstance(node, list) or not isinstance(constants, dict):
         raise SavedModelError(f"A call of {where} is stored in an unknown form: {node!r:.80}")
     args = [tensor(entry) for entry in ([node] if node and isinstance(node[0], str) else node)]
     for place in sorted(constants, key=lambda place: int(place)):
         args.insert(int(place), constants[place])
-    if today == "GetItem":
-        if len(args) != 4:
-            raise SavedModelError(f"{where} slices with tensors, which is not supported.")
-        return _call([args[0], _strided_key(args[1:], definition.get("attr") or {}, where)])
-    return _call(args)
-
-
-def _strided_key(parts: list[Any], attributes: Config, where: str) -> list[Any]:
-    """TensorFlow's begin, end and strides with their bit masks as the key of a slice."""
-    if not all(isinstance(part, list) for part in parts):
+    attributes = {name: _attribute(value) for name, value in (definition.get("attr") or {}).items()}
+    if definition.get("op") != "StridedSlice":
+        return tensorflow.of_graph(definition.get("op"), args, attributes, where)
+    if len(args) != 4 or not all(isinstance(part, list) for part in args[1:]):
         raise SavedModelError(f"{where} slices with tensors, which is not supported.")
-
-    def is_set(mask: str, place: int) -> bool:
-        value = attributes.get(mask)
-        return bool(int(value.get("i", 0)) >> place & 1) if isinstance(value, dict) else False
-
-    key: list[Any] = []
-    for place, (begin, end, step) in enumerate(zip(*parts, strict=True)):
-        if is_set("ellipsis_mask", place):
-            key.append({"class_name": "__ellipsis__", "config": {}})
-        elif is_set("new_axis_mask", place):
-            key.append(None)
-        elif is_set("shrink_axis_mask", place):
-            key.append(begin)
-        else:
-            start = None if is_set("begin_mask", place) else begin
-            key.append(_slice(start, None if is_set("end_mask", place) else end, step))
-    return key
+    masks = {name: int(attributes.get(name) or 0) for name in MASKS}
+    return Operation("GetItem", [args[0], tensorflow.strided_key(*args[1:], masks)])
 
 
-def _call(args: list[Any]) -> Config:
-    return {"args": args, "kwargs": {}}
+_DTYPES = {"DT_BOOL": "bool", "DT_DOUBLE": "float64", "DT_FLOAT": "float32", "DT_HALF": "float16", "DT_INT32": "int32"}
+_DTYPES |= {"DT_INT64": "int64", "DT_INT16": "int16", "DT_INT8": "int8", "DT_UINT8": "uint8"}
+
+
+def _attribute(value: Any) -> Any:
+    """The value in an attribute of a node, which says its type: `{"i": "3"}`."""
+    if not isinstance(value, dict):
+        return value
+    if "list" in value:
+        return [int(item) for item in (value["list"] or {}).get("i", [])]
+    if "i" in value:
+        return int(value["i"])
+    if "type" in value:
+        return _DTYPES.get(value["type"], value["type"])
+    return value.get("b", value.get("f", value.get("s")))
 
 
 def tensor(entry: Any) -> Config:

@@ -3,7 +3,8 @@
     python make_refused.py keras
     python make_refused.py tf_keras
 
-which add their models to the archive, as `<package>_<case>.keras` and `.h5` where the package can write it.
+which add their models to the archive, as `<package>_<case>.keras` and `.h5` where the package can write it. Names of
+cases behind that write these alone.
 """
 
 from __future__ import annotations
@@ -57,8 +58,11 @@ def quantized(K):
     return model
 
 
-def cumulative(K, x):
-    return K.ops.cumsum(x, axis=1) if K.__name__ == "keras" else importlib.import_module("tensorflow").cumsum(x, 1)
+def transformed(K, x):
+    if K.__name__ == "keras":
+        return K.ops.fft((x, x))[0]
+    tensorflow = importlib.import_module("tensorflow")
+    return tensorflow.math.real(tensorflow.signal.fft(tensorflow.cast(x, "complex64")))
 
 
 def squared(x):
@@ -81,7 +85,7 @@ CASES = {
     "heads": lambda K: functional(K, lambda x: K.layers.MultiHeadAttention(2, 2, name="heads")(x, x)),
     "lambda": lambda K: sequential(K, K.layers.LSTM(4), K.layers.Lambda(CODE, name="doubled")),
     "lambda_in_graph": lambda K: functional(K, lambda x: K.layers.Lambda(CODE, name="more")(x)),
-    "operation": lambda K: functional(K, lambda x: cumulative(K, x)),
+    "operation": lambda K: functional(K, lambda x: transformed(K, x)),
     "quantized": quantized,
     "quantized_policy": lambda K: sequential(K, K.layers.Dense(3, name="eight", dtype="int8_from_float32")),
     "ragged": lambda K: sequential(K, K.layers.LSTM(3), shape=(None, 3), ragged=True, name="rows"),
@@ -96,20 +100,23 @@ CASES = {
 }
 
 
-def main(package):
+def main(package, *cases):
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     keras = importlib.import_module(package)
     kept = {}
     if ARCHIVE.exists():
         with zipfile.ZipFile(ARCHIVE) as archive:
-            kept = {name: archive.read(name) for name in archive.namelist() if not name.startswith(f"{package}_")}
+            kept = {name: archive.read(name) for name in archive.namelist()}
+    cases = cases or CASES
+    again = {f"{package}_{case}" for case in cases}
+    kept = {name: data for name, data in kept.items() if name.partition(".")[0] not in again}
     with tempfile.TemporaryDirectory() as folder:
-        for case, make in CASES.items():
+        for case in cases:
             for ending in ("keras", "h5"):
                 path = Path(folder, f"{package}_{case}.{ending}")
                 keras.backend.clear_session()
                 try:
-                    make(keras).save(path)
+                    CASES[case](keras).save(path)
                 except Exception as error:  # each version has its own idea of what can be written
                     print(f"{path.name} is not written: {type(error).__name__}: {str(error)[:90]}")
                 else:
@@ -120,4 +127,4 @@ def main(package):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -22,7 +22,7 @@ REASONS = {
     "heads": ("'heads'", "(class MultiHeadAttention) is not supported"),
     "lambda": ("'doubled'", "(class Lambda) holds Python code"),
     "lambda_in_graph": ("'more'", "(class Lambda) holds Python code"),
-    "operation": ("cumsum'", "support"),
+    "operation": ("fft", "not supported"),
     "quantized": ("'eight'", "quantization_config"),
     "quantized_policy": ("'eight'", "'int8_from_float32' is not supported"),
     "ragged": ("'rows'", "ragged=True"),

@@ -309,6 +309,10 @@ def tensor(*history):
     return {"class_name": "__keras_tensor__", "config": {"keras_history": list(history)}}
 
 
+def fixed(training):
+    return {"class_name": "__training__", "config": {"value": training}}
+
+
 # Before Keras 3, a layer that is given its states still sees the mask of its inputs.
 INPUT_MASK = {"class_name": "__input_mask__", "config": {}}
 
@@ -327,7 +331,7 @@ def graph(class_name, nodes, version):
     ("class_name", "written", "args", "kwargs"),
     [
         ("Dense", [["a", 0, 0]], [tensor("a", 0, 0)], {}),
-        ("Dense", [["a", 0, 1, {"training": False}]], [tensor("a", 0, 1)], {"training": False}),
+        ("Dense", [["a", 0, 1, {"training": False}]], [tensor("a", 0, 1)], {"training": fixed(False)}),
         ("Concatenate", [["a", 0, 0, {}], ["h", 0, 0, {}]], [[tensor("a", 0, 0), tensor("h", 0, 0)]], {}),
         (
             "LSTM",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-import fastlstm.layers.symbolic.mask_operation  # noqa: F401 - makes its operations known
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.symbolic import operation
 from fastlstm.object_registration import custom_object_scope, get_registered_name, get_registered_object
 
 MAX_DEPTH = 64
 MAX_OBJECTS = 100_000
+MAX_NUMBERS = 8_000_000
 
 # Modules of Keras 3 whose classes are operations; some have the names of layers.
-_OPERATIONS = ("keras.src.ops.", "keras.ops.")
+_OPERATIONS = ("keras.src.ops.", "keras.ops.", "keras.src.activations.")
 
 _KERAS_PACKAGES = (None, "keras", "tf_keras", "tensorflow", "fastlstm")
 
@@ -93,32 +93,33 @@ def deserialize(config: dict[str, Any], custom_objects: Mapping[str, Any] | None
 
 
 def check_limits(config: Any) -> None:
-    """Refuse a config that is nested too deeply or describes too many objects to be that of a network.
+    """Refuse a config that is nested too deeply or describes too many objects or numbers to be that of a network.
 
     Raises:
         ValueError: With the limit that was passed.
     """
-    objects = 0
+    objects = numbers = 0
     for value, depth in _walk(config):
-        objects += isinstance(value, dict)
+        if isinstance(value, dict):
+            objects += 1
+        else:
+            numbers += len(value)
         if depth > MAX_DEPTH:
             raise ValueError(f"The config is nested more than {MAX_DEPTH} deep.")
         if objects > MAX_OBJECTS:
             raise ValueError(f"The config describes more than {MAX_OBJECTS} objects.")
+        if numbers > MAX_NUMBERS:
+            raise ValueError(f"The lists in the config have more than {MAX_NUMBERS} items.")
 
 
 def _walk(config: Any) -> Iterator[tuple[Any, int]]:
-    """Every dict, list and value with its depth, without recursion."""
+    """Every dict and list with its depth, without recursion."""
     pending = [(config, 0)]
     while pending:
         value, depth = pending.pop()
         yield value, depth
-        if depth > MAX_DEPTH:
-            continue
-        if isinstance(value, dict):
-            pending.extend((item, depth + 1) for item in value.values())
-        elif isinstance(value, (list, tuple)):
-            pending.extend((item, depth + 1) for item in value)
+        inner = value.values() if isinstance(value, dict) else value
+        pending.extend((item, depth + 1) for item in inner if isinstance(item, (dict, list, tuple)))
 
 
 def _class_of(config: dict[str, Any]) -> type[Layer]:
@@ -136,6 +137,10 @@ def _class_of(config: dict[str, Any]) -> type[Layer]:
         found = operation.find(class_name)
         if found is None:
             raise LayerConfigError(f"Operation '{name}' ({module}.{_shortened(class_name)}) is not supported.")
+        return found
+    # A legacy file of Keras 3 leaves the module out.
+    found = operation.find(class_name) if module is None and not is_registered(class_name) else None
+    if found is not None:
         return found
     if not is_registered(class_name) or (registered is not None and module is None):
         raise LayerConfigError(

@@ -34,6 +34,26 @@ class _InputMask:
 INPUT_MASK = _InputMask()
 
 
+class FixedTraining:
+    """As the argument `training` of a call in a graph: a boolean that holds however the graph is run.
+
+    In Keras 1 and 2 a recorded `training` counts before what the model is called with, in `predict` too; in Keras 3 it
+    is the other way round, so that `predict` never trains.
+
+    Args:
+        value: The boolean.
+    """
+
+    def __init__(self, value: bool) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"FixedTraining({self.value})"
+
+    def __bool__(self) -> bool:
+        return self.value
+
+
 def call_with_masks(
     layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], carried: Any
 ) -> tuple[Any, list[Any]]:

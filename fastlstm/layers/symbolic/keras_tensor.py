@@ -12,17 +12,17 @@ from fastlstm.layers.base.structure import flatten
 if TYPE_CHECKING:
     from fastlstm.layers.base.layer import Layer
     from fastlstm.layers.symbolic.node import Node
+    from fastlstm.ops import Definition
 
 
-def _operator(class_name: str, reflected: bool = False) -> Callable[..., KerasTensor]:
-    """Return the method that records a call of the operation `class_name`."""
+def _operator(function: str, reflected: bool = False) -> Callable[..., KerasTensor]:
+    """Return the method that records a call of the operation `function`."""
 
     def method(self: KerasTensor, *others: Any) -> KerasTensor:
-        # The operations are layers, and layers are called on these tensors.
-        from fastlstm.layers.symbolic import operation
+        # Most graphs have no operations.
+        from fastlstm import ops
 
-        arguments = (*others, self) if reflected else (self, *others)
-        return getattr(operation, class_name)()(*arguments)
+        return ops.FUNCTIONS[function](*(*others, self) if reflected else (self, *others))
 
     return method
 
@@ -67,21 +67,32 @@ class KerasTensor:
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
-    __add__, __radd__ = _operator("Add"), _operator("Add", reflected=True)
-    __sub__, __rsub__ = _operator("Subtract"), _operator("Subtract", reflected=True)
-    __mul__, __rmul__ = _operator("Multiply"), _operator("Multiply", reflected=True)
-    __truediv__, __rtruediv__ = _operator("TrueDivide"), _operator("TrueDivide", reflected=True)
-    __floordiv__, __rfloordiv__ = _operator("FloorDivide"), _operator("FloorDivide", reflected=True)
-    __mod__, __rmod__ = _operator("Mod"), _operator("Mod", reflected=True)
-    __pow__, __rpow__ = _operator("Power"), _operator("Power", reflected=True)
-    __neg__, __abs__ = _operator("Negative"), _operator("Absolute")
-    __gt__, __ge__ = _operator("Greater"), _operator("GreaterEqual")
-    __lt__, __le__ = _operator("Less"), _operator("LessEqual")
-    __and__, __or__, __invert__ = _operator("LogicalAnd"), _operator("LogicalOr"), _operator("LogicalNot")
+    __add__, __radd__ = _operator("add"), _operator("add", reflected=True)
+    __sub__, __rsub__ = _operator("subtract"), _operator("subtract", reflected=True)
+    __mul__, __rmul__ = _operator("multiply"), _operator("multiply", reflected=True)
+    __matmul__, __rmatmul__ = _operator("matmul"), _operator("matmul", reflected=True)
+    __truediv__, __rtruediv__ = _operator("true_divide"), _operator("true_divide", reflected=True)
+    __floordiv__, __rfloordiv__ = _operator("floor_divide"), _operator("floor_divide", reflected=True)
+    __mod__, __rmod__ = _operator("mod"), _operator("mod", reflected=True)
+    __pow__, __rpow__ = _operator("power"), _operator("power", reflected=True)
+    __neg__, __abs__, __round__ = _operator("negative"), _operator("absolute"), _operator("round")
+    __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
+    __lt__, __le__ = _operator("less"), _operator("less_equal")
+    __and__, __rand__ = _operator("logical_and"), _operator("logical_and", reflected=True)
+    __or__, __ror__ = _operator("logical_or"), _operator("logical_or", reflected=True)
+    __xor__, __rxor__ = _operator("logical_xor"), _operator("logical_xor", reflected=True)
+    __invert__ = _operator("logical_not")
     # `==` compares identities, as in Keras; `!=` is an operation there.
-    __ne__ = _operator("NotEqual")
+    __ne__ = _operator("not_equal")
     __hash__ = object.__hash__
-    __getitem__ = _operator("GetItem")
+    __getitem__ = _operator("get_item")
+    reshape, squeeze = _operator("reshape"), _operator("squeeze")
+
+    def record_operation(self, definition: Definition, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+        """Record a call of an operation on this and other tensors, and return the symbolic result."""
+        from fastlstm.layers.symbolic.operation import record
+
+        return record(definition, operands, parameters)
 
     def __bool__(self) -> NoReturn:
         raise TypeError("A symbolic KerasTensor cannot be used as a boolean.")

@@ -6,7 +6,7 @@ import inspect
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from fastlstm.layers.base.arrays import is_array, too_many_inputs
+from fastlstm.layers.base.arrays import as_float32, is_array, too_many_inputs
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.layers.symbolic.shape_inference import inferred_output_shape
@@ -45,7 +45,7 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
 
     Args:
         layer: The layer.
-        inputs: Its first argument: a structure of KerasTensors.
+        inputs: Its first argument: a KerasTensor, or a structure of KerasTensors and constant arrays.
         args, kwargs: The others.
 
     Raises:
@@ -54,11 +54,11 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
     """
     inspect.signature(layer.call).bind(inputs, *args, **kwargs)
     inputs = symbolic_inputs(inputs, layer)
-    shapes = map_structure(lambda tensor: tensor.shape, inputs)
+    shapes = map_structure(lambda tensor: tuple(tensor.shape), inputs)
     layer.check_input_shape(shapes)
     if not layer.built:
         layer.build(shapes)
-    passes = layer.supports_masking and not layer.ends_masks and any(tensor.masked for tensor in flatten(inputs))
+    passes = layer.supports_masking and not layer.ends_masks and any(map(_is_masked, flatten(inputs)))
     masked = passes or layer.makes_masks
     output = map_shapes(lambda shape: KerasTensor(shape, masked=masked), _output_shapes(layer, inputs, args, kwargs))
     Node(layer, (inputs, *args), kwargs, output)
@@ -76,25 +76,28 @@ def _output_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dic
 
 
 def symbolic_inputs(inputs: Any, layer: Layer) -> Any:
-    """Return the first argument of a call, if all of it is symbolic and as much as the layer takes.
+    """Return the first argument of a call, if it is as much as the layer takes; constant arrays become float32.
 
     Raises:
         ValueError: With Keras' text, when it is not.
     """
     tensors = flatten(inputs)
     for tensor in tensors:
-        if tensor is None or (is_array(tensor) and not is_symbolic(tensor)):
-            raise ValueError(
-                f"Layer '{layer.name}' was called on arrays or None and on KerasTensors at once: "
-                f"make all of its inputs KerasTensors. Received: {inputs}"
-            )
-        if not is_symbolic(tensor):
+        if tensor is None:
+            raise ValueError(f"Layer '{layer.name}' was called on None and on KerasTensors at once: {inputs}")
+        if not is_array(tensor):
             raise ValueError(
                 "Only input tensors may be passed as positional arguments. The following argument value should be "
                 f"passed as a keyword argument: {tensor} (of type {type(tensor)})"
             )
+    inputs = map_structure(lambda tensor: tensor if is_symbolic(tensor) else as_float32(tensor), inputs)
+    tensors = flatten(inputs)
     if layer.takes_structures:
         return list(inputs) if isinstance(inputs, tuple) else inputs
     if len(tensors) != 1:
         raise too_many_inputs(layer.name, len(tensors), ", ".join(map(repr, tensors)))
     return tensors[0]
+
+
+def _is_masked(tensor: Any) -> bool:
+    return isinstance(tensor, KerasTensor) and tensor.masked

@@ -29,7 +29,10 @@ def inferred_output_shape(layer: Layer, inputs: Any, args: tuple[Any, ...] = (),
     """
     given = [inputs, args, kwargs or {}]
     trials = []
+    rows = next((len(leaf) for leaf in flatten(given) if isinstance(leaf, np.ndarray) and leaf.ndim), None)
     for batch, size in _TRIALS[: 2 if _has_unknown(given) else 1]:
+        # An array among the arguments is a constant, for a batch of its size.
+        batch = batch if rows is None else rows
         x, others, named = map_structure(lambda leaf, sizes=(batch, size): _zeros(leaf, *sizes), given)
         try:
             trials.append(layer.call(x, *others, **named))
