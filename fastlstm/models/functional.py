@@ -51,6 +51,7 @@ class Functional(Model, builds_once=False):
     def _connect(self, inputs: Any, outputs: Any) -> None:
         self._graph = graph = Graph(flatten(inputs), flatten(outputs))
         self._structures = packed(inputs, graph.inputs), outputs
+        self._gives_list = type(outputs) is list and all(isinstance(leaf, KerasTensor) for leaf in outputs)
         self._layers = [layer for layer in graph.layers if not isinstance(layer, Operation)]
         self._shapes: dict[Any, Any] = {}
 
@@ -190,9 +191,12 @@ class Functional(Model, builds_once=False):
             data.check_rows(arrays)
         return arrays if len(arrays) > 1 else arrays[0]
 
-    def _input_form(self) -> ArrayForm | None:
-        tensors = self._graph.inputs
-        return ArrayForm(tensors[0].shape) if len(tensors) == 1 else None
+    def _input_forms(self) -> Sequence[ArrayForm]:
+        structure = self._structures[0]
+        # Of a dict, or of lists in lists, the leaves have yet to be found.
+        in_order = isinstance(structure, KerasTensor) or all(isinstance(one, KerasTensor) for one in structure)
+        in_order = in_order and not isinstance(structure, dict)
+        return tuple(ArrayForm(tensor.shape) for tensor in self._graph.inputs) if in_order else ()
 
     def _fitted(self, x: Any, tensor: KerasTensor) -> np.ndarray:
         x = as_float32(x)
@@ -206,7 +210,7 @@ class Functional(Model, builds_once=False):
         leaves = outputs if isinstance(outputs, tuple) else (outputs,)
         if len(leaves) == 1 and not isinstance(structure, dict):
             return leaves[0]
-        return packed(structure, leaves)
+        return list(leaves) if self._gives_list else packed(structure, leaves)
 
     # Configs
 

@@ -68,10 +68,11 @@ class ChainPart:
         sees_mask = mask is not None and self._sees_mask and self.bound.recurrent
         initial_state = None if self.initial_state is None else _filled(self.initial_state, values)
         output = self.bound.run(x, as_mask(mask, x.shape) if sees_mask else None, initial_state)
-        if mask is None and type(output) is np.ndarray and not self.layers[0].makes_masks:
-            values[self.writes[0]] = output
+        outputs = [output] if type(output) is np.ndarray else flatten(output)
+        if mask is None and not self.layers[0].makes_masks:
+            for index, value in zip(self.writes, outputs, strict=True):
+                values[index] = value
             return
-        outputs = flatten(output)
         *before, last = self.layers
         for layer in before:
             mask = output_masks(layer, x, mask, 1)[0]

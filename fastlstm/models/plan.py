@@ -37,7 +37,7 @@ class Plan:
         training: False for inference, but for the calls whose own `training` is fixed. True runs every layer by itself,
             as in training, e.g. with dropout; None too, but only the calls that say so themselves train.
         before: The plan before the change; what has not changed is taken from it.
-        form: Of an array that the first layer takes as it is.
+        forms: Of arrays that the model takes as they are, one per input; none where there are no such.
     """
 
     def __init__(
@@ -46,9 +46,10 @@ class Plan:
         watch: Watch,
         training: bool | None = False,
         before: Plan | None = None,
-        form: ArrayForm | None = None,
+        forms: Sequence[ArrayForm] = (),
     ) -> None:
-        self.form = form
+        self._forms = forms
+        self._form = forms[0] if len(forms) == 1 else None
         self._watch, self._count = watch, watch.count
         self._calls = calls
         self._outputs = [slot.index for slot in calls.outputs]
@@ -57,6 +58,9 @@ class Plan:
         known = {} if before is None else before.chains
         self.parts: tuple[Part, ...] = tuple(_parts(calls, known, self.chains) if training is False else alone)
         self._unneeded = _unneeded(self.parts, set(self._outputs))
+        # What the engine gives is nobody else's; what a layer in NumPy gives may be a part of its input.
+        made = {index for part in self.parts if isinstance(part, ChainPart) for index in part.writes}
+        self._gives_new_arrays = len(made.intersection(self._outputs)) == len(self._outputs)
         self.whole = self._whole_chain()
         self._makes_masks = self.whole is None or self.whole.layers[0].makes_masks
         recorded = [call.kwargs.get("training") for call in calls.calls]
@@ -82,6 +86,18 @@ class Plan:
     def is_current(self) -> bool:
         """Whether nothing of the model has changed since the plan was made."""
         return self._count == self._watch.count
+
+    def taken(self, x: Any) -> Any:
+        """Return the inputs as `run` takes them where they are such arrays, alone or in a list; else None.
+
+        Most calls of a service need no more than this.
+        """
+        if self._form is not None:
+            return x if self._form.fits(x) else None
+        if not self._forms or type(x) not in (list, tuple) or len(x) != len(self._forms):
+            return None
+        fits = all(form.fits(array) for form, array in zip(self._forms, x, strict=True))
+        return tuple(x) if fits and len({len(array) for array in x}) == 1 else None
 
     def describe(self) -> list[str]:
         """Return what runs, a line per op of the engine or layer in NumPy."""
@@ -135,7 +151,9 @@ class Plan:
             part.run(values, masks)
             for index in unneeded:
                 values[index] = masks[index] = None
-        outputs = _own_arrays([values[index] for index in self._outputs], given)
+        outputs = [values[index] for index in self._outputs]
+        if not self._gives_new_arrays:
+            outputs = _own_arrays(outputs, given)
         return outputs[0] if len(outputs) == 1 else tuple(outputs), [masks[index] for index in self._outputs]
 
     # Step by step

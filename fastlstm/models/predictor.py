@@ -110,7 +110,7 @@ class Predictor(Layer, builds_once=False):
             if mask is None:
                 carried = [carried_mask(leaf) for leaf in flatten(inputs)]
                 mask = carried if any(leaf is not None for leaf in carried) else None
-        x = inputs if self._takes(inputs) else self.prepared(inputs)
+        x = self._ready(inputs)
         if not self.expands:
             return as_tensors(*self._called(x, training, mask))
         outputs, masks = self._plan_for(training).run_with_masks(x, mask)
@@ -179,7 +179,7 @@ class Predictor(Layer, builds_once=False):
         Raises:
             ValueError: When the inputs do not fit.
         """
-        return self._run(x if self._takes(x) else self.prepared(x))
+        return self._run(self._ready(x))
 
     def predict(
         self,
@@ -222,7 +222,7 @@ class Predictor(Layer, builds_once=False):
                 raise ValueError(f"`steps` is not supported for a list of sequences. Received: steps={steps}")
             arrays = [self.prepared(np.asarray(sequence)[np.newaxis], 1) for sequence in x]
             return self.structured(ragged.predict(self.current_plan, arrays, size, verbose))
-        x = x if self._takes(x) else self.prepared(x, size)
+        x = self._ready(x, size)
         count = max(1, -(-data.rows(x) // size))
         count = count if steps is None else min(count, steps)
         return data.joined(self._run_all(data.limited(data.slices(x, size), steps), verbose, count))
@@ -265,19 +265,20 @@ class Predictor(Layer, builds_once=False):
         plan = self.current_plan
         return Plan(self.calls(), self._watch, training) if training or (training is None and plan.trains) else plan
 
-    def _takes(self, x: Any) -> bool:
-        """Return whether the layers take `x` as it is; most calls of a service need no more than this."""
+    def _ready(self, x: Any, rows: int | None = None) -> Any:
+        """The inputs as the layers take them; see `prepared`."""
         plan = self._plan
-        return plan is not None and plan.form is not None and plan.form.fits(x)
+        taken = None if plan is None else plan.taken(x)
+        return self.prepared(x, rows) if taken is None else taken
 
-    def _input_form(self) -> ArrayForm | None:
-        """Return what an array has to be for the layers to take it as it is; None where none may be."""
-        return None
+    def _input_forms(self) -> Sequence[ArrayForm]:
+        """Return what arrays have to be for the layers to take them as they are, one per input; none if none may."""
+        return ()
 
     def _planned(self) -> Plan:
         with CHANGES.lock:
             self.watch(self._watch)
-            plan = Plan(self.calls(), self._watch, before=self._plan, form=self._input_form())
+            plan = Plan(self.calls(), self._watch, before=self._plan, forms=self._input_forms())
             self._plan = plan
             return plan
 

@@ -223,9 +223,10 @@ class Sequential(Model, builds_once=False):
         self.check_input_shape(x.shape)
         return np.ascontiguousarray(x)
 
-    def _input_form(self) -> ArrayForm | None:
+    def _input_forms(self) -> Sequence[ArrayForm]:
         width = self.symbolic_input.shape[-1]
-        return None if width is None else ArrayForm((*[None] * (len(self.symbolic_input.shape) - 1), width))
+        sizes = [None] * (len(self.symbolic_input.shape) - 1)
+        return () if width is None else (ArrayForm((*sizes, width)),)
 
     @property
     def symbolic_input(self) -> KerasTensor | None:

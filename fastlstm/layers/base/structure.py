@@ -12,8 +12,16 @@ def flatten(nested: Any) -> list[Any]:
     Args:
         nested: A leaf, or a list, tuple or dict of nested structures.
     """
+    if isinstance(nested, dict):
+        nested = [nested[key] for key in sorted(nested)]
+    elif not isinstance(nested, (list, tuple)):
+        return [nested]
     leaves: list[Any] = []
-    map_structure(leaves.append, nested)
+    for item in nested:
+        if isinstance(item, (list, tuple, dict)):
+            leaves += flatten(item)
+        else:
+            leaves.append(item)
     return leaves
 
 

@@ -31,6 +31,8 @@ def as_states(states: Any, shapes: Sequence[tuple[int, ...]], layer_name: str) -
     shapes = list(shapes)
     arrays = [as_float32(state) for state in flatten(states)]
     received = [array.shape for array in arrays]
+    if received == shapes:
+        return arrays
     if received not in (shapes, [(1, *shape[1:]) for shape in shapes]):
         raise ValueError(
             f"The initial state of layer '{layer_name}' should be a list of arrays of shapes {shapes}. "
