@@ -1,7 +1,7 @@
 """Trained Keras LSTM networks on a CPU: Keras' files, Keras' interface, no TensorFlow."""
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 from fastlstm import (
     activations,
@@ -16,9 +16,11 @@ from fastlstm import (
     saving,
 )
 from fastlstm._version import __version__
+from fastlstm.backend import Variable
 from fastlstm.engine import get_include, get_num_threads, set_num_threads, show_config
 from fastlstm.identifiers import missing_names
-from fastlstm.layers import Input, Layer
+from fastlstm.initializers import Initializer
+from fastlstm.layers import Input, InputSpec, Layer
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_keras_tensor
 from fastlstm.models import (
     Model,
@@ -31,13 +33,28 @@ from fastlstm.models import (
     save_packed,
 )
 from fastlstm.models.loading import load_weights, save_weights
+from fastlstm.object_registration import (
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
+from fastlstm.regularizers import Regularizer
 
 __all__ = [
+    "Initializer",
     "Input",
+    "InputSpec",
     "KerasTensor",
     "Layer",
+    "Loss",
+    "Metric",
     "Model",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
+    "Variable",
     "__version__",
     "activations",
     "backend",
@@ -55,6 +72,7 @@ __all__ = [
     "model_from_json",
     "models",
     "ops",
+    "optimizers",
     "preprocessing",
     "random",
     "regularizers",
@@ -68,24 +86,38 @@ __all__ = [
 
 # Names that Keras has in rooms which know nothing of layers and models here.
 vars(backend).update(is_keras_tensor=is_keras_tensor)
-vars(saving).update(load_model=load_model, load_weights=load_weights, save_model=save_model, save_weights=save_weights)
+vars(saving).update(
+    CustomObjectScope=custom_object_scope,
+    custom_object_scope=custom_object_scope,
+    get_custom_objects=get_custom_objects,
+    get_registered_name=get_registered_name,
+    get_registered_object=get_registered_object,
+    load_model=load_model,
+    load_weights=load_weights,
+    register_keras_serializable=register_keras_serializable,
+    save_model=save_model,
+    save_weights=save_weights,
+)
 
 # Imported when they are first asked for: who only predicts does without them.
-_ON_DEMAND = frozenset({"losses", "metrics", "ops", "preprocessing", "utils"})
+_ON_DEMAND = dict.fromkeys(("losses", "metrics", "ops", "optimizers", "preprocessing", "utils"), "")
+_ON_DEMAND |= {"Loss": "losses", "Metric": "metrics", "Optimizer": "optimizers"}
 
 _missing = missing_names(
     __name__,
     """
-    DTypePolicy FloatDTypePolicy Function Initializer InputSpec Loss Metric Operation Optimizer Quantizer Regularizer
-    RematScope StatelessScope SymbolicScope Variable applications callbacks datasets device distillation distribution
-    dtype_policies export legacy mixed_precision name_scope optimizers quantizers remat tree version
-    visualization wrappers
+    DTypePolicy FloatDTypePolicy Function Operation Quantizer RematScope StatelessScope SymbolicScope applications
+    callbacks datasets device distillation distribution dtype_policies export legacy mixed_precision name_scope quantizers
+    remat tree version visualization wrappers
     """,
 )
 
 
-def __getattr__(name: str) -> ModuleType:
-    return importlib.import_module(f"{__name__}.{name}") if name in _ON_DEMAND else _missing(name)
+def __getattr__(name: str) -> Any:
+    if name not in _ON_DEMAND:
+        return _missing(name)
+    room = importlib.import_module(f"{__name__}.{_ON_DEMAND[name] or name}")
+    return getattr(room, name) if _ON_DEMAND[name] else room
 
 
 def __dir__() -> list[str]:

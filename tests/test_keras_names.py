@@ -11,7 +11,19 @@ try:
 except importlib.metadata.PackageNotFoundError:
     pytest.skip("needs the files of an installed keras (the `test` extra)", allow_module_level=True)
 
-MODULES = ["", "backend", "config", "losses", "metrics", "preprocessing", "preprocessing/sequence", "saving", "utils"]
+MODULES = [
+    "",
+    "backend",
+    "config",
+    "losses",
+    "metrics",
+    "optimizers",
+    "optimizers/schedules",
+    "preprocessing",
+    "preprocessing/sequence",
+    "saving",
+    "utils",
+]
 
 
 def names_of_keras(module):

@@ -26,7 +26,6 @@ __all__ = [
 __getattr__ = missing_names(
     __name__,
     """
-    CustomObjectScope KerasFileEditor custom_object_scope deserialize_keras_object get_custom_objects
-    get_registered_name get_registered_object register_keras_serializable serialize_keras_object
+    KerasFileEditor deserialize_keras_object serialize_keras_object
     """,
 )

@@ -9,6 +9,13 @@ from fastlstm.config import (
     is_interactive_logging_enabled,
 )
 from fastlstm.identifiers import missing_names
+from fastlstm.object_registration import (
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
 from fastlstm.utils.files import get_file
 from fastlstm.utils.numerical import normalize, to_categorical
 from fastlstm.utils.progbar import Progbar
@@ -17,20 +24,27 @@ from fastlstm.utils.rng import set_random_seed
 from fastlstm.utils.sequences import pad_sequences
 from fastlstm.utils.timeseries import timeseries_dataset_from_array
 
+CustomObjectScope = custom_object_scope
 Sequence = PyDataset
 
 __all__ = [
+    "CustomObjectScope",
     "Progbar",
     "PyDataset",
     "Sequence",
     "clear_session",
+    "custom_object_scope",
     "disable_interactive_logging",
     "enable_interactive_logging",
+    "get_custom_objects",
     "get_file",
+    "get_registered_name",
+    "get_registered_object",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
     "normalize",
     "pad_sequences",
+    "register_keras_serializable",
     "set_random_seed",
     "standardize_dtype",
     "timeseries_dataset_from_array",
@@ -40,10 +54,10 @@ __all__ = [
 __getattr__ = missing_names(
     __name__,
     """
-    Config CustomObjectScope FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes
-    custom_object_scope deserialize_keras_object get_custom_objects get_registered_name get_registered_object
+    Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes
+    deserialize_keras_object
     get_source_inputs image_dataset_from_directory img_to_array legacy load_img model_to_dot
-    pack_x_y_sample_weight plot_model register_keras_serializable save_img serialize_keras_object split_dataset
+    pack_x_y_sample_weight plot_model save_img serialize_keras_object split_dataset
     text_dataset_from_directory unpack_x_y_sample_weight
     """,
 )

@@ -81,7 +81,8 @@ class TestCase(parameterized.TestCase):
 
     def run_class_serialization_test(self, instance, custom_objects=None):
         config = instance.get_config()
-        room = getattr(fastlstm, type(instance).__module__.split(".")[1])
+        rooms = type(instance).__module__.split(".")
+        room = fastlstm.optimizers.schedules if "schedules" in rooms else getattr(fastlstm, rooms[1])
         for revived in (
             type(instance).from_config(json.loads(json.dumps(config))),
             room.deserialize(json.loads(json.dumps(room.serialize(instance)))),

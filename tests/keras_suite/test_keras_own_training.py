@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastlstm import activations, backend, losses, metrics, utils
+from fastlstm import activations, backend, losses, metrics, optimizers, utils
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 pytest.importorskip("absl.testing", reason="needs absl-py (the `test` extra)")
@@ -61,6 +61,7 @@ METRICS.metrics_utils = shim.module(
     AUCSummationMethod=types.SimpleNamespace(INTERPOLATION="interpolation", MAJORING="majoring", MINORING="minoring"),
 )
 METRICS.reduction_metrics = module("metrics.reduction_metrics", metrics, **vars(metrics.reduction))
+OPTIMIZERS = module("optimizers", optimizers)
 UTILS = shim.module(
     "utils",
     **dict.fromkeys(("numerical_utils", "progbar", "sequence_utils", "timeseries_dataset_utils"), utils),
@@ -71,11 +72,14 @@ TOP = {
     "losses": LOSSES,
     "metrics": METRICS,
     "ops": OPS,
+    "optimizers": OPTIMIZERS,
     "utils": UTILS,
 }
 DEEP = {
     "backend.common.keras_tensor": shim.module("backend.common.keras_tensor", KerasTensor=KerasTensor),
     "losses.loss": losses.loss,
+    "optimizers.schedules": optimizers.schedules,
+    **{f"optimizers.{name.lower()}": optimizers for name in optimizers.__all__ if name[0].isupper()},
     "metrics.metric": metrics.metric,
 }
 shim.STUBS["keras.src.saving"].register_keras_serializable = lambda **names: lambda function: function
@@ -85,6 +89,9 @@ shim.STUBS |= {f"keras.src.{name}": stub for name, stub in {**TOP, **DEEP}.items
 OTHER_DTYPE = (r"test_config", "makes a metric of another dtype")
 TRAINS = (r"end_to_end|test_compilation|handles_sas", "trains")
 FLOAT32 = (r"dtype_arg|default_dtype|mixed_dtypes", "losses and metrics compute in float32")
+
+PRIVATE = (r"clip_(norm|value)|AdamTest.test_ema", "calls private methods")
+WITH_CLIPPING = ("adadelta", "adagrad", "adam", "adamax", "adamw", "ftrl", "lamb", "nadam", "rmsprop", "sgd")
 
 # File → (what it leaves out, why); the expressions are searched for in the names of the tests.
 FILES = {
@@ -116,6 +123,16 @@ FILES = {
         (r"MetricWrapperTest.test_config", "no custom function is made from a config"),
     ),
     "metrics/regression_metrics_test.py": (OTHER_DTYPE,),
+    **dict.fromkeys((f"optimizers/{name}_test.py" for name in WITH_CLIPPING), (PRIVATE,)),
+    "optimizers/adafactor_test.py": (PRIVATE,),
+    "optimizers/lion_test.py": (PRIVATE, (r"test_ema", "looks at private attributes")),
+    "optimizers/optimizer_test.py": (
+        PRIVATE,
+        (r"test_ema|test_gradient_accumulation$|test_static_loss_scaling", "looks at private attributes"),
+        (r"overwrite_with_gradient", "a variable is not overwritten by its gradient"),
+        (r"constraints_are_applied", "calls a backend's function"),
+    ),
+    "optimizers/schedules/learning_rate_schedule_test.py": ((r"test_fit_lr", "trains"),),
     "utils/numerical_utils_test.py": (
         (r"backend_tensor", "a tensor is an array here"),
         (r"build_pos_neg_masks", "a function of Keras' own"),
