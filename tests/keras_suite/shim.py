@@ -55,6 +55,8 @@ class TestCase(parameterized.TestCase):
         modules.__enter__()
         self.addCleanup(modules.__exit__, None, None, None)
         fastlstm.backend.clear_session()
+        # Many of the tests draw with NumPy's global random numbers.
+        np.random.seed(1337)
 
     def get_temp_dir(self):
         directory = tempfile.mkdtemp()
