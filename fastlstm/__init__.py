@@ -58,6 +58,7 @@ __all__ = [
     "__version__",
     "activations",
     "backend",
+    "callbacks",
     "clone_model",
     "config",
     "constraints",
@@ -100,15 +101,15 @@ vars(saving).update(
 )
 
 # Imported when they are first asked for: who only predicts does without them.
-_ON_DEMAND = dict.fromkeys(("losses", "metrics", "ops", "optimizers", "preprocessing", "utils"), "")
+_ON_DEMAND = dict.fromkeys(("callbacks", "losses", "metrics", "ops", "optimizers", "preprocessing", "utils"), "")
 _ON_DEMAND |= {"Loss": "losses", "Metric": "metrics", "Optimizer": "optimizers"}
 
 _missing = missing_names(
     __name__,
     """
     DTypePolicy FloatDTypePolicy Function Operation Quantizer RematScope StatelessScope SymbolicScope applications
-    callbacks datasets device distillation distribution dtype_policies export legacy mixed_precision name_scope quantizers
-    remat tree version visualization wrappers
+    datasets device distillation distribution dtype_policies export legacy mixed_precision name_scope quantizers remat
+    tree version visualization wrappers
     """,
 )
 

@@ -43,7 +43,7 @@ def test_import_is_light(tmp_path):
         "h5py",
         "rich",
         "scipy.linalg",
-        *(f"fastlstm.{room}" for room in ("losses", "metrics", "optimizers", "preprocessing", "utils")),
+        *(f"fastlstm.{room}" for room in ("callbacks", "losses", "metrics", "optimizers", "preprocessing", "utils")),
     ]
     code = f"import sys, fastlstm; print([m for m in {late} if m in sys.modules])"
     # Elsewhere than in the sources, which Python would prefer to what is installed.

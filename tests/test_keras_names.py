@@ -14,6 +14,7 @@ except importlib.metadata.PackageNotFoundError:
 MODULES = [
     "",
     "backend",
+    "callbacks",
     "config",
     "losses",
     "metrics",

@@ -372,6 +372,18 @@ class Optimizer(OptimizerState):
         for variable, average in zip(var_list, self.cut(self.averages), strict=True):
             assign(variable, average)
 
+    def swap_averages(self) -> None:
+        """Exchange the variables and their moving averages."""
+        for variable, average in zip(self._trainable_variables, self.cut(self.averages), strict=True):
+            value = array_of(variable).copy()
+            assign(variable, average)
+            average[...] = value
+
+    def keep_averages(self) -> None:
+        """Set the moving averages to the variables."""
+        for variable, average in zip(self._trainable_variables, self.cut(self.averages), strict=True):
+            average[...] = array_of(variable)
+
     # Configs
 
     def get_config(self) -> dict[str, Any]:
