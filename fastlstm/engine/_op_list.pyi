@@ -1,0 +1,9 @@
+from fastlstm.engine.lowering import LoweredOp
+
+def kernel_names() -> list[str]: ...
+
+class OpList:
+    has_callbacks: bool
+    def __init__(self, lowered: list[LoweredOp], stages: list[int], isa: str) -> None: ...
+    @property
+    def isa(self) -> str: ...
