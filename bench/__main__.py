@@ -18,7 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, demo, environments, memory, processes, report, runner, service, soak, streams
+from bench import chart, demo, environments, frames, memory, processes, report, runner, service, soak, streams
 from bench.cases import CASES, Case, parse_case
 from bench.engines import ENGINES, engine
 from bench.protocol import command, environment, working
@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> int:
         "run": (run, "time the engines and print the table (the default)"),
         "setup": (setup, "make the engines' environments"),
         "start": (start, "time import, load and first prediction"),
+        "frames": (time_frames, "time networks over frames, CNN-LSTM and ConvLSTM, beside Keras' tf.function"),
         "demo": (time_demo, "time the call of `fastlstm demo` by fastlstm and by Keras"),
         "memory": (take_memory, "what a loaded model takes by its weights, and a call by its time steps"),
         "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> int:
         "chart": (draw, "a run's chart in SVG"),
     }
     subparsers = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in parts.items()}
-    for name in ("run", "setup", "start", "demo", "streams", "service"):
+    for name in ("run", "setup", "start", "frames", "demo", "streams", "service"):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
     subparsers["setup"].add_argument(
@@ -50,6 +51,10 @@ def main(arguments: list[str]) -> int:
     )
     subparsers["setup"].add_argument("--source", type=Path, metavar="DIR", help="a checkout of RTNeural, for rtneural")
     subparsers["start"].add_argument("--rounds", type=int, default=9)
+    subparsers["frames"].add_argument("networks", nargs="*", type=frame_network, default=list(frames.NETWORKS))
+    subparsers["frames"].add_argument("--threads", type=int, choices=(1, 2), default=1)
+    subparsers["frames"].add_argument("--rounds", type=int, default=5)
+    subparsers["frames"].add_argument("--seconds", type=float, default=0.5, help="of one network in one process")
     subparsers["demo"].add_argument("--rounds", type=int, default=7)
     subparsers["demo"].add_argument("--seconds", type=float, default=2.0, help="of one engine in one process")
     subparsers["demo"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
@@ -96,6 +101,10 @@ def engine_list(text: str) -> list[str]:
 
 def peer(key: str) -> str:
     return choice(key, environments.MADE, "engine")
+
+
+def frame_network(name: str) -> str:
+    return choice(name, frames.NETWORKS, "network")
 
 
 def case_list(text: str) -> list[Case]:
@@ -202,6 +211,17 @@ def time_streams(options: argparse.Namespace) -> int:
     for heading in ("", *(engine(key).name for key in figures), "ratio"):
         shown.add_column(heading)
     for row in streams.rows(figures):
+        shown.add_row(*row)
+    Console().print(shown)
+    return 0
+
+
+def time_frames(options: argparse.Namespace) -> int:
+    headings, *rows = frames.rows(
+        options.environments, options.networks, options.threads, options.rounds, options.seconds
+    )
+    shown = Table(*headings, caption=f"Median of {options.rounds} fresh processes, turn about.", box=box.MARKDOWN)
+    for row in rows:
         shown.add_row(*row)
     Console().print(shown)
     return 0

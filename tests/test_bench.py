@@ -26,6 +26,7 @@ from bench import (  # noqa: E402
     chart,
     demo,
     environments,
+    frames,
     limits,
     memory,
     onnx_graph,
@@ -379,6 +380,17 @@ def test_chart_cuts_what_is_no_peer(result):
     rights = [float(bar.get("x")) + float(bar.get("width")) for bar in root if len(bar)]
     assert max(rights) == pytest.approx(chart.WIDTH - chart.RIGHT, abs=0.2)
     assert rights.count(max(rights)) == 2 and "10x" not in texts  # with JAX' 9.09x
+
+
+def test_networks_over_frames(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames, "ENGINES", ("fastlstm", "fastlstm_blas"))
+    headings, *rows = frames.rows(tmp_path, ["lrcn"], 1, 1, 0)
+    assert headings == ["network", "fastlstm, us", "fastlstm (BLAS), us", "ratio"]
+    assert [row[0] for row in rows] == ["lrcn"] and float(rows[0][3]) > 0
+    others = [name for name in frames.NETWORKS if name != "lrcn"]
+    assert all(
+        one["seconds"] > 0 and np.ptp(one["y"]) >= 0 for one in frames.measure("fastlstm", others, 1, 0).values()
+    )
 
 
 def test_demo_call(tmp_path, monkeypatch, capsys):

@@ -113,6 +113,7 @@ from fastlstm.layers.reshaping.resizing import (
     ZeroPadding3D,
 )
 from fastlstm.layers.rnn.bidirectional import Bidirectional
+from fastlstm.layers.rnn.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from fastlstm.layers.rnn.cudnn import CuDNNGRU, CuDNNLSTM
 from fastlstm.layers.rnn.gru import GRU, GRUCell
 from fastlstm.layers.rnn.lstm import LSTM, LSTMCell
@@ -148,6 +149,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",

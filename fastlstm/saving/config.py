@@ -214,7 +214,7 @@ class _Dialect:
             absent = class_name in classes and key not in config
             if absent and (self._version < before if self._version else key == "reset_after"):
                 config[key] = value
-        if class_name == "LSTM" and "forget_bias_init" in config:
+        if class_name in ("LSTM", "ConvLSTM2D") and "forget_bias_init" in config:
             config["unit_forget_bias"] = config.pop("forget_bias_init") in ("one", "ones")
         if class_name == "BatchNormalization" and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
             config["axis"] = config["axis"][0]

@@ -16,10 +16,13 @@ import numpy as np
 from fastlstm.saving.spec import LayerSpec, VariableSpec
 
 # Where each of today's gate blocks is in the Keras 1 file: LSTM files hold i, c, f, o; GRU files z, r, h.
-_KERAS1_GATES = {"LSTM": (0, 2, 1, 3), "LSTMCell": (0, 2, 1, 3), "GRU": (0, 1, 2), "GRUCell": (0, 1, 2)}
+_KERAS1_GATES = {
+    **dict.fromkeys(("LSTM", "LSTMCell", "ConvLSTMCell"), (0, 2, 1, 3)),
+    **dict.fromkeys(("GRU", "GRUCell"), (0, 1, 2)),
+}
 
-# Whose kernels written on the Theano backend run backwards.
-_CONVOLUTIONS = {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"}
+# How many of a layer's first variables are kernels that run backwards in files of the Theano backend.
+_CONVOLUTIONS = {"Conv1D": 1, "Conv2D": 1, "Conv3D": 1, "Conv2DTranspose": 1, "ConvLSTMCell": 2}
 
 Shape = tuple[int, ...]
 
@@ -90,17 +93,17 @@ def recipes(layer: LayerSpec, stored: list[Stored], *, theano: bool = False) -> 
     if _is_cudnn(layer, stored):
         return _from_cudnn(len(_KERAS1_GATES[layer.class_name]), shapes, stored)
     plain = [Recipe((source,), (shape,)) for source, shape in zip(stored, shapes, strict=True)]
-    if layer.class_name in _CONVOLUTIONS:
-        plain[0] = _convolution_kernel(stored[0], shapes[0], theano)
-    return plain
+    kernels = _CONVOLUTIONS.get(layer.class_name, 0)
+    pairs = zip(stored[:kernels], shapes[:kernels], strict=True)
+    return [*(_convolution_kernel(source, shape, theano) for source, shape in pairs), *plain[kernels:]]
 
 
 def _one_array_per_gate(layer: LayerSpec, stored: list[Stored]) -> bool:
     gates = len(_KERAS1_GATES.get(layer.class_name, ()))
     if not gates or not stored:
         return False
-    rows, columns = layer.variables[0].shape
-    return stored[0].shape == (rows, columns // gates)
+    *rows, columns = layer.variables[0].shape
+    return stored[0].shape == (*rows, columns // gates)
 
 
 def _join_gates(order: tuple[int, ...], shapes: list[Shape], stored: list[Stored]) -> list[Recipe]:

@@ -70,6 +70,7 @@ _CONVOLUTION = _KERNEL | {
     "atrous_rate": "dilation_rate",
     "dim_ordering": "data_format",
 }
+_CONV_LSTM_KEYS = _CONVOLUTION | {key: name for key, name in _RECURRENT.items() if key != "output_dim"}
 _POOLING = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding", "dim_ordering": "data_format"}
 _IMAGES = {"dim_ordering": "data_format"}
 KEYS: dict[str, dict[str, str]] = {
@@ -82,6 +83,7 @@ KEYS: dict[str, dict[str, str]] = {
     "Convolution1D": _CONVOLUTION,
     "Convolution2D": _CONVOLUTION,
     "Convolution3D": _CONVOLUTION,
+    "ConvLSTM2D": _CONV_LSTM_KEYS,
     "Cropping2D": _IMAGES,
     "Cropping3D": _IMAGES,
     "Dense": _DENSE,
@@ -130,6 +132,7 @@ IMPLIED: dict[str, dict[str, Any]] = {
 # `2.2.4-tf` is TensorFlow 2.0, whose defaults were already those of Keras 2.3.
 OLD_DEFAULTS = (
     ((2, 3), {"LSTM", "GRU", "LSTMCell", "GRUCell"}, "recurrent_activation", "hard_sigmoid"),
+    ((3, 0), {"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}, "recurrent_activation", "hard_sigmoid"),
     ((3, 0), {"GRU", "GRUCell"}, "reset_after", False),
 )
 # Layers on which masks have another effect since Keras 3.
@@ -197,9 +200,10 @@ _DENSE_KEYS = (
     "activation use_bias kernel_initializer bias_initializer kernel_regularizer bias_regularizer "
     "kernel_constraint bias_constraint "
 )
-_CELL = _DENSE_KEYS + (
-    "units recurrent_initializer recurrent_regularizer recurrent_constraint dropout recurrent_dropout seed "
+_STATES = (
+    _DENSE_KEYS + "recurrent_initializer recurrent_regularizer recurrent_constraint dropout recurrent_dropout seed "
 )
+_CELL = _STATES + "units "
 _GATES = _CELL + "recurrent_activation implementation "
 _RNN = "return_sequences return_state go_backwards stateful unroll zero_output_for_mask "
 _WINDOWS = "kernel_size strides padding data_format dilation_rate activation use_bias "
@@ -207,6 +211,7 @@ _DEPTHWISE = _WINDOWS + (
     "depth_multiplier depthwise_initializer depthwise_regularizer depthwise_constraint "
     "bias_initializer bias_regularizer bias_constraint "
 )
+_CONV_LSTM = _STATES + _RNN + _WINDOWS + "filters recurrent_activation unit_forget_bias"
 _SEPARABLE = _DEPTHWISE + "filters pointwise_initializer pointwise_regularizer pointwise_constraint"
 _NORMALIZATION = (
     "axis epsilon center scale beta_initializer gamma_initializer beta_regularizer gamma_regularizer "
@@ -235,6 +240,9 @@ KNOWN: dict[str, set[str]] = {
         "Conv1DTranspose": _DENSE_KEYS + _WINDOWS + "filters output_padding",
         "Conv2DTranspose": _DENSE_KEYS + _WINDOWS + "filters output_padding",
         "Conv3DTranspose": _DENSE_KEYS + _WINDOWS + "filters output_padding",
+        "ConvLSTM1D": _CONV_LSTM,
+        "ConvLSTM2D": _CONV_LSTM,
+        "ConvLSTM3D": _CONV_LSTM,
         "Cropping1D": "cropping",
         "Cropping2D": "cropping data_format",
         "Cropping3D": "cropping data_format",

@@ -2,11 +2,10 @@
 
 Run with an environment that has keras: `python tests/data/make_recurrent_goldens.py`.
 
-recurrent.json has the cases by name: `layer`, an expression over `keras.layers`; `calls` in a row, of which only the
-first is given states; `mask`, the name of one, or null; `initial_state`, whether states are given; `shapes` of the
-outputs of a call. recurrent.npz has the inputs `x` and `x4` (for cases that begin with `TimeDistributed` and a
-recurrent layer), the masks, and for each case `<name>/w`, `<name>/s` and `<name>/y`: all weights, given states and
-outputs, one after the other.
+recurrent.json has the cases by name: `layer`, an expression over `keras.layers`; `x`, the name of its input; `calls` in
+a row, of which only the first is given states; `mask`, the name of one, or null; `initial_state`, whether states are
+given; `shapes` of the outputs of a call. recurrent.npz has the inputs, the masks, and for each case `<name>/w`,
+`<name>/s` and `<name>/y`: all weights, given states and outputs, one after the other.
 """
 
 import itertools
@@ -33,6 +32,12 @@ MASKS["row"][1] = False
 INPUTS = {
     "x": RNG.normal(size=(BATCH, TIMESTEPS, FEATURES)).astype(np.float32),
     "x4": RNG.normal(size=(BATCH, TIMESTEPS, 3, FEATURES)).astype(np.float32),
+}
+# Of convolutional LSTMs, by the number of axes between time and channels.
+SHAPES = {"series": (4, 2), "images": (3, 3, 2), "volumes": (2, 2, 2, 1)}
+RNG_OF_IMAGES = np.random.default_rng(36)
+INPUTS |= {
+    name: RNG_OF_IMAGES.normal(size=(BATCH, TIMESTEPS, *shape)).astype(np.float32) for name, shape in SHAPES.items()
 }
 
 
@@ -84,6 +89,45 @@ def cases():
     yield "TimeDistributed(Bidirectional(LSTM(2)))", None, False, 1
     yield "TimeDistributed(LSTM(2, stateful=True))", None, False, 2
 
+    # The same numbers as before they came.
+    global RNG
+    RNG = RNG_OF_IMAGES
+    both = "return_sequences=True, return_state=True"
+    for mask, backwards in itertools.product([None, *MASKS], [False, True]):
+        yield f"ConvLSTM2D(3, 2, padding='same', {both}, go_backwards={backwards})", mask, backwards, 1
+    for arguments in (
+        "2, (2, 1), strides=(1, 2)",
+        "2, 2, strides=2, padding='same'",
+        "2, 2, dilation_rate=(2, 1)",
+        "2, (3, 1), padding='same', dilation_rate=2, use_bias=False, activation='relu'",
+        "3, 2, recurrent_activation='hard_sigmoid', activation='softsign'",
+        "3, 2, activation='softmax', recurrent_activation='softmax'",
+        "2, 1, data_format='channels_first', padding='same'",
+        "2, 2, data_format='channels_first', strides=(1, 2)",
+    ):
+        yield f"ConvLSTM2D({arguments}, {both})", None, True, 1
+        yield f"ConvLSTM2D({arguments})", "inner", False, 1
+    yield f"ConvLSTM2D(3, 2, padding='same', {both}, stateful=True)", "inner", True, 3
+    yield "ConvLSTM2D(3, 2, return_sequences=True, zero_output_for_mask=True)", "inner", True, 1
+    yield f"ConvLSTM1D(3, 2, {both})", "left", True, 1
+    yield f"ConvLSTM1D(2, 3, strides=2, padding='same', {both}, go_backwards=True)", "right", False, 1
+    yield f"ConvLSTM1D(2, 1, data_format='channels_first', {both})", None, False, 1
+    yield f"ConvLSTM3D(2, (2, 1, 2), {both})", None, True, 1
+    yield "ConvLSTM3D(1, 2, padding='same', strides=(2, 1, 1))", "row", False, 1
+    for mode in ("concat", "sum", None):
+        yield f"Bidirectional(ConvLSTM2D(2, 2, return_sequences=True), merge_mode={mode!r})", "inner", False, 1
+        yield f"Bidirectional(ConvLSTM2D(2, 2), merge_mode={mode!r})", None, False, 1
+    yield f"Bidirectional(ConvLSTM1D(2, 2, {both}))", "right", True, 1
+    yield "TimeDistributed(ConvLSTM1D(2, 2, padding='same', return_sequences=True))", None, False, 1
+
+
+def input_of(expression):
+    """The name of the input for an expression."""
+    if "ConvLSTM" in expression:
+        rank = int(expression.partition("ConvLSTM")[2][0]) + expression.startswith("TimeDistributed")
+        return {1: "series", 2: "images", 3: "volumes"}[rank]
+    return "x4" if expression.startswith("TimeDistributed") and "Dense" not in expression else "x"
+
 
 def flat(nested):
     return [np.asarray(leaf, np.float32) for leaf in keras.tree.flatten(nested)]
@@ -96,7 +140,7 @@ def joined(arrays):
 def answer(expression, mask, given, calls):
     """The case's entry of recurrent.json, and its weights, states and outputs."""
     layer = eval(expression, vars(layers).copy())
-    x = INPUTS["x4" if expression.startswith("TimeDistributed") and "Dense" not in expression else "x"]
+    x = INPUTS[input_of(expression)]
     layer.build(x.shape)
     weights = [RNG.normal(size=weight.shape, scale=0.7).astype(np.float32) for weight in layer.weights]
     layer.set_weights(weights)
@@ -110,6 +154,7 @@ def answer(expression, mask, given, calls):
     outputs = [flat(layer(x, **masked, **({} if call else arguments))) for call in range(calls)]
     entry = {
         "layer": expression,
+        "x": input_of(expression),
         "mask": mask,
         "initial_state": given,
         "calls": calls,

@@ -76,7 +76,6 @@ def custom_activation(K):
 
 CASES = {
     "cell_of_ones_own": lambda K: sequential(K, K.layers.RNN(registered(K, K.layers.LSTMCell)(4, name="cell"))),
-    "conv_lstm": lambda K: sequential(K, K.layers.ConvLSTM1D(3, 2, name="both"), shape=(5, 6, 2)),
     "custom": lambda K: sequential(K, registered(K, K.layers.Layer, lambda self, x: x * 2)(name="twice")),
     "custom_activation": custom_activation,
     "custom_lstm": lambda K: sequential(K, registered(K, K.layers.LSTM)(4, name="mine")),

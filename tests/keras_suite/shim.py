@@ -20,6 +20,7 @@ from absl.testing import parameterized
 
 import fastlstm
 from fastlstm.layers.base import dtype_policy
+from fastlstm.layers.rnn.conv_lstm import ConvLSTMCell
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 # What tests of other backends or of parts that fastlstm does not have need in order to be defined.
@@ -231,6 +232,11 @@ def _stubs():
         "backend.common": module("backend.common"),
         "backend.common.keras_tensor": module("backend.common.keras_tensor", KerasTensor=KerasTensor),
         "layers.core.input_layer": fastlstm.layers,
+        "layers.rnn.conv_lstm": module(
+            "layers.rnn.conv_lstm",
+            ConvLSTM=lambda rank, **arguments: getattr(fastlstm.layers, f"ConvLSTM{rank}D")(**arguments),
+            ConvLSTMCell=ConvLSTMCell,
+        ),
         "models.functional": module("models.functional", Functional=NOT_THERE),
         "models.model": fastlstm.models,
         "models.sequential": fastlstm.models,

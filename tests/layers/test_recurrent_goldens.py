@@ -38,7 +38,7 @@ def given_states(layer, array, batch):
 def test_case(arrays, name):
     case = CASES[name]
     layer = eval(case["layer"], vars(layers).copy())
-    x = arrays["x4" if case["layer"].startswith("TimeDistributed") and "Dense" not in case["layer"] else "x"]
+    x = arrays[case["x"]]
     layer.build(x.shape)
     layer.set_weights(split(arrays[f"{name}/w"], [weight.shape for weight in layer.weights]))
     masked = {} if case["mask"] is None else {"mask": arrays[f"mask_{case['mask']}"]}

@@ -13,7 +13,6 @@ with zipfile.ZipFile(ARCHIVE) as _archive:
 
 REASONS = {
     "cell_of_ones_own": ("'cell'", "custom class"),
-    "conv_lstm": ("'both'", "(class ConvLSTM1D) is not supported"),
     "custom": ("'twice'", "custom class"),
     "custom_activation": ("'acting'", "activation function identifier"),
     "custom_lstm": ("'mine'", "custom class"),

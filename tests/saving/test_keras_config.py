@@ -61,6 +61,8 @@ def settings(class_name, config, version="3.15.1"):
         (("SeparableConvolution2D", {"depthwise_init": "uniform"}), "depthwise_initializer", "uniform"),
         (("MaxPooling2D", {"dim_ordering": "tf", "border_mode": "same"}), "data_format", "channels_last"),
         (("ZeroPadding2D", {"padding": [1, 2], "dim_ordering": "default"}), "data_format", None),
+        (("ConvLSTM2D", {"nb_filter": 5, "forget_bias_init": "one"}), "unit_forget_bias", True),
+        (("ConvLSTM2D", {"inner_activation": "sigmoid", "dropout_U": 0.5}), "recurrent_dropout", 0.5),
         (("SpatialDropout2D", {"p": 0.5, "dim_ordering": "th"}), "rate", 0.5),
         (("PReLU", {"init": "zero"}), "alpha_initializer", "zero"),
         (("BatchNormalization", {"gamma_init": "one", "mode": 0}), "gamma_initializer", "one"),

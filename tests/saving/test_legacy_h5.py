@@ -226,10 +226,22 @@ def test_convolution_kernels(backend, stored, tmp_path, build):
         ("Conv2D", "theano", lambda kernel: kernel[::-1, ::-1].transpose(3, 2, 0, 1)),
         ("Conv2DTranspose", "theano", lambda kernel: kernel[::-1, ::-1]),
         ("DepthwiseConv2D", "theano", lambda kernel: kernel),
+        ("ConvLSTMCell", "theano", lambda kernel: kernel[::-1, ::-1]),
     ],
 )
 def test_kernels_of_images(class_name, backend, stored, tmp_path, build):
     spec = build.sequential(LayerSpec("conv", class_name, (VariableSpec("kernel", (2, 3, 4, 5)),)))
     arrays = build.arrays(spec)
     legacy(tmp_path / "w", {"conv": {"kernel": stored(arrays[0])}}, backend=np.bytes_(backend))
+    check(tmp_path / "w", spec, arrays)
+
+
+def test_convolutional_lstm_of_one_array_per_gate(tmp_path, build):
+    shapes = {"kernel": (2, 3, 4, 12), "recurrent_kernel": (2, 3, 3, 12), "bias": (12,)}
+    variables = tuple(VariableSpec(name, shape) for name, shape in shapes.items())
+    spec = build.sequential(LayerSpec("conv", "ConvLSTM2D", (), (("cell", LayerSpec("c", "ConvLSTMCell", variables)),)))
+    arrays = build.arrays(spec)
+    # i, c, f, o
+    stored = [np.split(array, 4, axis=-1)[gate] for gate in (0, 2, 1, 3) for array in arrays]
+    legacy(tmp_path / "w", {"conv": {f"w{number:02}": array for number, array in enumerate(stored)}})
     check(tmp_path / "w", spec, arrays)

@@ -19,7 +19,8 @@ from fastlstm.layers.base.weight_arguments import add_weight, weight_config
 from fastlstm.layers.convolutional.product import Product
 from fastlstm.layers.convolutional.windows import Axis, place_windows
 
-_OVER_AN_AXIS = ("softmax", "log_softmax")
+# Activations of the engine that act over the last axis.
+OVER_AN_AXIS = ("softmax", "log_softmax")
 
 
 class Convolution(Layer):
@@ -170,7 +171,7 @@ class Convolution(Layer):
         What acts over an axis does so over the last one of the output in its data format.
         """
         activation = activation_layer.lower_activation(self.activation, self._channels)
-        return None if activation.function is not None or activation.name in _OVER_AN_AXIS else activation
+        return None if activation.function is not None or activation.name in OVER_AN_AXIS else activation
 
     def dense(self, kernel: np.ndarray, part: slice = slice(None), times: int = 1) -> list[ops.Op]:
         """Return a product with `kernel`, and with it bias and activation, as ops.

@@ -68,9 +68,10 @@ def windows(x: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
     """Return a view `(batch, *counts, *sizes, channels)` of what the windows read.
 
     Args:
-        x: `padded(x, axes)`, C-contiguous.
+        x: `padded(x, axes)`; what is not C-contiguous is copied.
         axes: One for each length, with counts above 0.
     """
+    x = np.ascontiguousarray(x)
     batch, *steps, channel = x.strides
     apart = [step * axis.stride for step, axis in zip(steps, axes, strict=True)]
     within = [step * axis.dilation for step, axis in zip(steps, axes, strict=True)]
@@ -107,16 +108,16 @@ def over_blocks(
     counts = [axis.count for axis in axes]
     if len(x) * min(counts) == 0:
         return np.empty((len(x), *counts, channels), np.float32)
-    view = windows(np.ascontiguousarray(padded(x, axes)), axes)
+    view = windows(padded(x, axes), axes)
     if view.size <= BLOCK:
         return compute(view)
     y = np.empty((len(x), *counts, channels), np.float32)
-    for block in _blocks(len(x), counts[0], view.size // (len(x) * counts[0])):
+    for block in blocks(len(x), counts[0], view.size // (len(x) * counts[0])):
         y[block] = compute(view[block])
     return y
 
 
-def _blocks(images: int, lines: int, line: int) -> Iterator[tuple[slice, slice]]:
+def blocks(images: int, lines: int, line: int) -> Iterator[tuple[slice, slice]]:
     """Yield slices of the first two axes of windows, of which a line holds so many values."""
     many = max(1, BLOCK // line)
     at_once = max(1, many // lines)

@@ -46,11 +46,13 @@ class Cell(Recurrent):
 
     blocks: ClassVar[int]
     state_count: ClassVar[int] = 1
+    # Name of the argument that says the size of the output and of each state.
+    size_argument: ClassVar[str] = "units"
     # Arguments that the class takes beyond those that it names.
     keywords: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, arguments: dict[str, Any], **kwargs: Any) -> None:
-        units = _checked_units(arguments["units"])
+        units = _checked_units(arguments[self.size_argument])
         super().__init__(**kwargs)
         self._argument_names = tuple(arguments)
         for name, value in arguments.items():
