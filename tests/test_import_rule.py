@@ -13,8 +13,8 @@ C_SOURCES = sorted([*CSRC.iterdir(), PACKAGE / "include" / "fastlstm_stream.h"])
 
 # Leaf modules: each mirrors a Keras module, or is shared by those that do.
 LEAVES = {
-    *("activations", "backend", "config", "constraints", "identifiers", "initializers", "object_registration"),
-    *("ops", "preprocessing", "random", "regularizers", "utils"),
+    *("activations", "backend", "config", "constraints", "identifiers", "initializers", "memory"),
+    *("object_registration", "ops", "preprocessing", "printable", "random", "regularizers", "utils"),
 }
 # What only training needs: loaded when it is first asked for.
 TRAINING = {"callbacks", "losses", "metrics", "optimizers"}
@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "_version": set(),
     "stream": set(),
     "engine": {"_version", "stream"},
-    "saving": {"identifiers"},
+    "saving": {"identifiers", "memory", "printable"},
     **dict.fromkeys(LEAVES, LEAVES | {"engine"}),
     **dict.fromkeys(TRAINING, TRAINING | LEAVES | {"engine"}),
     "layers": LEAVES | {"engine"},

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.base.serialization import check_limits, deserialize
+from fastlstm.layers.base.serialization import deserialize
 from fastlstm.models.loading import load_model
 from fastlstm.models.model import Model
 from fastlstm.saving import open_file
@@ -88,7 +88,6 @@ def _examine(filepath: Source, report: Report) -> None:
         with open_file(filepath) as file:
             report.keras_version = file.keras_version
             config, found = file.examined()
-        check_limits(config)
         found += _of_layers(config)
         if not found:
             report.model = load_model(filepath, compile=False)

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from fastlstm.layers.base.serialization import check_limits, deserialize
+from fastlstm.layers.base.serialization import deserialize
 from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining
 from fastlstm.models.compilation import kept_compile_config
 from fastlstm.models.weight_spec import weight_spec
+from fastlstm.printable import shown
 from fastlstm.saving import open_file, write_keras, write_legacy_h5, write_weights
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.config import normalise
 from fastlstm.saving.errors import reading
 from fastlstm.saving.json_data import parse_json
@@ -90,10 +92,13 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         ValueError: When it is no model, or one that cannot be honoured.
     """
     what = "The model's JSON"
-    config = parse_json(json_string, what)
+    if not isinstance(json_string, str):
+        raise TypeError(f"The JSON of a model should be a string. Received: {shown(json_string)}")
+    budget = Budget(len(json_string))
+    config = parse_json(json_string, what, budget)
     with reading(what):
         # Keras 1 and 2 name their version in it, Keras 3 does not.
-        config = normalise(config, config.get("keras_version", KERAS_VERSION))
+        config = normalise(config, config.get("keras_version", KERAS_VERSION), budget)
     return _model_of(config, custom_objects)
 
 
@@ -192,7 +197,6 @@ def load_weights(model: Model, filepath: Source, skip_mismatch: bool = False, **
 
 
 def _model_of(config: dict[str, Any], custom_objects: Mapping[str, Any] | None) -> Model:
-    check_limits(config)
     model = deserialize(config, custom_objects)
     if not hasattr(model, "expand"):
         raise ValueError(f"The file holds a single layer, {model!r}, where a model was expected.")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fastlstm.engine import LAYOUT_VERSION, Packing, keep, obtain, packings, require_packed
 from fastlstm.engine.ops import Op
 from fastlstm.layers.base.layer import Layer
-from fastlstm.layers.base.serialization import check_limits, deserialize, serialize
+from fastlstm.layers.base.serialization import deserialize, serialize
 from fastlstm.layers.base.variable import CHANGES
 from fastlstm.models.compilation import kept_compile_config
 from fastlstm.models.model import Model
@@ -25,6 +25,7 @@ from fastlstm.saving.errors import SavedModelError, reading
 from fastlstm.saving.version import KERAS_VERSION
 
 if TYPE_CHECKING:
+    from fastlstm.saving.budget import Budget
     from fastlstm.saving.packed import NamedArray
 
 
@@ -78,9 +79,9 @@ def load_packed(filepath: str | PathLike[str]) -> Model:
     from fastlstm.saving.packed import KIND, open_packed
 
     require_packed()
-    config, arrays = open_packed(filepath, LAYOUT_VERSION)
+    config, arrays, budget = open_packed(filepath, LAYOUT_VERSION)
     with reading(filepath, KIND):
-        model = _model_of(config)
+        model = _model_of(config, budget)
         weights, packed = arrays[: len(model.weights)], arrays[len(model.weights) :]
         _check_arrays(zip(_weight_names(model), (weight.shape for weight in model.weights), strict=True), weights)
         model.adopt_weights([array for _, array in weights])
@@ -103,10 +104,8 @@ def _check_serializable(model: Model) -> None:
             raise ValueError(f"Layer '{layer.name}' cannot be written to a file: {error}") from error
 
 
-def _model_of(config: dict[str, Any]) -> Model:
-    config = normalise(config, KERAS_VERSION)
-    check_limits(config)
-    model = deserialize(config)
+def _model_of(config: dict[str, Any], budget: Budget | None = None) -> Model:
+    model = deserialize(normalise(config, KERAS_VERSION, budget))
     if not isinstance(model, Model) or not model.built:
         raise SavedModelError(f"The config does not describe a built model, but {model!r}.")
     return model

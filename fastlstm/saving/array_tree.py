@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from fastlstm.saving.conversion import Stored
@@ -19,6 +19,9 @@ class Store(Protocol):
 
     def array(self, path: str) -> Stored | None:
         """The array below, or None."""
+
+    def has_arrays(self, leave_out: Collection[str] = ()) -> bool:
+        """Whether there is an array at any depth, but for the groups whose names are left out."""
 
 
 class ArrayTree:
@@ -52,3 +55,8 @@ class ArrayTree:
         above, slash, name = path.rpartition("/")
         group = self.group(above) if slash else self
         return group._arrays.get(name) if group else None
+
+    def has_arrays(self, leave_out: Collection[str] = ()) -> bool:
+        """Whether there is an array at any depth, but for the groups whose names are left out."""
+        below = (group for name, group in self._groups.items() if name not in leave_out)
+        return bool(self._arrays) or any(group.has_arrays(leave_out) for group in below)

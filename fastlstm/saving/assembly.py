@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastlstm.saving.conversion import Recipe, Stored, describe, recipes, stored_count
+from fastlstm.saving.conversion import Recipe, Stored, describe, read_all, recipes, stored_count
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.spec import LayerSpec
 
@@ -57,7 +57,7 @@ def read_found(found: Iterable[Found], *, skip_mismatch: bool) -> list[np.ndarra
         if not skip_mismatch:
             raise SavedModelError(message)
         warnings.warn(message, stacklevel=2)
-    return [recipe and recipe.read() for recipe in plans]
+    return read_all(plans)
 
 
 def no_weights(spec: LayerSpec) -> SavedModelError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from fastlstm.printable import shown
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.hdf5 import Group, StoredArray
 
@@ -26,7 +27,7 @@ def unfolded(root: Group) -> Group:
     for name in names:
         parts = name.split("\\")
         if len(parts) > _MAX_DEPTH:
-            raise SavedModelError(f"A group's name has {len(parts)} parts: {name[:80]!r}…")
+            raise SavedModelError(f"A group's name has {len(parts)} parts: {shown(name)}")
         for depth, part in enumerate(parts):
             members.setdefault("\\".join(parts[:depth]), {})[part] = None
     return _Folded(root.parts, root=root, members=members)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from fastlstm.printable import printable, shown
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.dialects import (
     CLASSES,
     COMMON_KEYS,
@@ -36,35 +38,41 @@ from fastlstm.saving.dialects import (
     VALUES,
 )
 from fastlstm.saving.errors import SavedModelError
-from fastlstm.saving.graph import count_calls_as_today, node, output_entry
-from fastlstm.saving.json_data import plain
+from fastlstm.saving.graph import calls_in, count_calls_as_today, node, output_entry
 from fastlstm.saving.operations import operations
-from fastlstm.saving.shapes import first_input_shape
+from fastlstm.saving.shapes import first_input_shape, kept_values
 from fastlstm.saving.version import parse_version
 
-_MODELS = {"Sequential", "Functional"}
 _KERAS_MODULES = ("keras.", "tf_keras.", "tensorflow.keras.", "tensorflow.python.keras.", "builtins.")
-_MAX_LAYERS = 10_000
 
 Config = dict[str, Any]
 
 
-def normalise(model: Config, keras_version: str | None, refused: list[str] | None = None) -> Config:
+def normalise(
+    model: Config, keras_version: str | None, budget: Budget | None = None, refused: list[str] | None = None
+) -> Config:
     """Bring a serialized model to today's dialect.
 
     Args:
-        model: The parsed JSON of `config.json` or of the attribute `model_config`.
+        model: The JSON of `config.json` or of the attribute `model_config`, as `parse_json` gives it.
         keras_version: The version that wrote it; None counts as old.
+        budget: What the load may take; None for what any may.
         refused: Gets the texts of the errors of layers, which are then left out of their models instead.
 
     Returns:
         The model as this module's docstring shows it.
 
     Raises:
-        ValueError: A setting that changes results and that has no counterpart today; names the layer and the key.
+        ValueError: A setting that changes results and that has no counterpart today; names the layer and the key. Or
+            more layers or calls than a load may make.
     """
-    model = plain(model)
-    return _Dialect(keras_version, any(map(_makes_masks, entries(model))), refused).layer(model, "the model")
+    budget = budget or Budget(0)
+    dialect = _Dialect(keras_version, budget, model, refused)
+    normal = dialect.layer(model, "the model")
+    budget.take("calls of layers", calls_in(normal), "The model")
+    if dialect.stateful:
+        budget.take_bytes(4 * kept_values(entries(normal)), "The states of stateful layers")
+    return normal
 
 
 def stored_classes(model: Config) -> dict[str, str]:
@@ -82,14 +90,15 @@ def stored_classes(model: Config) -> dict[str, str]:
 
 def entries(data: Any) -> Iterator[Config]:
     """Every `{"class_name": str, "config": dict}` at any depth."""
-    if isinstance(data, dict):
-        if isinstance(data.get("class_name"), str) and isinstance(data.get("config"), dict):
-            yield data
-        for value in data.values():
-            yield from entries(value)
-    elif isinstance(data, list):
-        for item in data:
-            yield from entries(item)
+    pending = [data]
+    while pending:
+        container = pending.pop()
+        values = container
+        if type(container) is dict:
+            if isinstance(container.get("class_name"), str) and isinstance(container.get("config"), dict):
+                yield container
+            values = container.values()
+        pending.extend(value for value in values if type(value) in (dict, list))
 
 
 def _makes_masks(entry: Config) -> bool:
@@ -101,33 +110,41 @@ class _Dialect:
 
     Args:
         keras_version: For example `"2.2.4-tf"`; None counts as old.
-        masked: Whether there are masks in the model.
+        budget: What the load may take.
+        model: The model as written.
         refused: As for `normalise`.
     """
 
-    def __init__(self, keras_version: str | None, masked: bool, refused: list[str] | None) -> None:
+    def __init__(self, keras_version: str | None, budget: Budget, model: Config, refused: list[str] | None) -> None:
         self._refused = refused
         version = parse_version(keras_version)
         if version and keras_version and keras_version.endswith("-tf"):
             version = max(version, (2, 3))  # TensorFlow 2.0 and 2.1 call themselves 2.2.4-tf
         self._version = version
         self._before_3 = version is None or version < (3, 0)
-        self._keras2_masks = masked and self._before_3
+        self._keras2_masks = self._before_3 and any(map(_makes_masks, entries(model)))
+        self._budget = budget
+        self.stateful = False  # whether a layer is that was seen so far
 
     def layer(self, entry: Any, where: str) -> Config:
         """One layer, cell or model with everything below it."""
         if not isinstance(entry, dict) or not isinstance(entry.get("class_name"), str):
             raise SavedModelError(f"The config of {where} should be an object with a class_name.")
+        self._budget.take("layers", 1, where)
         written, config = entry["class_name"], entry.get("config")
         class_name = CLASSES.get(written, written)
         if class_name == "Sequential" and isinstance(config, list):  # Keras 1 to 2.2.2
             config = {"name": entry.get("name") or "sequential", "layers": config}
         if not isinstance(config, dict):
             raise SavedModelError(f"The config of {where} ({written}) should be an object.")
+        for name in (config.get("name"), entry.get("name")):
+            if isinstance(name, str):
+                self._budget.check("characters in a name", len(name), f"The name {shown(name)}")
         name = config.get("name") or entry.get("name")
-        where = f"layer '{name}'" if name else where
+        where = f"layer '{printable(str(name))}'" if name else where
         if isinstance(config.get("name"), str):  # before Keras 3, names could have slashes
             config = config | {"name": config["name"].replace("/", "_")}
+        self.stateful |= bool(config.get("stateful"))
         registered = _foreign_name(entry)
         if registered:
             class_name = class_name.rpartition(">")[2]
@@ -193,7 +210,7 @@ class _Dialect:
 
     def _in_graph(self, names: set[Any], layer: Any, where: str) -> list[Config]:
         """A layer with its calls, or the operations in its place."""
-        found = operations(layer, f"layer '{layer.get('name')}'") if isinstance(layer, dict) else None
+        found = operations(layer, _named(layer), self._budget) if isinstance(layer, dict) else None
         if found is not None:
             return found
         normal = self.layer(layer, where)
@@ -254,10 +271,14 @@ class _Dialect:
         return OLD_HARD_SIGMOID if value == "hard_sigmoid" and self._before_3 else value
 
 
+def _named(layer: Config) -> str:
+    return f"layer '{printable(str(layer.get('name')))}'"
+
+
 def _layer_list(config: Config, where: str) -> list[Any]:
     layers = config.get("layers")
-    if not isinstance(layers, list) or len(layers) > _MAX_LAYERS:
-        raise SavedModelError(f"The config of {where} should hold a list of at most {_MAX_LAYERS} layers.")
+    if not isinstance(layers, list):
+        raise SavedModelError(f"The config of {where} should hold a list of layers.")
     return layers
 
 
@@ -325,7 +346,8 @@ def _keeps(class_name: str, key: str, value: Any, where: str) -> bool:
     if value is None or key in DROPPED or key in DROPPED_IN.get(class_name, ()) or value in UNUSED.get(key, ()):
         return False
     raise SavedModelError(
-        f"{where} ({class_name}) was saved with {key}={value!r:.80}, which is not supported and may change its results."
+        f"{where} ({class_name}) was saved with {key}={shown(value)}, which is not supported and may change its "
+        "results."
     )
 
 

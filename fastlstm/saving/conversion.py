@@ -7,7 +7,7 @@ shape is checked before any value is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +38,9 @@ class Stored(Protocol):
     def shape(self) -> tuple[int, ...]:
         """The shape that the file declares."""
 
+    def reserve(self) -> None:
+        """Take what reading takes from the load's budget, before anything is read."""
+
     def read(self) -> np.ndarray:
         """The values, float32, C-contiguous and of that shape."""
 
@@ -64,8 +67,21 @@ class Recipe:
         return None
 
     def read(self) -> np.ndarray:
-        """Read and convert; float32 and C-contiguous."""
+        """Read and convert; float32 and C-contiguous. `read_all` reserves before."""
         return np.asarray(self.build(*(source.read() for source in self.sources)), np.float32, order="C")
+
+
+def read_all(plan: Iterable[Recipe | None]) -> list[np.ndarray | None]:
+    """Read what a plan says, None where it says nothing; all that it takes is asked for before anything is read.
+
+    Raises:
+        ValueError: Storage that is not accepted or damaged, or more than the load may take.
+    """
+    plan = list(plan)
+    for recipe in plan:
+        for source in recipe.sources if recipe else ():
+            source.reserve()
+    return [recipe.read() if recipe else None for recipe in plan]
 
 
 def stored_count(layer: LayerSpec, stored: list[Stored]) -> int:

@@ -11,14 +11,16 @@ import numpy as np
 
 from fastlstm.saving import archive, foreign
 from fastlstm.saving.backslashes import unfolded
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.config import stored_classes
 from fastlstm.saving.errors import SavedModelError, reading
 from fastlstm.saving.hdf5 import Group, find_signature, open_root
-from fastlstm.saving.json_data import MAX_JSON_BYTES, parse_json
+from fastlstm.saving.json_data import parse_json
 from fastlstm.saving.keras_v3 import CONFIG, METADATA, FolderMembers, ZipMembers
 from fastlstm.saving.legacy_h5 import read_legacy
-from fastlstm.saving.model_file import Contents, ModelFile
+from fastlstm.saving.model_file import Contents, ModelFile, Reader
 from fastlstm.saving.object_graph import is_checkpoint, open_checkpoint
+from fastlstm.saving.regular import open_regular, size_of
 from fastlstm.saving.saved_model import is_saved_model, open_saved_model
 from fastlstm.saving.sharded import open_shards
 from fastlstm.saving.source import Given, given
@@ -55,7 +57,7 @@ def open_file(source: Any) -> ModelFile:
         elif found.path is not None and not found.path.exists():
             contents = _open_prefix(found.path, stack)
         else:
-            stream = found.stream if found.path is None else found.path.open("rb")
+            stream = found.stream if found.path is None else open_regular(found.path)
             contents = _open_stream(stack.enter_context(stream), found, stack)
         return ModelFile(found.name, contents, stack.pop_all())
 
@@ -72,17 +74,20 @@ def _open_prefix(path: Path, stack: ExitStack) -> Contents:
 
 
 def _open_stream(stream: BinaryIO, found: Given, stack: ExitStack) -> Contents:
+    size = size_of(stream)
+    budget = Budget(size)
     start = stream.read(512)
     if start.startswith(archive.SIGNATURES):
-        members = ZipMembers(stream)
+        members = ZipMembers(stream, budget)
         if CONFIG not in members.names():
             raise SavedModelError(f"There is no {CONFIG} in the file. {foreign.zip_hint(members.names())}".rstrip())
-        return _v3_contents(members)
+        return _v3_contents(members, budget)
     if find_signature(stream) is not None:
-        return _hdf5_contents(open_root(stream, stack), found.name)
+        return _hdf5_contents(open_root(stream, stack, budget), found.name, budget)
     if start.lstrip().startswith(b"{"):
+        budget.check("bytes of JSON", size, found.name)
         stream.seek(0)
-        return _json_contents(parse_json(stream.read(MAX_JSON_BYTES + 1), found.name), found, stack)
+        return _json_contents(parse_json(stream.read(size), found.name, budget), found, stack, budget)
     if found.path is not None and found.path.name.endswith(INDEX) and is_table(stream):
         return open_checkpoint(found.path.with_suffix(""), stack)
     raise SavedModelError(f"File format not supported: filepath={found.name}. {foreign.hint(start)}".rstrip())
@@ -90,24 +95,25 @@ def _open_stream(stream: BinaryIO, found: Given, stack: ExitStack) -> Contents:
 
 def _open_folder(path: Path, stack: ExitStack) -> Contents:
     if (path / CONFIG).is_file():
-        return _v3_contents(FolderMembers(path))
+        budget = Budget(0)
+        return _v3_contents(FolderMembers(path, budget), budget)
     if is_saved_model(path):
         return open_saved_model(path, stack)
     if (path / TFJS_MODEL).is_file():
-        stream = stack.enter_context((path / TFJS_MODEL).open("rb"))
+        stream = stack.enter_context(open_regular(path / TFJS_MODEL))
         return _open_stream(stream, Given(str(path / TFJS_MODEL), path / TFJS_MODEL), stack)
     raise SavedModelError(f"File format not supported: filepath={path}. {foreign.folder_hint(path)}")
 
 
-def _json_contents(data: dict[str, Any], found: Given, stack: ExitStack) -> Contents:
+def _json_contents(data: dict[str, Any], found: Given, stack: ExitStack, budget: Budget) -> Contents:
     if isinstance(data.get("weight_map"), dict):
         if found.path is None:
             raise SavedModelError("It is the index of a sharded store, whose shards only its path leads to: pass that.")
-        return Contents(_store_reader(open_shards(data, found.path, stack)))
+        return Contents(_store_reader(open_shards(data, found.path, stack, budget)), budget)
     if is_tfjs(data):
         if found.path is None:
             raise SavedModelError("It is a TensorFlow.js model, whose shards only its path leads to: pass that.")
-        return open_tfjs(data, found.path, stack)
+        return open_tfjs(data, found.path, stack, budget)
     if "class_name" in data:
         raise SavedModelError(
             f"{found.name} describes a model without its weights. `model_from_json(text)` makes the model of its text, "
@@ -116,23 +122,30 @@ def _json_contents(data: dict[str, Any], found: Given, stack: ExitStack) -> Cont
     raise SavedModelError(f"File format not supported: filepath={found.name}. It is JSON, but not of Keras.")
 
 
-def _v3_contents(members: ZipMembers | FolderMembers) -> Contents:
+def _v3_contents(members: ZipMembers | FolderMembers, budget: Budget) -> Contents:
     config = members.read(CONFIG)
     if config is None:
         raise SavedModelError(f"There is no {CONFIG} in the file.")
-    model = parse_json(config, CONFIG)
+    model = parse_json(config, CONFIG, budget)
     metadata = members.read(METADATA)
-    version = parse_json(metadata, METADATA).get("keras_version") if metadata else None
+    version = parse_json(metadata, METADATA, budget).get("keras_version") if metadata else None
 
     def read(spec: LayerSpec, *, by_name: bool, skip_mismatch: bool) -> list[np.ndarray | None]:
         with members.weights() as stream, ExitStack() as stack:
-            reader = _store_reader(open_root(stream, stack), stored_classes(model))
+            reader = _store_reader(open_root(stream, stack, budget), stored_classes(model))
             return reader(spec, by_name=by_name, skip_mismatch=skip_mismatch)
 
-    return Contents(read, version if isinstance(version, str) else None, model, model.get("compile_config") or None)
+    compile_config = model.get("compile_config")
+    return Contents(
+        read,
+        budget,
+        version if isinstance(version, str) else None,
+        model,
+        compile_config if isinstance(compile_config, dict) else None,
+    )
 
 
-def _store_reader(root: Group, classes: dict[str, str] | None = None) -> Any:
+def _store_reader(root: Group, classes: dict[str, str] | None = None) -> Reader:
     def read(spec: LayerSpec, *, by_name: bool, skip_mismatch: bool) -> list[np.ndarray | None]:
         if by_name:
             raise SavedModelError("`by_name` only supports loading legacy '.h5' or '.hdf5' files.")
@@ -141,21 +154,21 @@ def _store_reader(root: Group, classes: dict[str, str] | None = None) -> Any:
     return read
 
 
-def _hdf5_contents(root: Group, path: str) -> Contents:
+def _hdf5_contents(root: Group, path: str, budget: Budget) -> Contents:
     weights = root.group("model_weights")
     if root.has_attribute("model_config") or weights:
         text = root.text("model_config")
-        model = parse_json(text, f"model_config of {path}") if text else None
-        version = root.text("keras_version") or (weights and weights.text("keras_version"))
-        return Contents(_legacy_reader(weights), version, model, _training_config(root, path))
+        model = parse_json(text, f"model_config of {path}", budget) if text else None
+        version = root.text("keras_version") or (weights.text("keras_version") if weights else None)
+        return Contents(_legacy_reader(weights), budget, version, model, _training_config(root, path, budget))
     if root.has_attribute("layer_names"):
-        return Contents(_legacy_reader(root), root.text("keras_version"))
+        return Contents(_legacy_reader(root), budget, root.text("keras_version"))
     if any(unfolded(root).group(name) for name in _STORE_GROUPS):
-        return Contents(_store_reader(root))
+        return Contents(_store_reader(root), budget)
     raise SavedModelError(f"File format not supported: filepath={path}. It is an HDF5 file, but not one of Keras.")
 
 
-def _legacy_reader(weights: Group | None) -> Any:
+def _legacy_reader(weights: Group | None) -> Reader:
     def read(spec: LayerSpec, *, by_name: bool, skip_mismatch: bool) -> list[np.ndarray | None]:
         if weights is None:
             raise SavedModelError("The file contains no weights: there is no group model_weights in it.")
@@ -164,12 +177,12 @@ def _legacy_reader(weights: Group | None) -> Any:
     return read
 
 
-def _training_config(root: Group, path: str) -> dict[str, Any] | None:
+def _training_config(root: Group, path: str, budget: Budget) -> dict[str, Any] | None:
     """Legacy `training_config` under the names of `compile`'s arguments."""
     text = root.text("training_config")
     if not text:
         return None
-    training = parse_json(text, f"training_config of {path}")
+    training = parse_json(text, f"training_config of {path}", budget)
     if "optimizer_config" in training:
         training["optimizer"] = training.pop("optimizer_config")
     return training

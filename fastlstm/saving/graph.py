@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from fastlstm.printable import shown
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.json_data import array
 from fastlstm.saving.operations import first_argument, tensor
 
+MODELS = ("Functional", "Sequential")
 # Keras 2 passed an initial state as further inputs: [x, h, c]. Unlike Keras 3, it then still showed the layer the mask
 # that the inputs carry.
 _RECURRENT = {"Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"}
@@ -37,7 +39,7 @@ def node(written: Any, class_name: str, layer_names: set[Any], old: bool) -> dic
     if isinstance(written, dict) and isinstance(written.get("args"), list):
         return {"args": written["args"], "kwargs": written.get("kwargs") or {}}
     if not isinstance(written, list) or not written:
-        raise SavedModelError(f"A call of a {class_name} layer is stored in an unknown form: {written!r:.80}")
+        raise SavedModelError(f"A call of a {class_name} layer is stored in an unknown form: {shown(written)}")
     if isinstance(written[0], str):  # a single tensor without its list
         written = [written]
     tensors = [first_argument(entry) for entry in written]
@@ -105,19 +107,40 @@ def count_calls_as_today(functional: dict[str, Any]) -> None:
     Args:
         functional: The config, with `layers`, `input_layers` and `output_layers`.
     """
-    classes = {layer["name"]: layer["class_name"] for layer in functional["layers"]}
-    between = list(_histories([layer["inbound_nodes"] for layer in functional["layers"]]))
-    ends = list(_ends([functional["input_layers"], functional["output_layers"]]))
-    for name, class_name in classes.items():
-        if class_name not in ("Functional", "Sequential"):
+    between = _by_layer(_histories([layer["inbound_nodes"] for layer in functional["layers"]]))
+    ends = _by_layer(_ends([functional["input_layers"], functional["output_layers"]]))
+    for name, class_name in {layer["name"]: layer["class_name"] for layer in functional["layers"]}.items():
+        if class_name not in MODELS or not isinstance(name, str):
             continue
-        calls = [history for history in between if history[0] == name]
-        outputs = [history for history in ends if history[0] == name]
+        calls, outputs = between.get(name, []), ends.get(name, [])
         first = min((history[1] for history in (*calls, *outputs)), default=0)
         for history in calls:
             history[1] -= first
         for history in outputs:
             history[1] -= first - (class_name == "Functional")
+
+
+def calls_in(entry: dict[str, Any]) -> int:
+    """How many calls of layers a layer is, in today's dialect: models that are called often are that many times theirs.
+
+    Args:
+        entry: A layer or model.
+    """
+    layers = entry["config"].get("layers") if entry["class_name"] in MODELS else None
+    if "registered_name" in entry or not isinstance(layers, list):
+        return 1
+    return sum(calls_in(layer) * len(layer.get("inbound_nodes", (None,))) for layer in layers)
+
+
+def _by_layer(histories: Iterable[list[Any]]) -> dict[str, list[list[Any]]]:
+    found: dict[str, list[list[Any]]] = {}
+    for history in histories:
+        if not isinstance(history, list) or len(history) < 2 or not isinstance(history[0], str):
+            raise SavedModelError(f"An input of a layer is stored in an unknown form: {shown(history)}")
+        if type(history[1]) is not int:
+            raise SavedModelError(f"An input of a layer is stored in an unknown form: {shown(history)}")
+        found.setdefault(history[0], []).append(history)
+    return found
 
 
 def _histories(nested: Any) -> Iterator[list[Any]]:

@@ -11,11 +11,11 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError
 
 _ATTRIBUTE, _CONTINUATION = 0x0C, 0x10
 _SHARED = 0x02
-_MAX_BLOCK = 64 * 2**20
 _MAX_MESSAGES = 100_000
 _REFERENCE = struct.Struct("<IQI")  # length, address of the heap, index in it
 
@@ -26,10 +26,11 @@ class TextReader:
     Args:
         stream: The whole file.
         base: Where its superblock is; every address counts from there.
+        budget: What the load may take.
     """
 
-    def __init__(self, stream: BinaryIO, base: int) -> None:
-        self._stream, self._base = stream, base
+    def __init__(self, stream: BinaryIO, base: int, budget: Budget) -> None:
+        self._stream, self._base, self._budget = stream, base, budget
         self._heaps: dict[int, dict[int, bytes]] = {}
 
     def attribute(self, header: int, name: str, count: int) -> list[str]:
@@ -51,8 +52,7 @@ class TextReader:
         raise SavedModelError(f"The attribute {name} is stored in a form that is not supported.")
 
     def _block(self, address: int, size: int) -> bytes:
-        if size > _MAX_BLOCK:
-            raise SavedModelError(f"A block of {size} bytes is declared.")
+        self._budget.take_bytes(size, "A block of text in an HDF5 file")
         self._stream.seek(self._base + address)
         block = self._stream.read(size)
         if len(block) != size:
@@ -69,6 +69,7 @@ class TextReader:
         seen = 0
         for address, size in blocks:  # grows while continuations are found
             block, position = self._block(address, size), 0
+            self._budget.take("groups and arrays", 1, "A header in an HDF5 file")
             while position + struct.calcsize(entry) <= len(block):
                 kind, length, flags, *_ = struct.unpack_from(entry, block, position)
                 position += struct.calcsize(entry)
@@ -95,6 +96,7 @@ class TextReader:
         objects = self._heap(heap)
         if length > len(objects.get(index, b"")):
             raise SavedModelError("A string is longer than its place in the file.")
+        self._budget.take_bytes(length, "A string in an HDF5 file")
         return objects[index][:length].split(b"\0")[0].decode("utf-8", "replace")
 
     def _heap(self, address: int) -> dict[int, bytes]:

@@ -14,8 +14,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fastlstm.saving.archive import read_member
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError
-from fastlstm.saving.json_data import MAX_JSON_BYTES
+from fastlstm.saving.regular import open_part, size_of
 from fastlstm.saving.replace import replaced_file, replaced_folder
 from fastlstm.saving.spec import LayerSpec
 from fastlstm.saving.version import KERAS_VERSION
@@ -30,10 +31,11 @@ class ZipMembers:
 
     Args:
         stream: The open file; it stays open as long as this object.
+        budget: What the load may take.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._archive = zipfile.ZipFile(stream)
+    def __init__(self, stream: BinaryIO, budget: Budget) -> None:
+        self._archive, self._budget = zipfile.ZipFile(stream), budget
 
     def names(self) -> list[str]:
         """The members' names."""
@@ -41,7 +43,7 @@ class ZipMembers:
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a member, or None where it is missing."""
-        return read_member(self._archive, name)
+        return read_member(self._archive, name, self._budget)
 
     def weights(self) -> BinaryIO:
         """The weight store as a stream.
@@ -60,19 +62,23 @@ class FolderMembers:
 
     Args:
         folder: The folder.
+        budget: What the load may take.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, budget: Budget) -> None:
+        self._folder, self._budget = folder, budget
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a file, or None where it is missing."""
-        file = self._folder / name
-        if not file.is_file():
+        if not (self._folder / name).exists():
             return None
-        if file.stat().st_size > MAX_JSON_BYTES:
-            raise SavedModelError(f"{file} has {file.stat().st_size} bytes; at most {MAX_JSON_BYTES} are accepted.")
-        return file.read_bytes()
+        with self._open(name) as file:
+            size = size_of(file)
+            self._budget.check("bytes of JSON", size, name)
+            return file.read(size)
+
+    def _open(self, name: str) -> BinaryIO:
+        return open_part(self._folder / name, self._budget)
 
     def weights(self) -> BinaryIO:
         """The weight store as a stream.
@@ -80,9 +86,9 @@ class FolderMembers:
         Raises:
             ValueError: There is none that can be read as data.
         """
-        if not (self._folder / WEIGHTS).is_file():
+        if not (self._folder / WEIGHTS).exists():
             raise _no_weights((self._folder / _PICKLED_WEIGHTS).exists())
-        return open(self._folder / WEIGHTS, "rb")
+        return self._open(WEIGHTS)
 
 
 def _no_weights(pickled: bool) -> SavedModelError:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastlstm.saving.assembly import no_weights
-from fastlstm.saving.conversion import Recipe, Stored, recipes, stored_count
+from fastlstm.saving.conversion import Recipe, Stored, read_all, recipes, stored_count
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.hdf5 import Group
 from fastlstm.saving.layout import Owner, numbered, owners, top_layers
@@ -63,7 +65,8 @@ def read_legacy(group: Group, spec: LayerSpec, *, by_name: bool, skip_mismatch: 
     Raises:
         ValueError: No weights at all, counts or shapes that differ, or storage that is not accepted.
     """
-    saved = [(name, arrays) for name in group.texts("layer_names") if (arrays := _listed_arrays(group, name))]
+    names = _distinct(group.texts("layer_names"), "layer")
+    saved = [(name, arrays) for name in names if (arrays := _listed_arrays(group, name))]
     theano = group.text("backend") == "theano"
     return read_listed(saved, spec, by_name=by_name, skip_mismatch=skip_mismatch, theano=theano)
 
@@ -87,7 +90,8 @@ def read_listed(
     if layers and not saved:
         raise no_weights(spec)
     if by_name:
-        pairs = [(layer, *item) for item in saved for layer in layers if layer[0].path[1] == item[0]]
+        named = {layer[0].path[1]: layer for layer in layers}
+        pairs = [(named[name], name, arrays) for name, arrays in saved if name in named]
     elif len(saved) == len(layers):
         pairs = [(layer, *item) for layer, item in zip(layers, saved, strict=True)]
     else:
@@ -109,7 +113,7 @@ def read_listed(
             warnings.warn(f"Skipping loading of weights: {message}", stacklevel=3)
             continue
         plan |= _fitting(steps, where, skip_mismatch)
-    return [plan[slot].read() if slot in plan else None for slot, _ in enumerate(spec.flatten())]
+    return read_all(plan.get(slot) for slot, _ in enumerate(spec.flatten()))
 
 
 def _layers_with_weights(spec: LayerSpec) -> list[list[Owner]]:
@@ -117,13 +121,9 @@ def _layers_with_weights(spec: LayerSpec) -> list[list[Owner]]:
     everything = list(owners(spec))
     if any(len(owner.path) == 1 for owner in everything):
         raise ValueError(f"'{spec.name}' has variables outside its layers, which a legacy file has no place for.")
-    grouped = []
-    for layer in top_layers(spec):
-        size = sum(1 for _ in owners(layer))
-        if size:
-            grouped.append(everything[:size])
-        everything = everything[size:]
-    return grouped
+    remaining = iter(everything)
+    grouped = [list(islice(remaining, sum(1 for _ in owners(layer)))) for layer in top_layers(spec)]
+    return [layer for layer in grouped if layer]
 
 
 def _listed_arrays(group: Group, name: str) -> list[Stored]:
@@ -131,12 +131,20 @@ def _listed_arrays(group: Group, name: str) -> list[Stored]:
     if layer is None:
         raise SavedModelError(f"The layer '{name}' is listed in the file, but its group is missing.")
     arrays = []
-    for weight in layer.texts("weight_names"):
+    for weight in _distinct(layer.texts("weight_names"), "weight"):
         array = layer.array(weight)
         if array is None:
             raise SavedModelError(f"The weight '{weight}' of the layer '{name}' is listed in the file, but missing.")
         arrays.append(array)
     return arrays
+
+
+def _distinct(names: list[str], what: str) -> list[str]:
+    """The names, each of which is there once: no Keras lists one twice."""
+    if len(set(names)) < len(names):
+        twice = next(name for name, times in Counter(names).items() if times > 1)
+        raise SavedModelError(f"The file lists the {what} '{twice}' more than once.")
+    return names
 
 
 def _steps(layer: list[Owner], arrays: list[Stored], theano: bool) -> list[_Step] | None:

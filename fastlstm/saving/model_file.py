@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.config import normalise
 from fastlstm.saving.errors import SavedModelError, reading
 from fastlstm.saving.spec import LayerSpec
+
+
+class Reader(Protocol):
+    """Reads the arrays of a model; the arguments are those of `ModelFile.read_weights`."""
+
+    def __call__(self, spec: LayerSpec, *, by_name: bool, skip_mismatch: bool) -> list[np.ndarray | None]: ...
 
 
 @dataclass(frozen=True)
@@ -21,14 +27,16 @@ class Contents:
     """What the opener of one format found.
 
     Args:
-        read: `(spec, by_name=, skip_mismatch=) -> arrays`.
+        read: Reads the arrays.
+        budget: What the load may take.
         keras_version: The version that wrote the file, if it says so.
         model: The serialized model as written, or None in a weights-only file.
         compile_config: The arguments of `compile` as written, under today's names.
         no_model: Why there is no model, and what to do.
     """
 
-    read: Callable[..., list[np.ndarray | None]]
+    read: Reader
+    budget: Budget
     keras_version: str | None = None
     model: dict[str, Any] | None = None
     compile_config: dict[str, Any] | None = None
@@ -78,7 +86,7 @@ class ModelFile:
         if self._contents.model is None:
             raise SavedModelError(f"No model config found in the file at {self.name}. {self._contents.no_model}")
         with reading(self.name):
-            return normalise(self._contents.model, self.keras_version)
+            return normalise(self._contents.model, self.keras_version, self._contents.budget)
 
     def examined(self) -> tuple[dict[str, Any], list[str]]:
         """The config without the layers that cannot be honoured, and what is wrong with each of those.
@@ -90,7 +98,7 @@ class ModelFile:
             return self.config, []
         refused: list[str] = []
         with reading(self.name):
-            return normalise(self._contents.model, self.keras_version, refused), refused
+            return normalise(self._contents.model, self.keras_version, self._contents.budget, refused), refused
 
     def read_weights(
         self, spec: LayerSpec, *, by_name: bool = False, skip_mismatch: bool = False

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.saving.assembly import Found, no_weights, read_found
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.conversion import Stored
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.model_file import Contents
@@ -46,12 +47,13 @@ class ObjectGraph:
 
     Args:
         bundle: The checkpoint.
+        budget: What the load may take.
 
     Raises:
         ValueError: It has no such graph, or a damaged one.
     """
 
-    def __init__(self, bundle: TensorBundle) -> None:
+    def __init__(self, bundle: TensorBundle, budget: Budget) -> None:
         stored = bundle.array(_KEY)
         if stored is None:
             raise SavedModelError(
@@ -59,7 +61,7 @@ class ObjectGraph:
                 "belong to. Load it there, and write the weights with `model.save_weights('x.weights.h5')`."
             )
         self._bundle = bundle
-        self._nodes = [_node(message) for message in Message(stored.texts()[0]).messages(1)]
+        self._nodes = [_node(message) for message in Message(stored.texts()[0], budget).messages(1)]
         if any(not 0 <= child < len(self._nodes) for node in self._nodes for child in node.children.values()):
             raise SavedModelError("The checkpoint's graph of objects names one that it does not have.")
 
@@ -158,7 +160,8 @@ def open_checkpoint(prefix: Path, stack: ExitStack) -> Contents:
     Raises:
         ValueError: Something is damaged, missing or not Keras'.
     """
-    return Contents(ObjectGraph(TensorBundle(prefix, stack)).read)
+    budget = Budget(0)
+    return Contents(ObjectGraph(TensorBundle(prefix, stack, budget), budget).read, budget)
 
 
 def _node(message: Message) -> _Node:

@@ -8,12 +8,13 @@ Keras 3 is in `tensorflow_operations.py`.
 from __future__ import annotations
 
 import itertools
-import json
 from typing import Any
 
+from fastlstm.printable import shown
 from fastlstm.saving import tensorflow_operations as tensorflow
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError
-from fastlstm.saving.json_data import array
+from fastlstm.saving.json_data import array, parse_json
 from fastlstm.saving.tensorflow_operations import MASKS, Operation, slice_of
 
 MODULE = "keras.src.ops.numpy"
@@ -30,7 +31,7 @@ _LAYERS_TOO = {
 Config = dict[str, Any]
 
 
-def operations(entry: Config, where: str) -> list[Config] | None:
+def operations(entry: Config, where: str, budget: Budget) -> list[Config] | None:
     """Return the operations in a layer's place in today's dialect, with their calls; None if it is a layer.
 
     The last one has the layer's name.
@@ -38,6 +39,7 @@ def operations(entry: Config, where: str) -> list[Config] | None:
     Args:
         entry: The layer as the file has it.
         where: Names it in errors.
+        budget: What the load may take.
 
     Raises:
         ValueError: An operation of TensorFlow that has no counterpart.
@@ -54,7 +56,7 @@ def operations(entry: Config, where: str) -> list[Config] | None:
         tensorflow.check_function(config.get("function"), where)
         return _entries(entry, [_function_call(node, class_name, config, where) for node in nodes], where)
     if class_name == "TensorFlowOpLayer":
-        definition = _node_definition(config, where)
+        definition = _node_definition(config, where, budget)
         calls = [_graph_call(node, definition, config.get("constants") or {}, where) for node in nodes]
         return _entries(entry, calls, where)
     # A legacy file of Keras 3 leaves the module out; layers say at least whether they are trainable.
@@ -120,7 +122,7 @@ def _function_call(node: Any, class_name: str, config: Config, where: str) -> Op
     several = isinstance(node, list) and bool(node) and isinstance(node[0], list)
     tensors = node if several else [node]
     if not all(isinstance(each, list) and len(each) >= 3 for each in tensors):
-        raise SavedModelError(f"A call of {where} is stored in an unknown form: {node!r:.80}")
+        raise SavedModelError(f"A call of {where} is stored in an unknown form: {shown(node)}")
     last = tensors[-1]
     given = last[3] if len(last) > 3 and isinstance(last[3], dict) else {}
     if class_name == "SlicingOpLambda" and str(function).endswith("getitem"):
@@ -158,7 +160,7 @@ def _key(items: Any, where: str) -> list[Any]:
         if isinstance(item, dict) and item.get("class_name") != "__ellipsis__":
             item = slice_of(*(item.get(part) for part in ("start", "stop", "step")))
         if isinstance(item, (list, str, float)):
-            raise SavedModelError(f"{where} slices at {item!r:.80}; only integers, slices and None are supported.")
+            raise SavedModelError(f"{where} slices at {shown(item)}; only integers, slices and None are supported.")
         key.append(item)
     return key
 
@@ -166,13 +168,10 @@ def _key(items: Any, where: str) -> list[Any]:
 # --- nodes of TensorFlow's graph ------------------------------------------------------------------------------------
 
 
-def _node_definition(config: Config, where: str) -> Config:
+def _node_definition(config: Config, where: str, budget: Budget) -> Config:
     definition = config.get("node_def")
     if isinstance(definition, str):
-        try:
-            definition = json.loads(definition)
-        except ValueError:
-            definition = None
+        definition = parse_json(definition, f"The operation of {where}", budget)
     if not isinstance(definition, dict):
         raise SavedModelError(f"{where} is a TensorFlowOpLayer whose operation is stored in a form that is not read.")
     return definition
@@ -181,7 +180,7 @@ def _node_definition(config: Config, where: str) -> Config:
 def _graph_call(node: Any, definition: Config, constants: Config, where: str) -> Operation:
     """A list of tensors, between which the constants go at their places."""
     if not isinstance(node, list) or not isinstance(constants, dict):
-        raise SavedModelError(f"A call of {where} is stored in an unknown form: {node!r:.80}")
+        raise SavedModelError(f"A call of {where} is stored in an unknown form: {shown(node)}")
     args = [tensor(entry) for entry in ([node] if node and isinstance(node[0], str) else node)]
     for place in sorted(constants, key=lambda place: int(place)):
         args.insert(int(place), constants[place])
@@ -218,5 +217,5 @@ def tensor(entry: Any) -> Config:
         ValueError: Another form.
     """
     if not isinstance(entry, list) or len(entry) < 3 or not isinstance(entry[0], str):
-        raise SavedModelError(f"An input of a layer is stored in an unknown form: {entry!r:.80}")
+        raise SavedModelError(f"An input of a layer is stored in an unknown form: {shown(entry)}")
     return {"class_name": "__keras_tensor__", "config": {"keras_history": entry[:3]}}

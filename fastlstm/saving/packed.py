@@ -19,19 +19,21 @@ from __future__ import annotations
 import json
 import math
 import mmap
-import os
-import stat
 import struct
 import sys
 import zlib
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from fastlstm.printable import shown
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError, reading
-from fastlstm.saving.json_data import MAX_JSON_BYTES, parse_json
+from fastlstm.saving.json_data import parse_json
+from fastlstm.saving.regular import open_regular
 from fastlstm.saving.replace import replaced_file
 
 MAGIC = b"\x93FLSTM\r\n"  # neither text nor through a transfer that takes it for text
@@ -65,10 +67,12 @@ class PackedFile(NamedTuple):
     Args:
         model: What `write_packed` was given.
         arrays: Read-only, in the file's memory, which stays mapped as long as one of them is there.
+        budget: What is left to the load.
     """
 
     model: dict[str, Any]
     arrays: list[NamedArray]
+    budget: Budget
 
 
 def write_packed(
@@ -91,8 +95,7 @@ def write_packed(
         entries.append({"name": name, "dtype": _DTYPE, "shape": list(array.shape), "offset": size})
         size += _padded(array.nbytes)
     header = json.dumps({"model": model, "arrays": entries}).encode()
-    if len(header) > MAX_JSON_BYTES:
-        raise ValueError(f"The model's config has {len(header)} bytes of JSON; at most {MAX_JSON_BYTES} are accepted.")
+    Budget(0).check("bytes of JSON", len(header), "The model's config")
     total = ALIGNMENT + _padded(len(header)) + size + _CHECKSUM.size
     preamble = _PREAMBLE.pack(MAGIC, FORMAT_VERSION, layout_version, len(header), total)
     with replaced_file(path) as stream:
@@ -129,22 +132,22 @@ def open_packed(path: str | PathLike[str], layout_version: int) -> PackedFile:
     if sys.byteorder != "little":
         raise ValueError("Packed models are little-endian, and this machine is not: they cannot be mapped here.")
     with reading(path, KIND):
-        mapped = _mapped(path)
+        mapped = _mapped(Path(path))
+        budget = Budget(len(mapped))
         header_size = _check_preamble(mapped, layout_version)
+        budget.check("bytes of JSON", header_size, "The header")
         if zlib.crc32(memoryview(mapped)[: -_CHECKSUM.size]) != _CHECKSUM.unpack(mapped[-_CHECKSUM.size :])[0]:
             raise SavedModelError("The file is damaged: its checksum is not that of its content.")
-        header = parse_json(mapped[ALIGNMENT : ALIGNMENT + header_size], "The header")
+        header = parse_json(mapped[ALIGNMENT : ALIGNMENT + header_size], "The header", budget)
         model, entries = header.get("model"), header.get("arrays")
         if not isinstance(model, dict) or not isinstance(entries, list):
             raise SavedModelError("The header has no `model` or no `arrays`.")
         start = ALIGNMENT + _padded(header_size)
-        return PackedFile(model, [_array(mapped, start, entry) for entry in entries])
+        return PackedFile(model, [_array(mapped, start, entry) for entry in entries], budget)
 
 
-def _mapped(path: str | PathLike[str]) -> mmap.mmap:
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise SavedModelError(f"{path} is not a file.")
-    with open(path, "rb") as stream:
+def _mapped(path: Path) -> mmap.mmap:
+    with open_regular(path) as stream:
         if len(stream.read(ALIGNMENT)) < ALIGNMENT:
             raise SavedModelError(f"The file is too short to be {KIND}.")
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
@@ -166,7 +169,7 @@ def _check_preamble(mapped: mmap.mmap, layout_version: int) -> int:
         )
     if size != len(mapped):
         raise SavedModelError(f"The file is damaged: it has {len(mapped)} bytes, and says that it has {size}.")
-    if header_size > MAX_JSON_BYTES or ALIGNMENT + _padded(header_size) + _CHECKSUM.size > size:
+    if ALIGNMENT + _padded(header_size) + _CHECKSUM.size > size:
         raise SavedModelError(f"The file is damaged: its header would have {header_size} of its {size} bytes.")
     return header_size
 
@@ -177,17 +180,17 @@ def _array(mapped: mmap.mmap, start: int, entry: Any) -> NamedArray:
         (entry.get(key) for key in ("name", "dtype", "shape", "offset")) if isinstance(entry, dict) else (None,) * 4
     )
     if not isinstance(name, str) or not isinstance(shape, list) or not _is_size(offset):
-        raise SavedModelError(f"The header describes an array as {_shortened(entry)}.")
+        raise SavedModelError(f"The header describes an array as {shown(entry)}.")
     if dtype != _DTYPE:
-        raise SavedModelError(f"Array {_shortened(name)} has the dtype {_shortened(dtype)}; expected {_DTYPE!r}.")
+        raise SavedModelError(f"Array {shown(name)} has the dtype {shown(dtype)}; expected {_DTYPE!r}.")
     if len(shape) > _MAX_DIMENSIONS or not all(
         _is_size(dimension) and dimension <= _MAX_DIMENSION for dimension in shape
     ):
-        raise SavedModelError(f"Array {_shortened(name)} has the shape {_shortened(shape)}.")
+        raise SavedModelError(f"Array {shown(name)} has the shape {shown(shape)}.")
     nbytes = math.prod(shape) * np.dtype(_DTYPE).itemsize
     if offset % ALIGNMENT or start + offset + nbytes > len(mapped) - _CHECKSUM.size:
         raise SavedModelError(
-            f"Array {_shortened(name)} should lie at {_shortened(offset)} and have {nbytes} bytes, which is not in the "
+            f"Array {shown(name)} should lie at {shown(offset)} and have {nbytes} bytes, which is not in the "
             f"file or not a multiple of {ALIGNMENT}."
         )
     return NamedArray(name, np.ndarray(tuple(shape), np.float32, mapped, start + offset))
@@ -195,8 +198,3 @@ def _array(mapped: mmap.mmap, start: int, entry: Any) -> NamedArray:
 
 def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}…"

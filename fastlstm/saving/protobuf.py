@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError
 
 _MAX_VARINT_BYTES = 10
@@ -68,14 +69,17 @@ class Message:
 
     Args:
         data: Its bytes.
+        budget: What the load may take.
 
     Raises:
-        ValueError: It is no message.
+        ValueError: It is no message, or there are more fields than a load may make.
     """
 
-    def __init__(self, data: bytes | memoryview) -> None:
+    def __init__(self, data: bytes | memoryview, budget: Budget) -> None:
+        self._budget = budget
         self._fields: dict[int, list[Value]] = {}
         for number, value in fields(memoryview(data)):
+            budget.take("fields", 1, "A protocol buffer")
             self._fields.setdefault(number, []).append(value)
 
     def integer(self, number: int) -> int:
@@ -85,7 +89,10 @@ class Message:
     def text(self, number: int) -> str:
         """The last text of a field; empty without one."""
         pieces = self.pieces(number)
-        return bytes(pieces[-1]).decode("utf-8", "replace") if pieces else ""
+        if not pieces:
+            return ""
+        self._budget.take_bytes(len(pieces[-1]), "A text in a protocol buffer")
+        return bytes(pieces[-1]).decode("utf-8", "replace")
 
     def pieces(self, number: int) -> list[memoryview]:
         """The bytes of all values of a field."""
@@ -93,7 +100,7 @@ class Message:
 
     def messages(self, number: int) -> list[Message]:
         """The messages in a field."""
-        return [Message(piece) for piece in self.pieces(number)]
+        return [Message(piece, self._budget) for piece in self.pieces(number)]
 
     def signed(self, number: int) -> int:
         """The last number of a field, of which the uppermost of 64 bits is the sign."""

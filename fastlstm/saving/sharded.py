@@ -8,55 +8,76 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from fastlstm.printable import printable, shown
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.hdf5 import Group, join, open_root
+from fastlstm.saving.regular import open_part
 from fastlstm.saving.replace import replaced_file
 from fastlstm.saving.spec import LayerSpec
 from fastlstm.saving.weights_h5 import checked, object_groups
 
 _GIGABYTE = 1024**3
-_MAX_SHARDS = 10_000
 
 
-def open_shards(index: dict[str, Any], path: Path, stack: ExitStack) -> Group:
+def open_shards(index: dict[str, Any], path: Path, stack: ExitStack, budget: Budget) -> Group:
     """Open every shard that an index names, as one group.
 
     Args:
         index: The parsed index.
         path: Its path; the shards are looked for in the same folder, whatever the index says.
         stack: Closes the files.
+        budget: What the load may take.
 
     Raises:
-        ValueError: A malformed index, a name that is a path, or a missing shard.
+        ValueError: A malformed index, a name that is a path, a missing shard, or too many.
     """
     names: dict[str, None] = {}
     for entry in index["weight_map"].values():
-        names |= dict.fromkeys(entry if isinstance(entry, list) else [entry])
-    if len(names) > _MAX_SHARDS:
-        raise SavedModelError(f"{path} names {len(names)} shards.")
-    return join([open_root(stack.enter_context(beside(path, name).open("rb")), stack) for name in names])
+        for name in entry if isinstance(entry, list) else [entry]:
+            if not isinstance(name, str):
+                raise _no_shard(path, name)
+            names[name] = None
+    shards = open_beside(path, list(names), stack, budget)
+    return join([open_root(shard, stack, budget) for shard in shards])
 
 
-def beside(path: Path, name: Any) -> Path:
-    """The path of a shard that an index names.
+def open_beside(path: Path, names: Sequence[Any], stack: ExitStack, budget: Budget) -> list[BinaryIO]:
+    """Open the shards that an index names.
 
     Args:
         path: The index.
-        name: What it says.
+        names: What it says; nothing of that is taken on trust.
+        stack: Closes the files.
+        budget: What the load may take.
 
     Raises:
-        ValueError: It is a path, no text, or there is no such file.
+        ValueError: A name that is a path or no text, a missing shard, one under two names, or too many.
     """
-    if not isinstance(name, str) or PurePosixPath(name).name != name or PureWindowsPath(name).name != name:
-        raise SavedModelError(f"{path} names the shard {name!r}; only plain file names are followed.")
-    shard = path.with_name(name)
-    if not shard.is_file():
-        raise SavedModelError(f"{path} names the shard {name}, which is not beside it.")
-    return shard
+    budget.take("shards", len(names), str(path))
+    shards = []
+    for name in names:
+        if not _is_file_name(name):
+            raise _no_shard(path, name)
+        shard = path.with_name(name)
+        if not shard.exists():
+            raise SavedModelError(f"{path} names the shard {printable(name)}, which is not beside it.")
+        shards.append(stack.enter_context(open_part(shard, budget)))
+    return shards
+
+
+def _no_shard(path: Path, name: Any) -> SavedModelError:
+    return SavedModelError(f"{path} names the shard {shown(name)}; only plain file names are followed.")
+
+
+def _is_file_name(name: Any) -> bool:
+    """Whether it leads nowhere else, on any system."""
+    plain = isinstance(name, str) and PurePosixPath(name).name == name == PureWindowsPath(name).name
+    return plain and name not in ("", ".", "..")
 
 
 def write_shards(

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.crc32c import crc32c, masked
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.protobuf import read_varint
@@ -32,14 +33,15 @@ def is_table(stream: BinaryIO) -> bool:
     return stream.read() == _MAGIC
 
 
-def read_table(content: bytes) -> dict[bytes, memoryview]:
+def read_table(content: bytes, budget: Budget) -> dict[bytes, memoryview]:
     """Return all entries of a table.
 
     Args:
         content: The whole file.
+        budget: What the load may take.
 
     Raises:
-        ValueError: No table, a damaged one, or one with compressed blocks.
+        ValueError: No table, a damaged one, one with compressed blocks, or more entries than a load may make.
     """
     if len(content) < _FOOTER or not content.endswith(_MAGIC):
         raise SavedModelError("The file does not end as an index of TensorFlow does.")
@@ -49,13 +51,13 @@ def read_table(content: bytes) -> dict[bytes, memoryview]:
     index, _ = _handle(footer, position)
     entries: dict[bytes, memoryview] = {}
     read = 0
-    for _, value in _entries(_block(data, *index)):
+    for _, value in _entries(_block(data, *index), budget):
         handle, _ = _handle(value, 0)
         block = _block(data, *handle)
         read += len(block)
         if read > len(data):
             raise SavedModelError("The index has blocks that overlap.")
-        entries.update(_entries(block))
+        entries.update(_entries(block, budget))
     return entries
 
 
@@ -83,7 +85,7 @@ def _block(data: memoryview, offset: int, size: int) -> memoryview:
     return data[offset : end - 4 - 4 * count]
 
 
-def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+def _entries(block: memoryview, budget: Budget) -> Iterator[tuple[bytes, memoryview]]:
     key, position = b"", 0
     while position < len(block):
         shared, position = read_varint(block, position)
@@ -92,6 +94,9 @@ def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         value = position + added
         if shared > len(key) or value + size > len(block):
             raise SavedModelError("The index has an entry that lies outside its block.")
+        budget.take("names", 1, "The index")
+        # A key may repeat all of the one before with a byte or two.
+        budget.take_bytes(shared + added, "A name in the index")
         key = key[:shared] + bytes(block[position:value])
         position = value + size
         yield key, block[value:position]

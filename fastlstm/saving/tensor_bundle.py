@@ -17,9 +17,11 @@ from typing import BinaryIO
 
 import numpy as np
 
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.crc32c import crc32c, masked
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.protobuf import Message, read_varint
+from fastlstm.saving.regular import open_part, read_part
 from fastlstm.saving.sstable import read_table
 
 INDEX = ".index"
@@ -27,9 +29,7 @@ _TEXT = 7
 _BFLOAT16 = 14
 # types.proto: number → NumPy's name; a bfloat16 is read as the upper half of a float32
 _DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 6: "i1", 9: "<i8", 10: "?", _BFLOAT16: "<u2", 17: "<u2", 19: "<f2"}
-_MAX_SHARDS = 10_000
 _MAX_DIMENSIONS = 32
-_MAX_INDEX_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class BundledArray:
         offset: Where they begin in the shard.
         checksum: Their masked CRC-32C.
         shard: The open file.
+        budget: What the load may take.
     """
 
     where: str
@@ -53,19 +54,30 @@ class BundledArray:
     offset: int
     checksum: int
     shard: BinaryIO
+    budget: Budget
 
-    def read(self) -> np.ndarray:
-        """The values as a float32, C-contiguous array of the declared shape.
+    def reserve(self) -> None:
+        """Take what reading takes, before anything is read.
 
         Raises:
-            ValueError: A dtype that is no weight's, damage, or a file that ends too early.
+            ValueError: A dtype that is no weight's, a size that is not that of the shape, or more than the load may
+                take.
         """
         if self.dtype not in _DTYPES:
             raise SavedModelError(f"'{self.where}' has the dtype {self.dtype} of TensorFlow, which is no weight.")
         dtype = np.dtype(_DTYPES[self.dtype])
         if math.prod(self.shape) * dtype.itemsize != self.size:
             raise SavedModelError(f"'{self.where}' has {self.size} bytes for {self.shape} of {dtype}.")
-        values = np.empty(self.shape, dtype)
+        converted = 0 if dtype == np.float32 else 4 * math.prod(self.shape)
+        self.budget.take_bytes(self.size + converted, f"'{self.where}'")
+
+    def read(self) -> np.ndarray:
+        """The values as a float32, C-contiguous array of the declared shape; to be reserved before.
+
+        Raises:
+            ValueError: Damage, or a file that ends too early.
+        """
+        values = np.empty(self.shape, _DTYPES[self.dtype])
         self._read_into(memoryview(values.reshape(-1).view(np.uint8)))
         if masked(crc32c(values.reshape(-1).view(np.uint8).data)) != self.checksum:
             raise SavedModelError(f"'{self.where}' is damaged: its checksum is not that of its bytes.")
@@ -81,6 +93,8 @@ class BundledArray:
         """
         if self.dtype != _TEXT or math.prod(self.shape) > self.size:
             raise SavedModelError(f"'{self.where}' holds no texts.")
+        self.budget.take("names", math.prod(self.shape), f"'{self.where}'")
+        self.budget.take_bytes(2 * self.size, f"'{self.where}'")
         content, lengths, position = memoryview(bytearray(self.size)), [], 0
         self._read_into(content)
         for _ in range(math.prod(self.shape)):
@@ -111,23 +125,23 @@ class TensorBundle:
     Args:
         prefix: The path that its files begin with.
         stack: Closes the files.
+        budget: What the load may take.
 
     Raises:
-        ValueError: A damaged index, one of a kind that is not read, or a missing shard.
+        ValueError: A damaged index, one of a kind that is not read, a missing shard, or too many.
     """
 
-    def __init__(self, prefix: Path, stack: ExitStack) -> None:
-        index = prefix.with_name(prefix.name + INDEX)
-        if index.stat().st_size > _MAX_INDEX_BYTES:
-            raise SavedModelError(f"{index} has {index.stat().st_size} bytes; at most {_MAX_INDEX_BYTES} are accepted.")
-        self._entries = read_table(index.read_bytes())
-        header = Message(self._entries.pop(b"", b""))
+    def __init__(self, prefix: Path, stack: ExitStack, budget: Budget) -> None:
+        self._budget = budget
+        self._entries = read_table(read_part(prefix.with_name(prefix.name + INDEX), budget), budget)
+        header = Message(self._entries.pop(b"", b""), budget)
         count = header.integer(1)
-        if not 0 < count <= _MAX_SHARDS:
+        if count <= 0:
             raise SavedModelError(f"The index names {count} files of data.")
+        budget.take("shards", count, "The index")
         if header.integer(2):
             raise SavedModelError("The checkpoint is big-endian, which is not read.")
-        self._shards = [_opened(prefix, shard, count, stack) for shard in range(count)]
+        self._shards = [self._opened(prefix, shard, count, stack) for shard in range(count)]
 
     def names(self) -> list[str]:
         """The names of all tensors."""
@@ -142,7 +156,7 @@ class TensorBundle:
         content = self._entries.get(key.encode())
         if content is None:
             return None
-        entry = Message(content)
+        entry = Message(content, self._budget)
         if entry.pieces(7):
             raise SavedModelError(f"'{key}' is stored in slices of a partitioned variable, which are not read.")
         sizes = [size.signed(1) for shape in entry.messages(2) for size in shape.messages(2)]
@@ -151,11 +165,13 @@ class TensorBundle:
             raise SavedModelError(f"'{key}' should have the shape {tuple(sizes)} and {size} bytes at {offset}.")
         if offset + size > os.fstat(self._shards[shard].fileno()).st_size:
             raise SavedModelError(f"The file of data {shard} ends before the {size} bytes of '{key}' at {offset}.")
-        return BundledArray(key, tuple(sizes), entry.integer(1), size, offset, entry.integer(6), self._shards[shard])
+        checksum = entry.integer(6)
+        return BundledArray(
+            key, tuple(sizes), entry.integer(1), size, offset, checksum, self._shards[shard], self._budget
+        )
 
-
-def _opened(prefix: Path, shard: int, count: int, stack: ExitStack) -> BinaryIO:
-    path = prefix.with_name(f"{prefix.name}.data-{shard:05}-of-{count:05}")
-    if not path.is_file():
-        raise SavedModelError(f"There is no file {path.name} beside {prefix.name}{INDEX}.")
-    return stack.enter_context(path.open("rb"))
+    def _opened(self, prefix: Path, shard: int, count: int, stack: ExitStack) -> BinaryIO:
+        path = prefix.with_name(f"{prefix.name}.data-{shard:05}-of-{count:05}")
+        if not path.exists():
+            raise SavedModelError(f"There is no file {path.name} beside {prefix.name}{INDEX}.")
+        return stack.enter_context(open_part(path, self._budget))

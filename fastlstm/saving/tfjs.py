@@ -19,7 +19,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from fastlstm.printable import printable, shown
 from fastlstm.saving.array_tree import ArrayTree
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.config import entries
 from fastlstm.saving.conversion import Stored
 from fastlstm.saving.dialects import CLASSES
@@ -27,7 +29,8 @@ from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.layout import top_layers
 from fastlstm.saving.legacy_h5 import Saved, read_listed
 from fastlstm.saving.model_file import Contents
-from fastlstm.saving.sharded import beside
+from fastlstm.saving.regular import size_of
+from fastlstm.saving.sharded import open_beside
 from fastlstm.saving.spec import LayerSpec
 from fastlstm.saving.weights_h5 import read_store
 
@@ -35,7 +38,6 @@ MODEL = "model.json"
 _DTYPES = {"float32": "<f4", "int32": "<i4", "bool": "u1", "float16": "<f2", "uint8": "u1", "uint16": "<u2"}
 _QUANTIZED = {"uint8", "uint16", "float16"}
 _MAX_DIMENSIONS = 32
-_MAX_SHARDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,25 @@ class _ShardedArray:
     minimum: float
     shards: _Shards
     offset: int
+    budget: Budget
 
     @property
     def nbytes(self) -> int:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
+    def reserve(self) -> None:
+        """Take what reading takes, before anything is read."""
+        wide = 8 * math.prod(self.shape) if self._quantized else 0
+        self.budget.take_bytes(self.nbytes + wide + 4 * math.prod(self.shape), f"'{self.where}'")
+
+    @property
+    def _quantized(self) -> bool:
+        return (self.scale, self.minimum) != (1.0, 0.0)
+
     def read(self) -> np.ndarray:
-        """The values as a float32, C-contiguous array of the declared shape."""
+        """The values as a float32, C-contiguous array of the declared shape; to be reserved before."""
         values = np.frombuffer(self.shards.read(self.offset, self.nbytes), self.dtype).reshape(self.shape)
-        if (self.scale, self.minimum) != (1.0, 0.0):
+        if self._quantized:
             values = values * self.scale + self.minimum  # in float64, as whoever quantised it
         return np.array(values, np.float32)
 
@@ -92,13 +104,14 @@ def is_tfjs(data: dict[str, Any]) -> bool:
     return "modelTopology" in data and "weightsManifest" in data
 
 
-def open_tfjs(data: dict[str, Any], path: Path, stack: ExitStack) -> Contents:
+def open_tfjs(data: dict[str, Any], path: Path, stack: ExitStack, budget: Budget) -> Contents:
     """Open a model.
 
     Args:
         data: The JSON object.
         path: Its path; the shards lie beside it.
         stack: Closes the files.
+        budget: What the load may take.
 
     Raises:
         ValueError: A graph of operations, or something is damaged or missing.
@@ -113,7 +126,7 @@ def open_tfjs(data: dict[str, Any], path: Path, stack: ExitStack) -> Contents:
         raise SavedModelError("The model's topology is missing.")
     model = topology.get("model_config", topology)
     version = topology.get("keras_version")
-    arrays = _arrays(data["weightsManifest"], path, stack)
+    arrays = _arrays(data["weightsManifest"], path, stack, budget)
 
     def read(spec: LayerSpec, *, by_name: bool, skip_mismatch: bool) -> list[np.ndarray | None]:
         if any(array.where.startswith("layers/") and "/vars/" in array.where for array in arrays):
@@ -125,23 +138,20 @@ def open_tfjs(data: dict[str, Any], path: Path, stack: ExitStack) -> Contents:
         in_order = _by_scope if data.get("convertedBy") is None else _by_sorted_names
         return read_listed(in_order(arrays, model, spec), spec, by_name=by_name, skip_mismatch=skip_mismatch)
 
-    return Contents(read, version if isinstance(version, str) else None, model)
+    return Contents(read, budget, version if isinstance(version, str) else None, model)
 
 
-def _arrays(manifest: Any, path: Path, stack: ExitStack) -> list[_ShardedArray]:
+def _arrays(manifest: Any, path: Path, stack: ExitStack, budget: Budget) -> list[_ShardedArray]:
     """All weights in the order of the list."""
     arrays = []
     for group in manifest if isinstance(manifest, list) else ():
-        names = group.get("paths") or []
-        if len(names) > _MAX_SHARDS:
-            raise SavedModelError(f"{path} names {len(names)} shards.")
-        files = []
-        for name in names:
-            shard = beside(path, name.removeprefix("./") if isinstance(name, str) else name)
-            files.append((stack.enter_context(shard.open("rb")), shard.stat().st_size))
+        names = [name.removeprefix("./") if isinstance(name, str) else name for name in group.get("paths") or []]
+        if len(set(map(str, names))) < len(names):
+            raise SavedModelError(f"{path} names a shard twice.")
+        files = [(file, size_of(file)) for file in open_beside(path, names, stack, budget)]
         shards, offset = _Shards(tuple(files)), 0
         for entry in group["weights"]:
-            array = _array(entry, shards, offset)
+            array = _array(entry, shards, offset, budget)
             arrays.append(array)
             offset += array.nbytes
         if offset > sum(size for _, size in files):
@@ -149,16 +159,18 @@ def _arrays(manifest: Any, path: Path, stack: ExitStack) -> list[_ShardedArray]:
     return arrays
 
 
-def _array(entry: dict[str, Any], shards: _Shards, offset: int) -> _ShardedArray:
+def _array(entry: dict[str, Any], shards: _Shards, offset: int, budget: Budget) -> _ShardedArray:
     name, shape, quantization = str(entry["name"]), entry["shape"], entry.get("quantization") or {}
+    budget.take("names", 1, "The list of weights")
+    budget.check("characters in a name", len(name), f"The weight '{printable(name)}'")
     dtype = quantization.get("dtype", entry.get("dtype"))
     if dtype not in (_QUANTIZED if quantization else _DTYPES):
-        raise SavedModelError(f"'{name}' has the dtype {dtype!r:.80}, which is no weight.")
+        raise SavedModelError(f"'{name}' has the dtype {shown(dtype)}, which is no weight.")
     sizes = isinstance(shape, list) and all(type(size) is int and 0 <= size < 2**31 for size in shape)
     if not sizes or len(shape) > _MAX_DIMENSIONS:
-        raise SavedModelError(f"'{name}' has the shape {shape!r:.80}.")
+        raise SavedModelError(f"'{name}' has the shape {shown(shape)}.")
     scale, minimum = float(quantization.get("scale", 1.0)), float(quantization.get("min", 0.0))
-    return _ShardedArray(name, tuple(shape), _DTYPES[dtype], scale, minimum, shards, offset)
+    return _ShardedArray(name, tuple(shape), _DTYPES[dtype], scale, minimum, shards, offset, budget)
 
 
 def _by_sorted_names(arrays: list[_ShardedArray], model: Any, spec: LayerSpec) -> list[Saved]:

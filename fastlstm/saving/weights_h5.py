@@ -46,7 +46,7 @@ def read_store(
         ValueError: No weights at all, a layer's count or shapes differ, or storage that is not accepted.
     """
     found = [item for item in _pair(spec, root, spec.name, stored_classes) if item.layer.variables]
-    if found and not any(item.arrays for item in found) and not _has_arrays(root):
+    if found and not any(item.arrays for item in found) and not root.has_arrays(leave_out=("optimizer", "metrics")):
         raise no_weights(spec)
     return read_found(found, skip_mismatch=skip_mismatch)
 
@@ -140,17 +140,7 @@ def _numbered_groups(class_name: str, names: set[str]) -> list[str]:
     return sorted(numbers, key=numbers.__getitem__)
 
 
-def _has_arrays(root: Store, depth: int = 40) -> bool:
-    for name in root.names():
-        if root.array(name) is not None:
-            return True
-        below = root.group(name)
-        if below and depth and name not in ("optimizer", "metrics") and _has_arrays(below, depth - 1):
-            return True
-    return False
-
-
-def write_store(root: h5py.Store, spec: LayerSpec, arrays: Sequence[np.ndarray]) -> None:
+def write_store(root: h5py.Group, spec: LayerSpec, arrays: Sequence[np.ndarray]) -> None:
     """Write the arrays of a model as Keras 3 lays them out, empty `vars` groups included.
 
     Args:

@@ -3,7 +3,6 @@ import json
 import pytest
 
 from fastlstm import Sequential, layers
-from fastlstm.layers.base.serialization import check_limits
 
 
 def test_round_trip():
@@ -66,14 +65,3 @@ def test_refused(config, message):
 def test_modules_of_every_keras_are_accepted():
     for module in ("keras", "keras.src.layers.core.dense", "tf_keras.layers", None):
         assert layers.deserialize(dense(module=module)).units == 3
-
-
-def test_limits():
-    deep = {}
-    for _ in range(100):
-        deep = {"config": [deep]}
-    with pytest.raises(ValueError, match="nested more than 64 deep"):
-        check_limits(deep)
-    with pytest.raises(ValueError, match="describes more than 100000 objects"):
-        check_limits({"layers": [{}] * 100_000})
-    check_limits({"layers": [dense()] * 100})

@@ -12,8 +12,9 @@ import pytest
 import fastlstm
 from fastlstm import Input, Model, load_model, model_from_json
 from fastlstm.layers import GRU, LSTM, Add, Attention, BatchNormalization, Bidirectional, Concatenate, Dense, Dropout
-from fastlstm.layers.base.serialization import MAX_NUMBERS, check_limits
 from fastlstm.models import Functional, Sequential, clone_model
+from fastlstm.saving.budget import Budget
+from fastlstm.saving.json_data import parse_json
 
 ARCHIVE = Path(__file__).parent.parent / "data" / "constants.zip"  # make_constants.py beside it says what is in it
 with zipfile.ZipFile(ARCHIVE) as _archive:
@@ -139,8 +140,9 @@ def test_constants_that_are_none(value, dtype, message):
 
 
 def test_constants_count_against_the_limits():
-    with pytest.raises(ValueError, match=f"more than {MAX_NUMBERS} items"):
-        check_limits({"value": [[0] * 1000] * (MAX_NUMBERS // 1000 + 1)})
+    text = json.dumps({"value": [[0] * 1000] * 2001})
+    with pytest.raises(ValueError, match="more than 2,000,000 values in JSON"):
+        parse_json(text, "a config", Budget(len(text)))
 
 
 def old_graph(training, layer):

@@ -160,7 +160,7 @@ def test_operations_of_tensorflow_2_0(node_def, constants, inputs, expected):
     ("make", "message"),
     [
         (lambda: graph_op({"op": "FFT"}, {}), "layer 'tf_op_layer_op' is the TensorFlow operation 'FFT'"),
-        (lambda: graph_op("\x08\x01", {}), "stored in a form that is not read"),
+        (lambda: graph_op("\x08\x01", {}), "is not valid JSON"),
         (lambda: graph_op({"op": "StridedSlice"}, {"1": [0]}), "slices with tensors"),
         (lambda: functional({"class_name": "TFOpLambda", "config": {"function": "signal.fft"}}),
          "is the TensorFlow operation 'signal.fft', which is not supported"),

@@ -81,7 +81,7 @@ def test_blas_is_refused(path, monkeypatch):
 
 def spoilt(path, change):
     """The same file with another config or other arrays, and a right checksum."""
-    config, arrays = open_packed(path, LAYOUT_VERSION)
+    config, arrays, _ = open_packed(path, LAYOUT_VERSION)
     config, arrays = change(config, list(arrays))
     write_packed(path, LAYOUT_VERSION, config, arrays)
 

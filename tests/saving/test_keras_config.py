@@ -6,14 +6,21 @@ import json
 
 import pytest
 
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.config import normalise, stored_classes
+from fastlstm.saving.json_data import parse_json
+
+
+def normalised(model, version):
+    """A model as a file has it → today's dialect."""
+    return normalise(parse_json(json.dumps(model), "config.json", Budget(0)), version)
 
 
 def layer(class_name, config, version="3.15.1", **entry):
     """One normalised layer of a Sequential."""
     written = {"class_name": class_name, "config": {"name": "x"} | config} | entry
     model = {"class_name": "Sequential", "config": {"name": "m", "layers": [written]}}
-    result = normalise(model, version)["config"]["layers"][-1]
+    result = normalised(model, version)["config"]["layers"][-1]
     assert set(result) <= {"class_name", "config", "registered_name", "build_config"}
     return result
 
@@ -156,7 +163,7 @@ def test_an_input_layer_is_made_from_the_first_layer(config, shape, as_list):
         {"class_name": "LSTM", "config": {"name": "b", "output_dim": 4, "input_dim": 4, "input_length": None}},
     ]
     model = {"class_name": "Sequential", "config": layers if as_list else {"name": "m", "layers": layers}}
-    first, a, b = normalise(model, "1.2.2")["config"]["layers"]
+    first, a, b = normalised(model, "1.2.2")["config"]["layers"]
     assert first == {
         "class_name": "InputLayer",
         "config": {"batch_shape": shape, "dtype": "float32", "name": "a_input"},
@@ -172,12 +179,12 @@ def test_other_places_of_the_input_shape():
         {"class_name": "Sequential", "config": {"layers": [lstm]}, "build_config": {"input_shape": [None, 5, 3]}},
         {"class_name": "Sequential", "config": {"layers": [inner]}},
     ):
-        assert normalise(model, "2.21.0")["config"]["layers"][0]["config"]["batch_shape"] == [None, 5, 3]
+        assert normalised(model, "2.21.0")["config"]["layers"][0]["config"]["batch_shape"] == [None, 5, 3]
     embedding = {"class_name": "Embedding", "config": {"name": "e", "input_dim": 9, "input_length": 7}}
     model = {"class_name": "Sequential", "config": {"layers": [embedding]}}
-    assert normalise(model, "1.2.2")["config"]["layers"][0]["config"]["batch_shape"] == [None, 7]
+    assert normalised(model, "1.2.2")["config"]["layers"][0]["config"]["batch_shape"] == [None, 7]
     unknown = {"class_name": "Sequential", "config": {"layers": [lstm]}}
-    assert [entry["class_name"] for entry in normalise(unknown, "3.1.0")["config"]["layers"]] == ["LSTM"]
+    assert [entry["class_name"] for entry in normalised(unknown, "3.1.0")["config"]["layers"]] == ["LSTM"]
 
 
 def test_input_layer():
@@ -302,7 +309,7 @@ def test_convolutions_of_keras_2():
 def test_masks_count_as_in_the_keras_that_wrote(first, version, expected):
     layers = [first, ("Concatenate", {}), ("Rescaling", {"scale": 2.0}), ("Dense", {})]
     written = [{"class_name": name, "config": {"name": name} | config} for name, config in layers]
-    model = normalise({"class_name": "Sequential", "config": {"name": "m", "layers": written}}, version)
+    model = normalised({"class_name": "Sequential", "config": {"name": "m", "layers": written}}, version)
     flags = {entry["class_name"]: entry["config"].get("keras2_masks", False) for entry in model["config"]["layers"]}
     assert [flags[name] for name in ("Concatenate", "Rescaling", "Dense")] == [expected, expected, False]
 
@@ -326,7 +333,7 @@ def graph(class_name, nodes, version):
     ]
     layers.append({"class_name": class_name, "name": "x", "config": {"name": "x"}, "inbound_nodes": nodes})
     config = {"name": "m", "layers": layers, "input_layers": [["a", 0, 0]], "output_layers": [["x", 0, 0]]}
-    return normalise({"class_name": "Model", "config": config}, version)
+    return normalised({"class_name": "Model", "config": config}, version)
 
 
 @pytest.mark.parametrize(
@@ -376,5 +383,5 @@ def test_merge_of_keras1():
 def test_normal_form_is_a_fixed_point():
     written = {"class_name": "LSTM", "config": {"name": "a", "output_dim": 4, "inner_activation": "hard_sigmoid"}}
     model = {"class_name": "Sequential", "config": [written | {"build_config": {"input_shape": [None, 5, 3]}}]}
-    once = normalise(model, "1.2.2")
-    assert normalise(json.loads(json.dumps(once)), "3.15.1") == once
+    once = normalised(model, "1.2.2")
+    assert normalised(once, "3.15.1") == once

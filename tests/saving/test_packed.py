@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fastlstm.saving import budget
 from fastlstm.saving.packed import ALIGNMENT, FORMAT_VERSION, MAGIC, NamedArray, open_packed, write_packed
 
 LAYOUT = 7
@@ -49,7 +50,7 @@ def file_of(data, arrays=b"", **fields):
 
 
 def test_what_was_written_comes_back(path):
-    model, arrays = open_packed(path, LAYOUT)
+    model, arrays, _ = open_packed(path, LAYOUT)
     assert model == MODEL
     assert [(name, array.shape) for name, array in arrays] == list(SHAPES.items())
     for name, array in arrays:
@@ -80,7 +81,7 @@ def test_any_memory_order(tmp_path):
 
 
 def test_an_old_file_stays_for_those_who_have_mapped_it(path, tmp_path):
-    _, before = open_packed(path, LAYOUT)
+    before = open_packed(path, LAYOUT).arrays
     write_packed(path, LAYOUT, {}, [NamedArray("kernel", np.zeros((3, 28), np.float32))])
     np.testing.assert_array_equal(before[0].array, random("kernel", (3, 28)))
     assert not open_packed(path, LAYOUT).arrays[0].array.any()
@@ -88,8 +89,8 @@ def test_an_old_file_stays_for_those_who_have_mapped_it(path, tmp_path):
 
 
 def test_a_config_too_large_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("fastlstm.saving.packed.MAX_JSON_BYTES", 200)
-    with pytest.raises(ValueError, match="at most 200 are accepted"):
+    monkeypatch.setitem(budget.LIMITS, "bytes of JSON", 200)
+    with pytest.raises(ValueError, match="more than 200 bytes of JSON"):
         write_packed(tmp_path / "a", LAYOUT, {"name": "x" * 200}, [])
     assert os.listdir(tmp_path) == []
 
@@ -222,10 +223,10 @@ def test_every_array_lies_in_the_file(path, shape, offset):
 def test_what_is_no_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         open_packed(tmp_path / "missing", LAYOUT)
-    with pytest.raises(ValueError, match="is not a file"):
+    with pytest.raises(ValueError, match="no regular file"):
         open_packed(tmp_path, LAYOUT)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="is not a file"):
+    with pytest.raises(ValueError, match="no regular file"):
         open_packed(tmp_path / "pipe", LAYOUT)
 
 

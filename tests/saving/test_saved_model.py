@@ -8,6 +8,7 @@ import pytest
 
 from fastlstm import Input, Model, Sequential, load_model
 from fastlstm.layers import GRU, LSTM, Dense, Dropout
+from fastlstm.saving.budget import Budget
 from fastlstm.saving.crc32c import crc32c, masked
 from fastlstm.saving.object_graph import ObjectGraph
 from fastlstm.saving.protobuf import read_varint
@@ -135,7 +136,7 @@ def test_every_flipped_bit_of_the_weights_is_noticed(own_formats):
     content = bytearray(data.read_bytes())
     model = stacked()
     with ExitStack() as stack:
-        bundle = TensorBundle(own_formats / "stacked.ckpt", stack)
+        bundle = TensorBundle(own_formats / "stacked.ckpt", stack, Budget(0))
         arrays = [bundle.array(key) for key in bundle.names() if "layer_with" in key]
         graph = bundle.array("_CHECKPOINTABLE_OBJECT_GRAPH")
     for place in [array.offset + array.size - 1 for array in arrays] + [graph.offset, graph.offset + 300]:
@@ -230,4 +231,4 @@ def test_object_graphs_that_make_no_sense():
             return Text()
 
     with pytest.raises(ValueError, match="names one that it does not have"):
-        ObjectGraph(Bundle())
+        ObjectGraph(Bundle(), Budget(0))

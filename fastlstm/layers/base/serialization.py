@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.symbolic import operation
 from fastlstm.object_registration import custom_object_scope, get_registered_name, get_registered_object
+from fastlstm.printable import printable, shown
 
-MAX_DEPTH = 64
-MAX_OBJECTS = 100_000
-MAX_NUMBERS = 8_000_000
+_LONGEST = 1000  # characters of an error that quotes a config
 
 # Modules of Keras 3 whose classes are operations; some have the names of layers.
 _OPERATIONS = ("keras.src.ops.", "keras.ops.", "keras.src.activations.")
@@ -24,7 +23,14 @@ _Class = TypeVar("_Class", bound=type[Layer])
 
 
 class LayerConfigError(ValueError):
-    """A layer's dict that cannot become a layer; the text names the layer."""
+    """A layer's dict that cannot become a layer.
+
+    Args:
+        text: The reason, with the layer's name; what it quotes is escaped, and shortened where it is long.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text, _LONGEST, lines=True))
 
 
 def register(cls: _Class) -> _Class:
@@ -92,36 +98,6 @@ def deserialize(config: dict[str, Any], custom_objects: Mapping[str, Any] | None
     return layer
 
 
-def check_limits(config: Any) -> None:
-    """Refuse a config that is nested too deeply or describes too many objects or numbers to be that of a network.
-
-    Raises:
-        ValueError: With the limit that was passed.
-    """
-    objects = numbers = 0
-    for value, depth in _walk(config):
-        if isinstance(value, dict):
-            objects += 1
-        else:
-            numbers += len(value)
-        if depth > MAX_DEPTH:
-            raise ValueError(f"The config is nested more than {MAX_DEPTH} deep.")
-        if objects > MAX_OBJECTS:
-            raise ValueError(f"The config describes more than {MAX_OBJECTS} objects.")
-        if numbers > MAX_NUMBERS:
-            raise ValueError(f"The lists in the config have more than {MAX_NUMBERS} items.")
-
-
-def _walk(config: Any) -> Iterator[tuple[Any, int]]:
-    """Every dict and list with its depth, without recursion."""
-    pending = [(config, 0)]
-    while pending:
-        value, depth = pending.pop()
-        yield value, depth
-        inner = value.values() if isinstance(value, dict) else value
-        pending.extend((item, depth + 1) for item in inner if isinstance(item, (dict, list, tuple)))
-
-
 def _class_of(config: dict[str, Any]) -> type[Layer]:
     class_name, registered = config["class_name"], config.get("registered_name")
     name = config["config"].get("name", config.get("name"))
@@ -174,5 +150,4 @@ def _how_to_give(what: str, class_name: Any, registered: Any, module: Any) -> st
 
 
 def _shortened(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    return printable(value) if isinstance(value, str) else shown(value)
