@@ -66,9 +66,3 @@ def test_names_in_prose_exist():
         assert hasattr(Model, name), name
     for name in set(re.findall(r"`stream\.(\w+)", TEXT)):
         assert hasattr(Stream, name), name
-
-
-def test_paths_exist():
-    paths = re.findall(r"\]\((?!http)([^)#]+)\)|`((?:bench|tests|docs|examples|fastlstm|csrc)/[\w./]*)`", TEXT)
-    for path in filter(None, (one or other for one, other in paths)):
-        assert (README.parent / path).exists(), path
