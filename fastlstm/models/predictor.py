@@ -200,7 +200,7 @@ class Predictor(Layer, builds_once=False):
             verbose: 1 shows a progress bar, 2 prints one line, 0 nothing. `"auto"` shows a bar on a terminal, once
                 the work has taken a second.
             steps: Number of batches, None for all.
-            callbacks: Only None or empty.
+            callbacks: A callback of `fastlstm.callbacks`, or a list of them, whose `on_predict_…` methods are called.
 
         Returns:
             An array, or several in the structure of the model's outputs. For a list of sequences, outputs of different
@@ -209,23 +209,23 @@ class Predictor(Layer, builds_once=False):
         Raises:
             ValueError: When an argument is not valid, or the inputs do not fit.
         """
-        if callbacks:
-            raise ValueError(f"`callbacks` is not supported in `predict`. Received: callbacks={callbacks}")
         size, steps = data.checked_batch_size(batch_size), data.checked_steps(steps)
         if data.is_generator(x):
             batches: Iterator[Any] = (self.prepared(batch) for batch in data.generated(x))
             count = getattr(x, "num_batches", None) if steps is None else steps
-            return data.joined(self._run_all(data.limited(batches, steps), verbose, count))
+            return data.joined(self._run_all(data.limited(batches, steps), verbose, count, callbacks))
         x = data.checked_data(x)
         if not isinstance(x, np.ndarray) and self._is_ragged(x):
-            if steps is not None:
-                raise ValueError(f"`steps` is not supported for a list of sequences. Received: steps={steps}")
+            for name, value in (("steps", steps), ("callbacks", callbacks)):
+                if value:
+                    raise ValueError(f"`{name}` is not supported for a list of sequences. Received: {name}={value}")
             arrays = [self.prepared(np.asarray(sequence)[np.newaxis], 1) for sequence in x]
             return self.structured(ragged.predict(self.current_plan, arrays, size, verbose))
         x = self._ready(x, size)
         count = max(1, -(-data.rows(x) // size))
         count = count if steps is None else min(count, steps)
-        return data.joined(self._run_all(data.limited(data.slices(x, size), steps), verbose, count))
+        batches = data.limited(data.slices(x, size), steps)
+        return data.joined(self._run_all(batches, verbose, count, callbacks))
 
     def _is_ragged(self, x: Any) -> bool:
         if not self.expands:
@@ -235,16 +235,34 @@ class Predictor(Layer, builds_once=False):
         inputs = self.inputs
         return len(inputs) == 1 and ragged.is_ragged(x, inputs[0].shape, self.current_plan.takes_ids)
 
-    def _run_all(self, batches: Iterator[Any], verbose: Any, total: int | None) -> list[Any]:
-        run: Callable[[Any], Any] = self._run
+    def _run_all(self, batches: Iterator[Any], verbose: Any, total: int | None, callbacks: Any) -> list[Any]:
         outputs = []
         with Progress(verbose, total) as progress:
+            if callbacks:
+                batches = self._called_back(batches, outputs, callbacks, total)
             for batch in batches:
-                outputs.append(run(batch))
+                outputs.append(self._run(batch))
                 progress.advance()
         if not outputs:
             raise ValueError("The generator gave no batch to predict from.")
         return outputs
+
+    def _called_back(
+        self, batches: Iterator[Any], outputs: list[Any], callbacks: Any, total: int | None
+    ) -> Iterator[Any]:
+        """The batches, with the callbacks called around each; what it gave is the last of `outputs` by then."""
+        from fastlstm.callbacks import Callback, CallbackList
+
+        for callback in flatten(callbacks):
+            if not isinstance(callback, Callback):
+                raise ValueError(f"`callbacks` should be callbacks. Received: {callback!r}")
+        called = CallbackList(callbacks, model=self, verbose=0, epochs=1, steps=total)
+        called.on_predict_begin()
+        for number, batch in enumerate(batches):
+            called.on_predict_batch_begin(number)
+            yield batch
+            called.on_predict_batch_end(number, {"outputs": outputs[-1]})
+        called.on_predict_end()
 
     # The plan
 

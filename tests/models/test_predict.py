@@ -267,3 +267,32 @@ def test_predict_function():
     run = model.make_predict_function()
     batches = iter([x[:2], x[2:]])
     np.testing.assert_array_equal(np.concatenate([run(batches), run(batches)]), model.predict(x, verbose=0))
+
+
+def test_callbacks():
+    from fastlstm.callbacks import Callback
+
+    class Noted(Callback):
+        def __init__(self):
+            super().__init__()
+            self.calls = []
+
+        def on_predict_begin(self, logs=None):
+            self.calls.append(("begin", self.model, self.params["steps"]))
+
+        def on_predict_batch_begin(self, batch, logs=None):
+            self.calls.append(("batch", batch))
+
+        def on_predict_batch_end(self, batch, logs=None):
+            self.calls.append(logs["outputs"])
+
+        def on_predict_end(self, logs=None):
+            self.calls.append("end")
+
+    model = Sequential([Input((3, 2)), LSTM(4)])
+    x = np.random.default_rng(0).normal(size=(5, 3, 2)).astype(np.float32)
+    noted = Noted()
+    y = model.predict(x, batch_size=3, verbose=0, callbacks=[noted])
+    assert noted.calls[0] == ("begin", model, 2) and noted.calls[-1] == "end"
+    assert noted.calls[1] == ("batch", 0) and noted.calls[3] == ("batch", 1)
+    np.testing.assert_array_equal(np.concatenate([noted.calls[2], noted.calls[4]]), y)
