@@ -7,11 +7,12 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fastlstm.layers.base.serialization import deserialize
 from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining
 from fastlstm.models.compilation import kept_compile_config
+from fastlstm.models.predictor import Predictor
 from fastlstm.models.weight_spec import weight_spec
 from fastlstm.printable import shown
 from fastlstm.saving import open_file, write_keras, write_legacy_h5, write_weights
@@ -71,7 +72,7 @@ def load_model(
         config = file.config
         if hard_sigmoid != "auto":
             config = _with_hard_sigmoid(config, _HARD_SIGMOIDS[hard_sigmoid])
-        model = _model_of(config, custom_objects)
+        model = model_of(config, custom_objects)
         if not model.built:
             raise ValueError(f"The model in {file.name} was saved before it was built: the file contains no weights.")
         model.adopt_weights(file.read_weights(weight_spec(model)))
@@ -99,7 +100,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     with reading(what):
         # Keras 1 and 2 name their version in it, Keras 3 does not.
         config = normalise(config, config.get("keras_version", KERAS_VERSION), budget)
-    return _model_of(config, custom_objects)
+    return model_of(config, custom_objects)
 
 
 def save_model(
@@ -196,11 +197,16 @@ def load_weights(model: Model, filepath: Source, skip_mismatch: bool = False, **
     model.adopt_weights(arrays)
 
 
-def _model_of(config: dict[str, Any], custom_objects: Mapping[str, Any] | None) -> Model:
+def model_of(config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Model:
+    """Return the model of a config in today's dialect, without the weights it once had.
+
+    Raises:
+        ValueError: When it is none, or cannot be honoured.
+    """
     model = deserialize(config, custom_objects)
-    if not hasattr(model, "expand"):
+    if not isinstance(model, Predictor):
         raise ValueError(f"The file holds a single layer, {model!r}, where a model was expected.")
-    return model
+    return cast("Model", model)
 
 
 def _is_old(keras_version: str | None) -> bool:
@@ -247,7 +253,7 @@ def _refuse_keras2_masks(model: Model) -> None:
                 "outputs. Save its weights alone."
             )
     for layer in model.leaves():
-        if getattr(layer, "keras2_masks", False) and (layer not in model.layers or _is_masked(layer)):
+        if layer.keras2_masks and (layer not in model.layers or _is_masked(layer)):
             raise ValueError(
                 f"Layer '{layer.name}' gets masked inputs, and Keras 3 makes something else of their masks than the "
                 "Keras that wrote the model: the saved model would give other outputs. Save its weights alone."
@@ -277,10 +283,10 @@ def _for_keras_3(config: Any) -> Any:
 
 def _called_with(model: Model) -> Iterator[tuple[Layer, dict[str, Any]]]:
     """The calls with more than inputs in a model and those inside it."""
-    for node in model.graph.nodes if hasattr(model, "graph") else ():
+    for node in () if model.graph is None else model.graph.nodes:
         yield node.layer, node.kwargs
     for layer in model.layers:
-        if hasattr(layer, "layers"):
+        if isinstance(layer, Predictor):
             yield from _called_with(layer)
 
 

@@ -20,6 +20,7 @@ from fastlstm.layers.symbolic.shape_inference import inferred_output_shape
 from fastlstm.models import inputs as data
 from fastlstm.models import ragged
 from fastlstm.models.calls import Calls, Slot
+from fastlstm.models.graph import Graph
 from fastlstm.models.plan import Plan
 from fastlstm.models.progress import Progress
 
@@ -42,6 +43,9 @@ class Predictor(Layer, builds_once=False):
         self._watch = Watch()
 
     # What a kind of model provides
+
+    # The calls between symbolic inputs and outputs, where there are such.
+    graph: Graph | None = None
 
     @property
     def inputs(self) -> list[KerasTensor]:

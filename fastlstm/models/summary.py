@@ -30,7 +30,7 @@ def print_summary(
     from rich.table import Column, Table
     from rich.text import Text
 
-    graph = getattr(model, "graph", None)
+    graph = model.graph
     connections = None if graph is None or graph.is_row() else _connections(graph)
     default_width = (_WIDTH if connections is None else _GRAPH_WIDTH) + (_TRAINABLE_WIDTH if show_trainable else 0)
     width = line_length or min(default_width, shutil.get_terminal_size().columns - 4)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fastlstm.saving.spec import LayerSpec, VariableSpec
-
-
-def snake_case(class_name: str) -> str:
-    """Keras' file name of a class: `TimeDistributed` is `time_distributed`, `ReLU` is `re_lu`."""
-    name = re.sub(r"\W+", "", class_name)
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def numbered(names: list[str]) -> list[str]:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastlstm.identifiers import snake_case
 from fastlstm.saving.array_tree import Store
 from fastlstm.saving.assembly import Found, no_weights, read_found
 from fastlstm.saving.conversion import Stored
-from fastlstm.saving.layout import numbered, snake_case
+from fastlstm.saving.layout import numbered
 from fastlstm.saving.replace import replaced_file
 from fastlstm.saving.spec import LayerSpec
 

@@ -90,9 +90,10 @@ class Layer(WeightOwner):
     # What is this package's own business: tab completion does not show it.
     inner_names: ClassVar[str] = (
         "adopt_weights build_child chain check_gradient check_input_shape children ends_masks expands "
-        "first_call_number inner_names input_batch_shape keras_module lower lower_inside lowers makes_masks "
-        "named_children native native_in_training nodes output_kind own_variables recurrent says_output_shape "
-        "step_problem step_span subclassed takes_ids takes_structures training_chain watch weight_arrays"
+        "first_call_number inner_names input_batch_shape keras2_masks keras_module lower lower_inside lowers "
+        "makes_masks named_children native native_in_training nodes output_kind own_variables recurrent "
+        "says_output_shape step_problem step_span subclassed takes_ids takes_structures training_chain watch "
+        "weight_arrays"
     )
     # What others need to know of a layer; a class answers by an attribute or a property.
     supports_masking: bool = False
@@ -106,6 +107,8 @@ class Layer(WeightOwner):
     makes_masks: bool = False
     # Whether it uses masks and gives none.
     ends_masks: bool = False
+    # Whether masks count as they did before Keras 3, in a layer where that differs.
+    keras2_masks: bool = False
     # Whether it keeps states from call to call.
     stateful: bool = False
     # How many steps one output reads, the present one included, where the layer runs step by step.
