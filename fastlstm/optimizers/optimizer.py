@@ -238,7 +238,8 @@ class Optimizer(OptimizerState):
             flat = None if flat is None else (self.own_gradients, flat[1])
             gradients = self._prepared_gradients(gradients, [own[place] for place in places], places)
         if not self.accumulates or self._accumulation_ends():
-            learning_rate = np.float32(self.learning_rate)
+            rate = self.learning_rate
+            learning_rate = np.float32(rate.value if isinstance(rate, Variable) else rate)
             self._decay(values, places, learning_rate)
             self.begin_step(learning_rate)
             if flat is not None and self.elementwise:
@@ -249,10 +250,10 @@ class Optimizer(OptimizerState):
         if self.use_ema:
             self._update_averages(values, places)
         for value, place in zip(values, places, strict=True):
-            constraint = getattr(self._trainable_variables[place], "constraint", None)
+            constraint = self.constraints[place]
             if constraint is not None:
                 value[...] = constraint(value)
-        self._iterations.value[...] += 1
+        self._iterations.value += 1
 
     def update_variable(self, value: np.ndarray, gradient: np.ndarray, place: int) -> None:
         """Change one variable, and its state, in place.

@@ -14,6 +14,8 @@ from fastlstm.backend import Variable
 # Numbers that go through a step at once: with their state they stay in a core's cache.
 BLOCK = 16384
 _SCRATCH = 3
+_MADE_BY_BUILD = ("ranges", "_places", "constraints", "decays", "averages", "accumulated", "slots", "scratch")
+_MADE_BY_BUILD += ("own_gradients",)
 
 
 class OptimizerState:
@@ -71,6 +73,7 @@ class OptimizerState:
         ends = np.cumsum([0, *sizes]).tolist()
         self.ranges = list(itertools.pairwise(ends))
         self._places = {id(variable): place for place, variable in enumerate(self._trainable_variables)}
+        self.constraints = [getattr(variable, "constraint", None) for variable in self._trainable_variables]
         self.decays = [self.is_decayed(variable) for variable in self._trainable_variables]
         self.averages = self._added_slots(("average",))[0] if self.use_ema else None
         self.accumulated = self._added_slots(("gradient_accumulator",))[0] if self.accumulates else None
@@ -179,7 +182,17 @@ class OptimizerState:
 
     def __getstate__(self) -> dict[str, Any]:
         """The state as arrays: what is made by `build`, views and all, is made again."""
-        made = ("ranges", "_places", "decays", "averages", "accumulated", "slots", "scratch", "own_gradients")
+        made = (
+            "ranges",
+            "_places",
+            "constraints",
+            "decays",
+            "averages",
+            "accumulated",
+            "slots",
+            "scratch",
+            "own_gradients",
+        )
         kept = {name: value for name, value in self.__dict__.items() if name not in made}
         own = [self._iterations, *([self._learning_rate] if isinstance(self._learning_rate, Variable) else ())]
         return {**kept, "_variables": own, "state": [variable.numpy() for variable in self._variables]}
