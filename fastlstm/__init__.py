@@ -1,7 +1,7 @@
 """Trained Keras LSTM networks on a CPU: Keras' files, Keras' interface, no TensorFlow."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastlstm import (
     activations,
@@ -32,6 +32,7 @@ from fastlstm.models import (
     save_model,
     save_packed,
 )
+from fastlstm.models.keras_objects import deserialize_keras_object, serialize_keras_object
 from fastlstm.models.loading import load_weights, save_weights
 from fastlstm.object_registration import (
     custom_object_scope,
@@ -41,6 +42,12 @@ from fastlstm.object_registration import (
     register_keras_serializable,
 )
 from fastlstm.regularizers import Regularizer
+
+if TYPE_CHECKING:
+    from fastlstm import callbacks, losses, metrics, ops, optimizers, preprocessing, utils
+    from fastlstm.losses import Loss
+    from fastlstm.metrics import Metric
+    from fastlstm.optimizers import Optimizer
 
 __all__ = [
     "Initializer",
@@ -90,6 +97,7 @@ vars(backend).update(is_keras_tensor=is_keras_tensor)
 vars(saving).update(
     CustomObjectScope=custom_object_scope,
     custom_object_scope=custom_object_scope,
+    deserialize_keras_object=deserialize_keras_object,
     get_custom_objects=get_custom_objects,
     get_registered_name=get_registered_name,
     get_registered_object=get_registered_object,
@@ -98,6 +106,7 @@ vars(saving).update(
     register_keras_serializable=register_keras_serializable,
     save_model=save_model,
     save_weights=save_weights,
+    serialize_keras_object=serialize_keras_object,
 )
 
 # Imported when they are first asked for: who only predicts does without them.

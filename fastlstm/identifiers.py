@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastlstm.object_registration import get_custom_objects, get_registered_object
+from fastlstm.object_registration import get_custom_objects, get_registered_name, get_registered_object
 
 _KERAS_PACKAGES = frozenset({"keras", "keras_core", "tf_keras", "tensorflow", "fastlstm", "builtins"})
 
@@ -36,13 +36,15 @@ def serialize_object(obj: Any) -> dict[str, Any]:
     The rooms of this package mirror Keras', so `fastlstm.initializers` is written as `keras.initializers`.
     """
     cls = type(obj)
-    package, _, rest = cls.__module__.partition(".")
+    package, *rooms = cls.__module__.split(".")
     ours = package == "fastlstm"
+    # The one room inside another.
+    depth = 2 if rooms[1:2] == ["schedules"] else 1
     return {
-        "module": f"keras.{rest.partition('.')[0]}" if ours else cls.__module__,
+        "module": ".".join(["keras", *rooms[:depth]]) if ours else cls.__module__,
         "class_name": cls.__name__,
         "config": obj.get_config(),
-        "registered_name": None if ours else cls.__name__,
+        "registered_name": None if ours else get_registered_name(cls),
     }
 
 

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "demo": {"models"},
     "cli": {"_version", "demo", "models", "saving"},
     "__main__": {"cli"},
-    "__init__": {"_version", "engine", "layers", "models", "saving", *LEAVES},
+    "__init__": {"_version", "engine", "layers", "models", "saving", *LEAVES, *TRAINING},
 }
 # library → the only places that may name it
 ONLY_IN = {

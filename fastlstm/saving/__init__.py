@@ -23,9 +23,4 @@ __all__ = [
 ]
 
 # What Keras has here about models is added where they are known: see `fastlstm/__init__.py`.
-__getattr__ = missing_names(
-    __name__,
-    """
-    KerasFileEditor deserialize_keras_object serialize_keras_object
-    """,
-)
+__getattr__ = missing_names(__name__, "KerasFileEditor")

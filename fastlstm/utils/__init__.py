@@ -16,6 +16,7 @@ from fastlstm.object_registration import (
     get_registered_object,
     register_keras_serializable,
 )
+from fastlstm.utils.data import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from fastlstm.utils.files import get_file
 from fastlstm.utils.numerical import normalize, to_categorical
 from fastlstm.utils.progbar import Progbar
@@ -43,21 +44,21 @@ __all__ = [
     "is_interactive_logging_enabled",
     "is_keras_tensor",
     "normalize",
+    "pack_x_y_sample_weight",
     "pad_sequences",
     "register_keras_serializable",
     "set_random_seed",
     "standardize_dtype",
     "timeseries_dataset_from_array",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
 
 __getattr__ = missing_names(
     __name__,
     """
-    Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes
-    deserialize_keras_object
-    get_source_inputs image_dataset_from_directory img_to_array legacy load_img model_to_dot
-    pack_x_y_sample_weight plot_model save_img serialize_keras_object split_dataset
-    text_dataset_from_directory unpack_x_y_sample_weight
+    Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes deserialize_keras_object
+    get_source_inputs image_dataset_from_directory img_to_array legacy load_img model_to_dot plot_model save_img
+    serialize_keras_object split_dataset text_dataset_from_directory
     """,
 )

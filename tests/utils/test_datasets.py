@@ -5,7 +5,13 @@ from fastlstm import Sequential
 from fastlstm.layers import LSTM, Dense, Input
 from fastlstm.preprocessing.sequence import TimeseriesGenerator
 from fastlstm.preprocessing.text import Tokenizer, one_hot, tokenizer_from_json
-from fastlstm.utils import PyDataset, Sequence, timeseries_dataset_from_array
+from fastlstm.utils import (
+    PyDataset,
+    Sequence,
+    pack_x_y_sample_weight,
+    timeseries_dataset_from_array,
+    unpack_x_y_sample_weight,
+)
 
 SERIES = np.random.default_rng(1).random((40, 2)).astype(np.float32)
 
@@ -154,3 +160,20 @@ def test_tokenizer_learns_on():
     own = Tokenizer(analyzer=lambda text: text.split(","))
     own.fit_on_texts(["x,y z"])
     assert own.texts_to_sequences(["y z,x"]) == [[2, 1]]
+
+
+def test_packing():
+    x, y, weights = np.zeros(1), np.ones(1), np.full(1, 2.0)
+    for packed, parts in (
+        (x, (x, None, None)),
+        ((x,), (x, None, None)),
+        ([x, y], (x, y, None)),
+        ((x, y, weights), (x, y, weights)),
+    ):
+        assert all(one is other for one, other in zip(unpack_x_y_sample_weight(packed), parts, strict=True))
+    assert pack_x_y_sample_weight(x) is x
+    assert pack_x_y_sample_weight([x]) == ([x],)
+    assert pack_x_y_sample_weight(x, y) == (x, y)
+    assert pack_x_y_sample_weight(x, y, weights) == (x, y, weights)
+    with pytest.raises(ValueError, match=r"Data is expected to be in format `x`, `\(x,\)`"):
+        unpack_x_y_sample_weight((x, y, weights, x))

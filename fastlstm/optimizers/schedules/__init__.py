@@ -30,14 +30,5 @@ _CLASSES = (
 )
 _REGISTRY = Registry("learning rate schedule", {cls.__name__: cls for cls in _CLASSES})
 
+serialize = _REGISTRY.serialize
 deserialize = _REGISTRY.deserialize
-
-
-def serialize(learning_rate_schedule: LearningRateSchedule) -> dict:
-    """Return Keras 3's dict of a schedule.
-
-    Args:
-        learning_rate_schedule: The schedule.
-    """
-    config = _REGISTRY.serialize(learning_rate_schedule)
-    return {**config, "module": config["module"].replace("keras.optimizers", "keras.optimizers.schedules")}
