@@ -1,50 +1,80 @@
-"""The extensions; everything else is in pyproject.toml."""
+"""The extensions; everything else is in pyproject.toml.
 
+What is built is kept in build/ and copied from there, by `pip install .`, `pip install -e .` and `python setup.py
+build_ext --inplace`, as long as nothing that it is made of changes."""
+
+import hashlib
 import os
+import re
 import shutil
-from glob import glob
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
 
+import Cython
 import numpy as np
-from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
+# FASTLSTM_DEBUG=1 and FASTLSTM_SANITIZE=address,undefined (or thread) are for tests; see README, "Develop".
+DEBUG, SANITIZER = os.environ.get("FASTLSTM_DEBUG", "0") != "0", os.environ.get("FASTLSTM_SANITIZE")
+SANITIZERS = [f"-fsanitize={SANITIZER}", "-fno-sanitize-recover"] if SANITIZER else []
+CHECKS = ("boundscheck", "initializedcheck", "nonecheck", "overflowcheck")
+DIRECTIVES = {"cdivision": True, "freethreading_compatible": True} | dict.fromkeys(CHECKS, DEBUG)
 # No -ffast-math and no contraction: the same bits on every instruction set depend on it.
-COMPILE_ARGS = ["-O3", "-std=c11", "-ffp-contract=off", "-fvisibility=hidden"]
-# FASTLSTM_SANITIZE=address,undefined (or thread) builds for the sanitizers; see README, "Develop".
-SANITIZERS = [f"-fsanitize={os.environ['FASTLSTM_SANITIZE']}", "-g"] if os.environ.get("FASTLSTM_SANITIZE") else []
-MACROS = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
-DIRECTIVES = {"language_level": 3, "cdivision": True, "freethreading_compatible": True}
-# What engine/*.pxd name is installed with them, beside the header for users.
-for header in ("fastlstm.h", "pool.h", "rows.h", "training.h"):
-    shutil.copy(f"csrc/{header}", "fastlstm/include")
+COMPILE_ARGS = ["-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-g" if DEBUG or SANITIZER else "-g0"]
+C_SOURCES = {"_op_list": sorted({*map(str, Path("csrc").glob("*.c"))} - {"csrc/pool.c"}), "_pool": ["csrc/pool.c"]}
+INCLUDED, MACROS = ["csrc", "fastlstm/include"], [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
+NAMED = re.compile(r'^from (fastlstm[\w.]*) cimport|(?:#include|extern from) "([\w.]+)"', re.MULTILINE)
 
 
-def extension(name: str, sources: tuple[str, ...] = ()) -> Extension:
-    return Extension(
-        f"fastlstm.engine.{name}",
-        [f"fastlstm/engine/{name}.pyx", *sources],
-        include_dirs=["csrc", "fastlstm/include", np.get_include()],
-        depends=sorted([*glob("csrc/*.h"), "fastlstm/include/fastlstm_stream.h"]),
-        extra_compile_args=COMPILE_ARGS + SANITIZERS,
-        extra_link_args=SANITIZERS,
-        define_macros=MACROS,
-    )
+def read(path: str, texts: dict[str, str]) -> dict[str, str]:
+    """Adds what the file says, and all that it cimports from here or includes."""
+    if path not in texts and Path(path).is_file():
+        texts[path] = Path(path).read_text(encoding="utf-8")
+        for module, header in [(path.removesuffix(".pyx"), ""), *NAMED.findall(texts[path])]:
+            for named in (module.replace(".", "/") + ".pxd", *(f"{folder}/{header}" for folder in INCLUDED)):
+                read(named, texts)
+    return texts
 
 
-extensions = [
-    extension("_op_list", tuple(sorted({*glob("csrc/*.c")} - {"csrc/pool.c"}))),
-    extension("_engine"),
-    extension("_pool", ("csrc/pool.c",)),
-    extension("_forward"),
-    extension("_sampling"),
-    extension("_stage"),
-    extension("_steps"),
-    extension("_stream"),
-    extension("_stream_pool"),
-    extension("_tape"),
-    extension("_training"),
-    extension("_workspace"),
-    extension("_blas"),
-]
+class BuildExtensions(build_ext):
+    def build_extensions(self) -> None:
+        compiler, header = self.compiler.compiler_so[0], Path(sysconfig.get_path("include"), "Python.h")
+        if shutil.which(compiler) is None:
+            sys.exit(f"fastlstm is compiled to be installed: the C compiler {compiler} is missing (apt install gcc).")
+        if not header.exists():
+            sys.exit(f"fastlstm is compiled to be installed: {header} is missing (apt install python3-dev).")
+        super().build_extensions()
 
-setup(ext_modules=cythonize(extensions, compiler_directives=DIRECTIVES, build_dir="build"))
+    def build_extension(self, ext: Extension) -> None:
+        built, directives = Path(self.get_ext_fullpath(ext.name)), ",".join(f"{k}={v}" for k, v in DIRECTIVES.items())
+        compiler = [*self.compiler.compiler_so, *self.compiler.linker_so, *ext.extra_compile_args]
+        how = str([compiler, directives, Cython.__version__, np.__version__]).encode()
+        kept = Path("build", "extensions", hashlib.sha256(how).hexdigest()[:16], built.name)
+        c_source, made_of, texts = str(kept.with_suffix(".c")), kept.with_suffix(".sha256"), {}
+        digest = hashlib.sha256(str([read(source, texts) for source in ext.sources]).encode()).hexdigest()
+        if self.force or not made_of.exists() or made_of.read_text() != digest:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            cython = [sys.executable, "-m", "cython", "-3", "-X", directives, "-o", c_source]
+            subprocess.run([*cython, ext.sources[0]], check=True)
+            ext.sources[0] = c_source
+            super().build_extension(ext)
+            shutil.copyfile(built, kept)
+            made_of.write_text(digest)
+        built.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(kept, built)
+
+
+def extension(path: str) -> Extension:
+    name, c_sources = Path(path).stem, C_SOURCES.get(Path(path).stem, [])
+    arguments = {"extra_compile_args": [*COMPILE_ARGS, "-O3" if c_sources else "-O2", *SANITIZERS]}
+    arguments |= {"extra_link_args": SANITIZERS, "include_dirs": [*INCLUDED, np.get_include()]}
+    return Extension(f"fastlstm.engine.{name}", [path, *c_sources], define_macros=MACROS, **arguments)
+
+
+extensions = [extension(path) for path in map(str, Path("fastlstm/engine").glob("*.pyx"))]
+extensions.sort(key=lambda ext: (len(ext.sources), os.path.getsize(ext.sources[0])), reverse=True)  # longest first
+options = {"build_ext": {"parallel": os.cpu_count()}}
+setup(ext_modules=extensions, cmdclass={"build_ext": BuildExtensions}, options=options)

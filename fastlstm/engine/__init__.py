@@ -1,7 +1,16 @@
 """The engine: op descriptions in, float32 arrays out. It knows no layers and no files."""
 
+try:
+    from fastlstm.engine._engine import ArrayForm, run_pair
+except ModuleNotFoundError as error:
+    if error.name != "fastlstm.engine._engine":
+        raise
+    raise ImportError(
+        f"fastlstm is imported from its sources in {__path__[0]}, which are not compiled: `pip install -e .` compiles "
+        "them there, and a fastlstm that is installed is found by a Python started in another folder."
+    ) from None
+
 from fastlstm.engine import threads
-from fastlstm.engine._engine import ArrayForm, run_pair
 from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine._sampling import Sampler
 from fastlstm.engine._steps import StepForm, Turn, checked_rows, checked_states

@@ -10,7 +10,7 @@ cpdef enum:
     # Rows from which on threads share a batch: with fewer, every one of them would read all weights for few.
     ENOUGH_ROWS = 8
     # Multiplications below which a call stays on one thread.
-    PARALLEL_WORK = 1 << 21
+    PARALLEL_WORK = 2_097_152
 
 cdef enum:
     # Rows (timesteps x batch) of a chunk: enough for the input projection to run at full speed, few enough for z to

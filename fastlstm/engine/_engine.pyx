@@ -25,7 +25,7 @@ cnp.import_array()
 cdef enum:
     # With the ops on several threads: the shorter, the sooner the next one starts. One tile of rows.
     PIPELINE_CHUNK_ROWS = 6
-    LARGEST_KEPT_WORKSPACE = 16 << 20  # bytes
+    LARGEST_KEPT_WORKSPACE = 16_777_216  # bytes
     ANY = -1                          # length of an axis
 
 cdef extern from "<stdatomic.h>":

@@ -4,6 +4,7 @@ Every row has random numbers of its own (SplitMix64, Steele et al., 2014), so th
 and on its place alone.
 """
 
+cimport cython
 cimport numpy as cnp
 from libc.math cimport exp, pow
 from libc.stdlib cimport calloc, free
@@ -13,6 +14,13 @@ import numpy as np
 cnp.import_array()
 
 
+@cython.overflowcheck(False)
+cdef unsigned long long advanced(unsigned long long *state) noexcept nogil:
+    state[0] = state[0] + <unsigned long long> 0x9E3779B97F4A7C15
+    return state[0]
+
+
+@cython.overflowcheck(False)
 cdef unsigned long long mixed(unsigned long long z) noexcept nogil:
     z = (z ^ (z >> 30)) * <unsigned long long> 0xBF58476D1CE4E5B9
     z = (z ^ (z >> 27)) * <unsigned long long> 0x94D049BB133111EB
@@ -94,8 +102,7 @@ cdef class Sampler:
             else:
                 self.weights[i] = pow(<double> y[i] / greatest, power)
             total += self.weights[i]
-        self.states[row] += <unsigned long long> 0x9E3779B97F4A7C15
-        at = total * ((mixed(self.states[row]) >> 11) * (1.0 / 9007199254740992.0))
+        at = total * ((mixed(advanced(&self.states[row])) >> 11) * (1.0 / 9007199254740992.0))
         for i in range(self.units):
             if self.weights[i] > 0.0:
                 last = i

@@ -34,5 +34,5 @@ def show_config() -> None:
 
 
 def get_include() -> str:
-    """Return the folder of the C headers: `fastlstm_stream.h`, and those that the engine's .pxd files name."""
+    """Return the folder of the C header, `fastlstm_stream.h`."""
     return str(Path(__file__).parents[1] / "include")

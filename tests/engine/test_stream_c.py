@@ -282,29 +282,3 @@ def test_the_example_in_cython(example):
         example.first_surprise(model.stream(), random(60, 4), 1)
     with pytest.raises(ValueError, match="forecasts 3 features"):
         example.first_surprise(model.stream(2), x[0], 1)
-
-
-def test_every_installed_pxd_compiles(tmp_path):
-    names = sorted(path.stem for path in (INSTALLED / "engine").glob("*.pxd"))
-    assert {"_engine", "_steps", "_structs"} <= set(names)
-    (tmp_path / "all.pyx").write_text(
-        "".join(f"from fastlstm.engine cimport {name}\n" for name in names)
-        + "from fastlstm.engine._engine cimport Executor\n"
-        "from fastlstm.engine._structs cimport LSTM\n\n\n"
-        "def count_lstms(Executor program not None):\n"
-        "    return sum([program.ops[i].kind == LSTM for i in range(program.n_ops)])\n"
-    )
-    (tmp_path / "setup.py").write_text(
-        "import fastlstm, numpy\nfrom Cython.Build import cythonize\nfrom setuptools import Extension, setup\n"
-        "extension = Extension('all', ['all.pyx'], include_dirs=[fastlstm.get_include(), numpy.get_include()])\n"
-        "setup(name='all', ext_modules=cythonize([extension], language_level=3))\n"
-    )
-    cythonized(tmp_path)
-    code = (
-        "import all; from fastlstm.engine import Program; from fastlstm.engine.ops import *; import numpy as np; "
-        "weights = np.ones((3, 12), np.float32); activation = Activation('tanh'); "
-        "op = LSTMOp(weights, weights, None, activation, activation); print(all.count_lstms(Program([op])))"
-    )
-    command = [sys.executable, "-c", code]
-    ran = subprocess.run(command, cwd=tmp_path, env=FOUND, check=True, capture_output=True, text=True)
-    assert ran.stdout == "1\n"
