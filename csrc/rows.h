@@ -44,13 +44,15 @@ static inline size_t fl_first_bad_id(const float *ids, size_t n, long vocabulary
     return n;
 }
 
-/* out (rows, columns) = part of the rows of table (vocabulary, …) that valid ids (rows) name; rows of out and of the table
- * start `width` apart */
+/* out (rows, columns) = part of the rows of table (vocabulary, …) that ids (rows) name; rows of out and of the table start
+ * `width` apart. Ids were checked, but another thread may have changed them since: what is none reads row 0. */
 static inline void fl_gather_rows(float *out, const float *table, const float *ids, size_t rows, size_t columns,
                                   size_t width, long vocabulary)
 {
-    for (size_t row = 0; row < rows; row++)
-        memcpy(out + row * width, table + (size_t)fl_table_row(ids[row], vocabulary) * width, columns * sizeof *out);
+    for (size_t row = 0; row < rows; row++) {
+        long found = fl_table_row(ids[row], vocabulary);
+        memcpy(out + row * width, table + (size_t)(found < 0 ? 0 : found) * width, columns * sizeof *out);
+    }
 }
 
 /* Asks for all lines of x (n) at once, which lie in another core's cache: who reads them waits for one after the other. */

@@ -194,7 +194,8 @@ cdef class Executor(OpList):
         return 0
 
     cdef cnp.ndarray _empty_output(self, cnp.ndarray x):
-        cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
+        # One more than NumPy's arrays have, which refuses it: ids of that many axes get one.
+        cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS + 1]
         cdef int i, ndim = x.ndim
         for i in range(ndim):
             shape[i] = x.shape[i]

@@ -100,3 +100,7 @@ cdef extern from "training.h":
                             bint zero_output) noexcept nogil
     void fl_add_table_rows(float *d_table, const float *ids, const float *d_out, size_t rows, size_t columns,
                            size_t width, size_t d_stride, long vocabulary) noexcept nogil
+
+cdef extern from "sizes.h":
+    size_t fl_times(size_t a, size_t b) noexcept nogil
+    size_t fl_plus(size_t a, size_t b) noexcept nogil

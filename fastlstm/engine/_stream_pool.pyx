@@ -127,6 +127,8 @@ cdef class PoolStepper(Steps):
                     or cnp.PyArray_TYPE(mask) != cnp.NPY_BOOL or not cnp.PyArray_ISCARRAY_RO(mask)):
                 raise ValueError(f"mask: expected a C-contiguous bool array of shape {(step.n,)}, received {mask!r}")
             step.mask = <const unsigned char *> cnp.PyArray_DATA(mask)
+        if overlap(x, out):
+            x = x.copy()  # blocks of streams are written while others are still to be read
         step.x, step.out = <const float *> cnp.PyArray_DATA(x), <float *> cnp.PyArray_DATA(out)
         self.turn.enter()
         try:
@@ -188,6 +190,13 @@ cdef class PoolStepper(Steps):
                     array[rows] = 0.0 if states is None else states[i][j]
         finally:
             self.turn.leave()
+
+
+cdef bint overlap(cnp.ndarray one, cnp.ndarray other) noexcept:
+    """Whether two C-contiguous arrays have bytes in common."""
+    cdef const char *first = <const char *> cnp.PyArray_DATA(one)
+    cdef const char *second = <const char *> cnp.PyArray_DATA(other)
+    return first < second + cnp.PyArray_NBYTES(other) and second < first + cnp.PyArray_NBYTES(one)
 
 
 cdef void step_part(void *context, int part) noexcept nogil:
