@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from operator import methodcaller
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from fastlstm.engine.ops import (
     RecurrentOp,
 )
 from fastlstm.engine.packing import GRU_PANEL, PANEL, Obtain, Packing, gate_order, pack, plain_order
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 class Matrix(NamedTuple):
@@ -87,7 +90,8 @@ def lower_chain(ops: list[Op], isa: str, backend: str, obtain: Obtain) -> list[L
     if not _takes_table(ops):
         return [_lower(op, isa, backend, obtain) for op in ops]
     embedding, first, *others = ops
-    return [_lower(first, isa, backend, obtain, embedding), *(_lower(op, isa, backend, obtain) for op in others)]
+    looked_up = cast("EmbeddingOp", embedding)
+    return [_lower(first, isa, backend, obtain, looked_up), *(_lower(op, isa, backend, obtain) for op in others)]
 
 
 def packs(isa: str, backend: str) -> bool:
@@ -138,14 +142,14 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
     lowered.features, lowered.units, lowered.z_width = features_of(op), units_of(op), len(order)
     if isinstance(op, GRUOp):
         bias = _lower_gru(lowered, op, bias, packed, obtain)
-    elif interleaved:
+    elif isinstance(op, LSTMOp) and interleaved:
         lowered.recurrent_kernel = _gates(op.recurrent_kernel, order, obtain)
         lowered.finite = _is_finite(op.recurrent_kernel)
     elif isinstance(op, RecurrentOp):
         lowered.recurrent_kernel = _matrix(op.recurrent_kernel, packed, obtain)
     lowered.bias = pack(bias, order) if interleaved else bias
     if embedding is not None:
-        table = _projections(op, bias, order, lowered.fused, embedding, isa, backend)
+        table = _projections(cast("RecurrentOp", op), bias, order, lowered.fused, embedding, isa, backend)
         lowered.table, lowered.name = obtain(table) if packed else table.make(), embedding.name
     else:
         lowered.kernel = _gates(op.kernel, order, obtain) if interleaved else _matrix(op.kernel, packed, obtain)
@@ -162,7 +166,7 @@ def _unchanging(array: np.ndarray) -> np.ndarray:
     owner = array if array.base is None else array.base
     if not array.flags.writeable:
         with suppress(TypeError):  # an owner without a buffer, which does not say
-            if memoryview(owner).readonly:
+            if memoryview(cast("Buffer", owner)).readonly:
                 return np.require(array, np.float32, "C")
     return np.array(array, np.float32, order="C")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -141,7 +141,7 @@ class TrainingProgram:
         return shape
 
     def _check_ids(self, x: np.ndarray) -> None:
-        op = self._ops[0]
+        op = cast("EmbeddingOp", self._ops[0])
         vocabulary = len(op.table)
         bad = ~((x > -vocabulary - 1) & (x < vocabulary))
         if bad.any():

@@ -179,10 +179,11 @@ def run_beside(
     Raises:
         ValueError: As `BoundChain.run`.
     """
+    programs = cast("Program", first.program), cast("Program", second.program)
     if first_state is None and second_state is None and not (first.carries_states or second.carries_states):
-        (one, _), (other, _) = run_pair(first.program, second.program, x, mask)
+        (one, _), (other, _) = run_pair(*programs, x, mask)
         return one, other
     firsts, seconds = first.starting_states(len(x), first_state), second.starting_states(len(x), second_state)
     given = list(chain(*firsts)), list(chain(*seconds))
-    (one, ones), (other, others) = run_pair(first.program, second.program, x, mask, *given, True)
+    (one, ones), (other, others) = run_pair(*programs, x, mask, *given, True)
     return first.finished(one, ones, firsts), second.finished(other, others, seconds)

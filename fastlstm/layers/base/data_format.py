@@ -22,7 +22,9 @@ def lengths_of(shape: Sequence[_Size], data_format: str) -> Sequence[_Size]:
 
 def shape_of(batch: _Size, lengths: Sequence[_Size], channels: _Size, data_format: str) -> tuple[_Size, ...]:
     """Return the shape of which `lengths_of` gives the lengths."""
-    return (batch, *lengths, channels) if data_format == "channels_last" else (batch, channels, *lengths)
+    if data_format == "channels_last":
+        return (batch, *lengths, channels)  # type: ignore[arg-type]
+    return (batch, channels, *lengths)  # type: ignore[arg-type]
 
 
 def channels_last(x: np.ndarray, data_format: str) -> np.ndarray:
