@@ -16,7 +16,7 @@ def test_a_file_gets_one_line(capsys):
     for step in range(1, 13):
         bar.update(step, [("loss", float(step)), ("tiny", 1e-5)])
     out = capsys.readouterr().out
-    assert re.fullmatch(r"12/12 ━{20} 0s \d+us/step - loss: 12\.0000 - tiny: 1\.0000e-05\n", out), out
+    assert re.fullmatch(r"12/12 ━{20} \d+s \d+[mu]?s/step - loss: 12\.0000 - tiny: 1\.0000e-05\n", out), out
 
 
 def test_a_terminal_gets_a_bar_that_moves(capsys, monkeypatch):
@@ -45,13 +45,13 @@ def test_a_line_fits_the_terminal(capsys, monkeypatch):
     assert len(plain(out).strip("\r\n")) == 59
 
 
-@pytest.mark.parametrize(("verbose", "start"), [(0, ""), (2, "2/2 - 0s - ")])
+@pytest.mark.parametrize(("verbose", "start"), [(0, ""), (2, r"2/2 - \d+s - ")])
 def test_other_levels(capsys, verbose, start):
     bar = Progbar(2, verbose=verbose)
     bar.update(1, [("loss", 1.0)])
     bar.update(2, [("loss", 2.0)])
     out = capsys.readouterr().out
-    assert out.startswith(start)
+    assert re.match(start, out)
     assert out.endswith("- loss: 2.0000\n") if start else not out
 
 
@@ -59,7 +59,7 @@ def test_an_unknown_target(capsys):
     bar = Progbar(None, stateless_metrics=["a"])
     bar.update(1, [("a", 2.0)])
     bar.update(2, [("a", 4.0), ("b", 1.0)], finalize=True)
-    assert re.match(r" +2/Unknown 0s \d+us/step - a: 4.0000 - b: 1.0000", capsys.readouterr().out)
+    assert re.match(r" +2/Unknown \d+s \d+[mu]?s/step - a: 4.0000 - b: 1.0000", capsys.readouterr().out)
     with pytest.raises(ValueError, match="Only one of `stateful_metrics` or `stateless_metrics`"):
         Progbar(1, stateful_metrics=[], stateless_metrics=[])
 
