@@ -3,6 +3,8 @@
 from fastlstm.layers.activations.activation import Activation
 from fastlstm.layers.activations.activation_layers import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from fastlstm.layers.attention.attention import AdditiveAttention, Attention
+from fastlstm.layers.attention.grouped_query_attention import GroupedQueryAttention as GroupQueryAttention
+from fastlstm.layers.attention.multi_head_attention import MultiHeadAttention
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, serialize
@@ -32,6 +34,7 @@ from fastlstm.layers.convolutional.transpose import (
     Convolution3DTranspose,
 )
 from fastlstm.layers.core.dense import Dense
+from fastlstm.layers.core.einsum_dense import EinsumDense
 from fastlstm.layers.core.embedding import Embedding
 from fastlstm.layers.core.input_layer import Input, InputLayer
 from fastlstm.layers.core.lambda_layer import Lambda
@@ -168,6 +171,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Flatten",
     "GRUCell",
@@ -186,6 +190,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
@@ -204,6 +209,7 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",

@@ -59,7 +59,19 @@ class _Masked(Layer):
         return inputs
 
 
-_MASKED = _Masked(name="masked")
+class _Unmasked(Layer):
+    """The identity, without a mask."""
+
+    supports_masking = True
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        return None
+
+
+_MASKED, _UNMASKED = _Masked(name="masked"), _Unmasked(name="unmasked")
 
 
 class Calls:
@@ -126,6 +138,10 @@ class Calls:
             return slots
         pairs = zip(slots, flatten(mask), strict=True)
         return [slot if own is None else self.add(_MASKED, (slot,), {"mask": own}, 1)[0] for slot, own in pairs]
+
+    def unmasked(self, slot: Slot) -> Slot:
+        """Return a slot with what is in another, without the mask."""
+        return self.add(_UNMASKED, (slot,), {}, 1)[0]
 
     @property
     def layers(self) -> tuple[Layer, ...]:

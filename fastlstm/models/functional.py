@@ -14,6 +14,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure, packed
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
+from fastlstm.layers.symbolic.node import output_shapes
 from fastlstm.layers.symbolic.operation import Operation, find
 from fastlstm.models import inputs as data
 from fastlstm.models.calls import Calls, Slot
@@ -138,10 +139,11 @@ class Functional(Model, builds_once=False):
             return KerasTensor(known[id(graph.source(leaf))], name="") if isinstance(leaf, KerasTensor) else leaf
 
         for node in graph.nodes:
-            args, kwargs = map_structure(with_shape, list(node.args)), map_structure(with_shape, node.kwargs)
-            if not isinstance(node.layer, Operation):
-                args, kwargs = [map_structure(lambda tensor: tensor.shape, args[0])], {}
-            outputs = _shapes(node.layer.compute_output_shape(*args, **kwargs))
+            args, kwargs = map_structure(with_shape, node.args), map_structure(with_shape, node.kwargs)
+            if isinstance(node.layer, Operation):
+                outputs = _shapes(node.layer.compute_output_shape(*args, **kwargs))
+            else:
+                outputs = _shapes(output_shapes(node.layer, args[0], args[1:], kwargs))
             known |= {id(tensor): shape for tensor, shape in zip(node.outputs, outputs, strict=True)}
         return [known[id(graph.source(tensor))] for tensor in graph.outputs]
 
@@ -155,19 +157,34 @@ class Functional(Model, builds_once=False):
         graph = self._graph
         slots = {id(tensor): slot for tensor, slot in zip(graph.inputs, inputs, strict=True)}
 
+        # The tensors whose masks a layer has taken away, for those that are called after it.
+        erased: set[int] = set()
+
         def slot_of(leaf: Any) -> Any:
-            return slots[id(graph.source(leaf))] if isinstance(leaf, KerasTensor) else leaf
+            if not isinstance(leaf, KerasTensor):
+                return leaf
+            key = id(graph.source(leaf))
+            if key in erased:
+                erased.remove(key)
+                slots[key] = calls.unmasked(slots[key])
+            return slots[key]
 
         typed = self._typed_inputs(calls, inputs)
 
         def typed_slot_of(leaf: Any) -> Any:
-            return typed.get(id(graph.source(leaf))) or slot_of(leaf) if isinstance(leaf, KerasTensor) else leaf
+            if not isinstance(leaf, KerasTensor):
+                return leaf
+            return typed.get(id(graph.source(leaf))) or slots[id(graph.source(leaf))]
 
-        for node in graph.nodes:
+        nested = any(slot not in calls.inputs for slot in inputs)
+        erasing = any(node.layer.erases_masks for node in graph.nodes)
+        for node in graph.in_keras_order() if erasing else graph.nodes:
             of = typed_slot_of if isinstance(node.layer, Operation) else slot_of
             args = tuple(map_structure(of, arg) for arg in node.args)
             outputs = calls.add(node.layer, args, map_structure(of, node.kwargs), len(node.outputs))
             slots |= {id(tensor): slot for tensor, slot in zip(node.outputs, outputs, strict=True)}
+            if node.layer.erases_masks:
+                erased |= {id(graph.source(tensor)) for tensor in node.inputs if tensor.masked or nested}
         return [slot_of(tensor) for tensor in graph.outputs]
 
     def _typed_inputs(self, calls: Calls, inputs: Sequence[Slot]) -> dict[int, Slot]:

@@ -45,6 +45,10 @@ class Graph:
         source = self.source(tensor)
         return source.node.layer, self._numbers.get(id(source.node), 0), source.index
 
+    def in_keras_order(self) -> list[Node]:
+        """Return the calls in the order in which Keras makes them: the farthest from the outputs first."""
+        return sorted(self.nodes, key=lambda node: (-self._depths[id(node)][1], self._found[id(node)]))
+
     def is_row(self) -> bool:
         """Return whether the layers simply follow each other, each called once on one tensor."""
         depths = [depth for _, depth in self._depths.values()]
@@ -62,6 +66,8 @@ class Graph:
             for tensor in node.inputs:
                 before = self.source(tensor).node
                 depths[id(before)] = max(depths.get(id(before), 0), depth + 1)
+        # Of those at one distance, Keras calls the one first that it found first on its way back.
+        self._found = {key: place for place, key in enumerate(depths)}
         nodes = {id(node): (node, depths[id(node)]) for node in ordered}
         return nodes | {id(tensor.node): (tensor.node, 0) for tensor in self.inputs if id(tensor.node) not in nodes}
 

@@ -157,7 +157,8 @@ def save_model(
             stacklevel=3,
         )
     config, spec, arrays = model.serialized(), weight_spec(model), model.weight_arrays()
-    config = _without(config, "keras2_masks")  # without masks, it makes no difference
+    for key in ("keras2_masks", "ignores_masks"):  # without masks, they make no difference
+        config = _without(config, key)
     config = _for_keras_3(config)
     if legacy and zipped:
         write_legacy_h5(path, config, spec, arrays)
@@ -252,17 +253,28 @@ def _refuse_keras2_masks(model: Model) -> None:
                 "not show to the layer then, unlike the Keras that wrote the model: the saved model would give other "
                 "outputs. Save its weights alone."
             )
-    for layer in model.leaves():
-        if layer.keras2_masks and (layer not in model.layers or _is_masked(layer)):
+    layers = model.leaves()
+    makes_masks = any(layer.makes_masks for layer in layers)
+    for layer in layers:
+        differs = layer.keras2_masks and (layer.keras2_masks_matter or _shares_masks(model, layer))
+        if differs and (_is_masked(layer) or (makes_masks and layer not in model.layers)):
             raise ValueError(
                 f"Layer '{layer.name}' gets masked inputs, and Keras 3 makes something else of their masks than the "
                 "Keras that wrote the model: the saved model would give other outputs. Save its weights alone."
             )
 
 
+def _shares_masks(model: Model, layer: Layer) -> bool:
+    """Whether other calls take masked tensors that the layer takes: in Keras 3 they may not see the masks after it."""
+    nodes = () if model.graph is None else model.graph.nodes
+    taken = {id(tensor) for node in layer.nodes for tensor in node.inputs if tensor.masked}
+    return any(id(tensor) in taken for node in nodes if node.layer is not layer for tensor in node.inputs)
+
+
 def _is_masked(layer: Layer) -> bool:
-    """Whether an input of the layer may carry a mask."""
-    return any(tensor.masked for node in layer.nodes for tensor in node.inputs)
+    """Whether a call of the layer may have a mask."""
+    given = any("attention_mask" in node.kwargs for node in layer.nodes)
+    return given or any(tensor.masked for node in layer.nodes for tensor in node.inputs)
 
 
 def _without(config: Any, key: str) -> Any:

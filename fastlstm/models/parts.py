@@ -25,6 +25,8 @@ from fastlstm.layers.symbolic.calling import (
     call_parameters,
     call_with_masks,
     output_masks,
+    shape_arguments,
+    with_argument_masks,
 )
 from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.models.calls import Call, Slot
@@ -121,6 +123,7 @@ class LayerPart:
                 self._kwargs["training"] = True
         self.reads = [slot.index for slot in call.inputs]
         self.writes = [slot.index for slot in call.outputs]
+        self._argument_masks = _argument_masks(call)
         plain = not self._kwargs and len(self._args) == 1 and isinstance(self._args[0], Slot)
         self._is_plain = plain and len(self.writes) == 1 and not isinstance(self.layer, Operation)
 
@@ -143,6 +146,8 @@ class LayerPart:
                 values[index] = value
             return
         carried = map_structure(lambda leaf: masks[leaf.index] if isinstance(leaf, Slot) else None, self._args[0])
+        if self._argument_masks:
+            kwargs = {**kwargs, **{name: masks[index] for name, index in self._argument_masks.items()}}
         inputs = map_structure(as_float32, first)
         outputs, new_masks = call_with_masks(self.layer, inputs, tuple(others), kwargs, carried)
         for index, value, mask in zip(self.writes, flatten(outputs), new_masks, strict=True):
@@ -160,6 +165,17 @@ class LayerPart:
             # The window has the zeros that stand for the steps before the first.
             copied.padding = "valid"
         yield FrozenLayer(copied, in_time)
+
+
+def _argument_masks(call: Call) -> dict[str, int]:
+    """Where the masks are that a layer with several tensors as arguments is given, by the arguments' names."""
+    if isinstance(call.layer, Operation) or not shape_arguments(type(call.layer)):
+        return {}
+    first, *others = call.args
+    kwargs = with_argument_masks(
+        call.layer, first, tuple(others), call.kwargs, lambda leaf: leaf if isinstance(leaf, Slot) else None
+    )
+    return {name: slot.index for name, slot in kwargs.items() if call.kwargs.get(name) is None}
 
 
 class PairPart(LayerPart):

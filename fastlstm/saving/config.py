@@ -239,7 +239,8 @@ class _Dialect:
         for key, value in config.items():
             if _keeps(class_name, key, value, where):
                 kept[key] = self._value(key, value, where)
-        if self._keras2_masks and class_name in KERAS2_MASKS:
+        of_heads = class_name == "MultiHeadAttention" and self._before_3
+        if (self._keras2_masks and class_name in KERAS2_MASKS) or of_heads:
             kept["keras2_masks"] = True
         return class_name, kept
 

@@ -15,6 +15,7 @@ CLASSES = {
     "Convolution3D": "Conv3D",
     "CuDNNGRU": "GRU",
     "CuDNNLSTM": "LSTM",
+    "GroupedQueryAttention": "GroupQueryAttention",
     "Model": "Functional",
     "SeparableConvolution2D": "SeparableConv2D",
     "ThresholdedReLU": "ReLU",
@@ -134,6 +135,7 @@ OLD_DEFAULTS = (
     ((2, 3), {"LSTM", "GRU", "LSTMCell", "GRUCell"}, "recurrent_activation", "hard_sigmoid"),
     ((3, 0), {"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}, "recurrent_activation", "hard_sigmoid"),
     ((3, 0), {"GRU", "GRUCell"}, "reset_after", False),
+    ((2, 10), {"MultiHeadAttention"}, "ignores_masks", True),
 )
 # Layers on which masks have another effect since Keras 3.
 KERAS2_MASKS = {
@@ -143,6 +145,7 @@ KERAS2_MASKS = {
     "Identity",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "Rescaling",
@@ -176,14 +179,16 @@ UNUSED: dict[str, tuple[Any, ...]] = {
     "renorm": (False,),
     "reverse_state_order": (False,),
     "rms_scaling": (False,),
+    "softmax_robust_masking": (False,),
     "sparse": (False,),
     "time_major": (False,),
 }
-# Training only, in one class.
+# Training only, or said elsewhere too, in one class.
 DROPPED_IN = {
     "DepthwiseConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "DepthwiseConv2D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "Embedding": {"dropout", "weights"},
+    "MultiHeadAttention": {"key_shape", "query_shape", "value_shape"},
     "RNN": {"cells"},  # TensorFlow.js lists those of its `cell` again
     "SeparableConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "SeparableConv2D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
@@ -213,6 +218,7 @@ _DEPTHWISE = _WINDOWS + (
 )
 _CONV_LSTM = _STATES + _RNN + _WINDOWS + "filters recurrent_activation unit_forget_bias"
 _SEPARABLE = _DEPTHWISE + "filters pointwise_initializer pointwise_regularizer pointwise_constraint"
+_HEADS = _DENSE_KEYS.replace("activation ", "") + "dropout sliding_window flash_attention use_gate seed "
 _NORMALIZATION = (
     "axis epsilon center scale beta_initializer gamma_initializer beta_regularizer gamma_regularizer "
     "beta_constraint gamma_constraint "
@@ -251,6 +257,7 @@ KNOWN: dict[str, set[str]] = {
         "DepthwiseConv2D": _DEPTHWISE,
         "Dot": "axes normalize",
         "Dropout": "rate noise_shape seed",
+        "EinsumDense": _DENSE_KEYS.replace("use_bias ", "") + "equation output_shape bias_axes",
         "ELU": "alpha",
         "Embedding": "input_dim output_dim mask_zero "
         "embeddings_initializer embeddings_regularizer embeddings_constraint",
@@ -264,6 +271,7 @@ KNOWN: dict[str, set[str]] = {
         "GlobalMaxPooling2D": "data_format keepdims",
         "GlobalMaxPooling3D": "data_format keepdims",
         "GroupNormalization": _NORMALIZATION + "groups",
+        "GroupQueryAttention": _HEADS + "head_dim num_query_heads num_key_value_heads",
         "GRU": _GATES + _RNN + "reset_after use_cudnn",
         "GRUCell": _GATES + "reset_after",
         "Identity": "",
@@ -277,6 +285,7 @@ KNOWN: dict[str, set[str]] = {
         "MaxPooling2D": "pool_size strides padding data_format",
         "MaxPooling3D": "pool_size strides padding data_format",
         "Minimum": "",
+        "MultiHeadAttention": _HEADS + "num_heads key_dim value_dim output_shape attention_axes ignores_masks",
         "Multiply": "",
         "Normalization": "axis mean variance invert",
         "Permute": "dims",

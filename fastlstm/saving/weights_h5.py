@@ -68,7 +68,8 @@ def _pair(layer: LayerSpec, group: Store | None, path: str, stored_classes: Mapp
             for member, member_group in _pair_container(child, container, stored_classes):
                 yield from _pair(member, member_group, f"{below}/{member.name}", stored_classes)
             continue
-        child_group = _first_group(group, (attribute,))
+        # Keras 2 made its names of private attributes, too.
+        child_group = _first_group(group, (attribute, f"_{attribute}"))
         if child_group is None and attribute == "cell" and arrays:
             child_group = group  # the CuDNN layers have no cell: their arrays are the layer's own
         yield from _pair(child, child_group, below, stored_classes)

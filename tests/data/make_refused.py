@@ -81,7 +81,6 @@ CASES = {
     "custom_lstm": lambda K: sequential(K, registered(K, K.layers.LSTM)(4, name="mine")),
     "discretization": lambda K: sequential(K, K.layers.Discretization([0.0, 1.0], name="bins"), shape=(5,)),
     "float64": lambda K: sequential(K, K.layers.LSTM(4, dtype="float64", name="wide")),
-    "heads": lambda K: functional(K, lambda x: K.layers.MultiHeadAttention(2, 2, name="heads")(x, x)),
     "lambda": lambda K: sequential(K, K.layers.LSTM(4), K.layers.Lambda(CODE, name="doubled")),
     "lambda_in_graph": lambda K: functional(K, lambda x: K.layers.Lambda(CODE, name="more")(x)),
     "operation": lambda K: functional(K, lambda x: transformed(K, x)),
@@ -108,7 +107,8 @@ def main(package, *cases):
             kept = {name: archive.read(name) for name in archive.namelist()}
     cases = cases or CASES
     again = {f"{package}_{case}" for case in cases}
-    kept = {name: data for name, data in kept.items() if name.partition(".")[0] not in again}
+    stems = {f"{one}_{case}" for one in ("keras", "tf_keras") for case in CASES}
+    kept = {name: data for name, data in kept.items() if name.partition(".")[0] in stems - again}
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:
             for ending in ("keras", "h5"):

@@ -18,6 +18,8 @@ ENDINGS = ("keras", "h5")
 
 # Keras 3 would give other numbers.
 KERAS_2_MASKS = {
+    "tf_keras_heads": "Layer 'seen' gets masked inputs, and Keras 3 makes something else of their masks",
+    "tf_keras_masked_heads": "gets masked inputs, and Keras 3 makes something else of their masks",
     "tf_keras_masked_seq2seq": "called with an initial state on inputs that carry a mask",
     "tf_keras_masked_two_ways": "called with an initial state on inputs that carry a mask",
     "tf_keras_merged_masks": "gets masked inputs, and Keras 3 makes something else of their masks",

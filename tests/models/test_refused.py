@@ -18,7 +18,6 @@ REASONS = {
     "custom_lstm": ("'mine'", "custom class"),
     "discretization": ("'bins'", "(class Discretization) prepares data"),
     "float64": ("'wide'", "dtype policy 'float64' is not supported"),
-    "heads": ("'heads'", "(class MultiHeadAttention) is not supported"),
     "lambda": ("'doubled'", "(class Lambda) holds Python code"),
     "lambda_in_graph": ("'more'", "(class Lambda) holds Python code"),
     "operation": ("fft", "not supported"),

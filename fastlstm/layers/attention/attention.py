@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,13 @@ class Attention(Layer):
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         self._check_inputs(input_shape)
         return (*input_shape[0][:-1], input_shape[1][-1])
+
+    def output_shapes(self, shapes: Sequence[Any], arguments: Mapping[str, Any]) -> Any:
+        output = self.compute_output_shape(*shapes)
+        if not arguments.get("return_attention_scores"):
+            return output
+        query, value = shapes[0][:2]
+        return output, (*query[:-1], value[-2])
 
     def _check_inputs(self, inputs: Any, mask: Any = None) -> None:
         name = type(self).__name__

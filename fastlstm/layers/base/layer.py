@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +20,13 @@ from fastlstm.layers.base.own_config import is_own, own_config
 from fastlstm.layers.base.structure import flatten, is_shape, map_shapes, map_structure
 from fastlstm.layers.base.variable import CHANGES
 from fastlstm.layers.base.weight_owner import WeightOwner
-from fastlstm.layers.symbolic.calling import call_parameters, call_with_masks
+from fastlstm.layers.symbolic.calling import (
+    call_parameters,
+    call_shapes,
+    call_with_masks,
+    shape_arguments,
+    with_argument_masks,
+)
 from fastlstm.layers.symbolic.keras_tensor import is_symbolic
 from fastlstm.layers.symbolic.node import Node, record_call
 
@@ -27,8 +34,14 @@ from fastlstm.layers.symbolic.node import Node, record_call
 def _once(build: Any) -> Any:
     """Wrap a `build` so that the second call checks the shape and leaves the weights alone."""
 
+    several = tuple(inspect.signature(build).parameters)[1:]
+
     @functools.wraps(build)
-    def build_once(self: Layer, input_shape: Sequence[int | None] | None = None) -> None:
+    def build_once(self: Layer, input_shape: Sequence[int | None] | None = None, *others: Any, **named: Any) -> None:
+        if others or named:
+            shapes = dict(zip(several, (input_shape, *others), strict=False)) if input_shape is not None else {}
+            _build_of_several(self, build, {**shapes, **named})
+            return
         if input_shape is None:
             # A layer whose weights do not depend on the shape says so by a default.
             if not build.__defaults__:
@@ -43,6 +56,15 @@ def _once(build: Any) -> Any:
         self.built = True
 
     return build_once
+
+
+def _build_of_several(layer: Layer, build: Any, given: dict[str, Any]) -> None:
+    """Build a layer from the shapes of several arguments of its call, each under its name."""
+    shapes = {name: map_shapes(standardize_shape, shape) for name, shape in given.items() if shape is not None}
+    if not layer.built:
+        build(layer, **shapes)
+        layer._build_shape = shapes
+        layer.built = True
 
 
 # What the engine does in a layer's stead where it runs the layer.
@@ -89,11 +111,11 @@ class Layer(WeightOwner):
 
     # What is this package's own business: tab completion does not show it.
     inner_names: ClassVar[str] = (
-        "adopt_weights build_child chain check_gradient check_input_shape children ends_masks expands "
-        "first_call_number inner_names input_batch_shape keras2_masks keras_module lower lower_inside lowers "
-        "makes_masks named_children native native_in_training nodes output_kind own_variables recurrent "
-        "says_output_shape step_problem step_span subclassed takes_ids takes_structures training_chain watch "
-        "weight_arrays"
+        "adopt_weights build_child chain check_gradient check_input_shape children ends_masks erases_masks expands "
+        "first_call_number inner_names input_batch_shape keras2_masks keras2_masks_matter keras_module lower "
+        "lower_inside lowers makes_masks named_children native native_in_training nodes output_kind output_shapes "
+        "own_variables recurrent says_output_shape step_problem step_span subclassed takes_ids takes_structures "
+        "training_chain watch weight_arrays"
     )
     # What others need to know of a layer; a class answers by an attribute or a property.
     supports_masking: bool = False
@@ -109,6 +131,10 @@ class Layer(WeightOwner):
     ends_masks: bool = False
     # Whether masks count as they did before Keras 3, in a layer where that differs.
     keras2_masks: bool = False
+    # Whether that makes a difference in the calls that there are of the layer, if they have masks.
+    keras2_masks_matter: bool = True
+    # Whether a call takes the masks of its inputs from them, so that what is called later does not see them.
+    erases_masks: bool = False
     # Whether it keeps states from call to call.
     stateful: bool = False
     # How many steps one output reads, the present one included, where the layer runs step by step.
@@ -211,11 +237,19 @@ class Layer(WeightOwner):
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return what `build_from_config` takes, None before the layer is built."""
-        return None if self._build_shape is None else {"input_shape": self._build_shape}
+        if self._build_shape is None:
+            return None
+        several = shape_arguments(type(self))
+        return {"shapes_dict": self._build_shape} if several else {"input_shape": self._build_shape}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Build the layer for the input shape in `config`."""
-        shape = config.get("input_shape")
+        """Build the layer for the input shape in `config`, or the shapes of several arguments."""
+        shape, shapes = config.get("input_shape"), config.get("shapes_dict")
+        if shape_arguments(type(self)):
+            # Keras 2 wrote one shape of a layer that needs several; it is built when it is called.
+            if isinstance(shapes, dict):
+                self.build(**shapes)
+            return
         if shape is None:
             return
         # Keras 2 counted the initial states of a recurrent layer among its inputs.
@@ -240,10 +274,12 @@ class Layer(WeightOwner):
             return record_call(self, inputs, args, kwargs)
         inputs = input_arrays(inputs, self.name, self.takes_structures)
         x = map_structure(as_float32, inputs)
-        shape = map_structure(np.shape, x)
+        shape, *others = shapes = call_shapes(self, x, args, kwargs)
         self.check_input_shape(shape)
         if not self.built:
-            self.build(shape)
+            self.build(*shapes)
+        if others:
+            kwargs = with_argument_masks(self, inputs, args, kwargs, carried_mask)
         return as_tensors(*call_with_masks(self, x, args, kwargs, map_structure(carried_mask, inputs)))
 
     @property
@@ -314,6 +350,15 @@ class Layer(WeightOwner):
     def says_output_shape(self) -> bool:
         """Whether the layer knows the shape of its output from that of its input."""
         return type(self).compute_output_shape is not Layer.compute_output_shape
+
+    def output_shapes(self, shapes: Sequence[Any], arguments: Mapping[str, Any]) -> Any:
+        """Return the shape of the output, or several, of a call.
+
+        Args:
+            shapes: Those that `compute_output_shape` takes.
+            arguments: Those of the call, by name.
+        """
+        return self.compute_output_shape(*shapes)
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """Return the mask of the outputs."""

@@ -34,9 +34,13 @@ class LayerConfigError(ValueError):
 
 
 def register(cls: _Class) -> _Class:
-    """Make a class known to `deserialize`, by its name."""
-    _classes[cls.__name__] = cls
+    """Make a class known to `deserialize`, by its name; or by `keras_name` if Keras' files have another one."""
+    _classes[_name_of(cls)] = cls
     return cls
+
+
+def _name_of(cls: type[Layer]) -> str:
+    return cls.__dict__.get("keras_name", cls.__name__)
 
 
 def is_registered(class_name: Any) -> bool:
@@ -51,13 +55,14 @@ def serialize(layer: Layer) -> dict[str, Any]:
         layer: A layer or a model.
     """
     cls = type(layer)
-    known = _classes.get(cls.__name__) is cls or isinstance(layer, operation.Operation)
+    name = _name_of(cls)
+    known = _classes.get(name) is cls or isinstance(layer, operation.Operation)
     inner = known and layer.keras_module.startswith("keras.src.")
     config = {
         "module": layer.keras_module if known else cls.__module__,
-        "class_name": cls.__name__,
+        "class_name": name,
         "config": layer.get_config(),
-        "registered_name": (cls.__name__ if inner else None) if known else get_registered_name(cls),
+        "registered_name": (name if inner else None) if known else get_registered_name(cls),
     }
     if layer.get_build_config():
         config["build_config"] = layer.get_build_config()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm.layers.base.arrays import is_array
-from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.base.structure import flatten, map_structure
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.layer import Layer
@@ -98,6 +98,58 @@ def output_masks(layer: Layer, inputs: Any, mask: Any, count: int) -> list[Any]:
         return [None] * count
     masks = flatten(layer.compute_mask(inputs, mask))
     return [None if mask is None else np.asarray(mask) for mask in masks[:count]] + [None] * (count - len(masks))
+
+
+def call_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Return the shapes that the layer is built for: that of the first argument, and those of others that it asks for.
+
+    Args:
+        layer: The layer.
+        inputs: The first argument of a call: an array or KerasTensor, or a structure of them.
+        args, kwargs: The others.
+    """
+    names = shape_arguments(type(layer))
+    given = named_arguments(layer, inputs, args, kwargs) if names else {"": inputs}
+    values = [given[name] for name in names or ("",) if given.get(name) is not None]
+    return [map_structure(lambda leaf: tuple(leaf.shape), value) for value in values]
+
+
+def with_argument_masks(
+    layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], mask_of: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """Return the arguments by name of a call, with the masks that its tensors carry: that of `query` is `query_mask`.
+
+    As in Keras 3, a mask that is given counts before the one that is carried.
+
+    Args:
+        layer: The layer.
+        inputs, args, kwargs: The arguments.
+        mask_of: `mask_of(tensor)`, the mask that a tensor carries, or None.
+    """
+    known = call_parameters(type(layer))
+    for name, value in named_arguments(layer, inputs, args, kwargs).items():
+        key = f"{name}_mask"
+        if key in known and kwargs.get(key) is None and value is not None:
+            mask = map_structure(mask_of, value)
+            if mask is not None:
+                kwargs = {**kwargs, key: mask}
+    return kwargs
+
+
+def named_arguments(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call of a layer by their names.
+
+    Raises:
+        TypeError: When the layer does not take them.
+    """
+    return inspect.signature(layer.call).bind(inputs, *args, **kwargs).arguments
+
+
+@functools.cache
+def shape_arguments(cls: type) -> tuple[str, ...]:
+    """Return the names of the arguments of `call` whose shapes the class' `build` takes; none if it takes one shape."""
+    names = [name for name in inspect.signature(cls.build).parameters if name.endswith("_shape")]
+    return tuple(name.removesuffix("_shape") for name in names) if len(names) > 1 else ()
 
 
 def parameters_of(function: Callable[..., Any]) -> frozenset[str]:

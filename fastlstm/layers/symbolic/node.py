@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from typing import TYPE_CHECKING, Any
 
 from fastlstm.layers.base.arrays import as_float32, is_array, too_many_inputs
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
+from fastlstm.layers.symbolic.calling import call_shapes, named_arguments
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.layers.symbolic.shape_inference import inferred_output_shape
 
@@ -52,27 +52,32 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
         TypeError: When the layer does not take one of the arguments.
         ValueError: When the shapes do not fit.
     """
-    inspect.signature(layer.call).bind(inputs, *args, **kwargs)
+    named_arguments(layer, inputs, args, kwargs)
     inputs = symbolic_inputs(inputs, layer)
-    shapes = map_structure(lambda tensor: tuple(tensor.shape), inputs)
-    layer.check_input_shape(shapes)
+    shapes = call_shapes(layer, inputs, args, kwargs)
+    layer.check_input_shape(shapes[0])
     if not layer.built:
-        layer.build(shapes)
+        layer.build(*shapes)
     passes = layer.supports_masking and not layer.ends_masks and any(map(_is_masked, flatten(inputs)))
     masked = passes or layer.makes_masks
-    output = map_shapes(lambda shape: KerasTensor(shape, masked=masked), _output_shapes(layer, inputs, args, kwargs))
+    output = map_shapes(lambda shape: KerasTensor(shape, masked=masked), output_shapes(layer, inputs, args, kwargs))
     Node(layer, (inputs, *args), kwargs, output)
     return output
 
 
-def _output_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What the layer says of its outputs' shapes; found out by a trial where it does not say, or has to be built."""
+def output_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the shapes of the outputs of a call; found out by a trial where the layer does not say, or is not built.
+
+    Args:
+        layer, inputs, args, kwargs: As for `record_call`.
+    """
     says_nothing = not layer.says_output_shape
     if says_nothing or not all(child.built for child in layer.children):
         found = inferred_output_shape(layer, inputs, args, kwargs)
         if says_nothing:
             return found
-    return layer.compute_output_shape(map_structure(lambda tensor: tensor.shape, inputs))
+    arguments = named_arguments(layer, inputs, args, kwargs)
+    return layer.output_shapes(call_shapes(layer, inputs, args, kwargs), arguments)
 
 
 def symbolic_inputs(inputs: Any, layer: Layer) -> Any:
