@@ -23,6 +23,13 @@ class Regularizer:
         """Return the penalty of `x`."""
         return 0.0
 
+    def gradient(self, x: ArrayLike) -> np.ndarray:
+        """Return the gradient of the penalty by `x`, for training."""
+        raise NotImplementedError(
+            f"The regularizer {type(self).__name__} does not say its gradient, so it cannot be trained with: give it a "
+            "method `gradient(x)` that returns an array of the shape of `x`."
+        )
+
     def get_config(self) -> dict[str, Any]:
         raise NotImplementedError(f"{self} does not implement get_config()")
 
@@ -56,6 +63,15 @@ class L1L2(Regularizer):
             penalty += x.dtype.type(self.l2) * np.sum(np.square(x))
         return penalty
 
+    def gradient(self, x: ArrayLike) -> np.ndarray:
+        x = as_floating(x)
+        gradient = np.zeros_like(x)
+        if self.l1:
+            gradient += x.dtype.type(self.l1) * np.sign(x)
+        if self.l2:
+            gradient += x.dtype.type(2 * self.l2) * x
+        return gradient
+
     def get_config(self) -> dict[str, Any]:
         return {"l1": self.l1, "l2": self.l2}
 
@@ -79,6 +95,10 @@ class L1(Regularizer):
         x = as_floating(x)
         return x.dtype.type(self.l1) * np.sum(np.abs(x))
 
+    def gradient(self, x: ArrayLike) -> np.ndarray:
+        x = as_floating(x)
+        return x.dtype.type(self.l1) * np.sign(x)
+
     def get_config(self) -> dict[str, Any]:
         return {"l1": self.l1}
 
@@ -99,6 +119,10 @@ class L2(Regularizer):
     def __call__(self, x: ArrayLike) -> np.floating:
         x = as_floating(x)
         return x.dtype.type(self.l2) * np.sum(np.square(x))
+
+    def gradient(self, x: ArrayLike) -> np.ndarray:
+        x = as_floating(x)
+        return x.dtype.type(2 * self.l2) * x
 
     def get_config(self) -> dict[str, Any]:
         return {"l2": self.l2}
@@ -126,15 +150,30 @@ class OrthogonalRegularizer(Regularizer):
         self.mode = mode
 
     def __call__(self, x: ArrayLike) -> np.floating:
+        rows, _ = self._unit_rows(as_floating(x))
+        cosines = np.abs(np.triu(rows @ rows.T, k=1))
+        return rows.dtype.type(self._factor_of(rows)) * np.sum(cosines)
+
+    def gradient(self, x: ArrayLike) -> np.ndarray:
         x = as_floating(x)
+        rows, norms = self._unit_rows(x)
+        signs = np.sign(rows @ rows.T)
+        np.fill_diagonal(signs, 0)
+        d_rows = rows.dtype.type(self._factor_of(rows)) * (signs @ rows)
+        d_rows = (d_rows - rows * np.sum(d_rows * rows, axis=1, keepdims=True)) / norms
+        return np.ascontiguousarray(d_rows if self.mode == "rows" else d_rows.T)
+
+    def _unit_rows(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows (or columns) of norm 1, and their norms, 1 for a row of zeros."""
         if x.ndim != 2:
             raise ValueError(f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={x.shape}")
         rows = x if self.mode == "rows" else x.T
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        rows = rows / np.where(norms == 0, 1, norms)
-        cosines = np.abs(np.triu(rows @ rows.T, k=1))
-        pairs = max(len(rows) * (len(rows) - 1) / 2, 1)
-        return x.dtype.type(self.factor / pairs) * np.sum(cosines)
+        norms = np.where(norms == 0, 1, norms)
+        return rows / norms, norms
+
+    def _factor_of(self, rows: np.ndarray) -> float:
+        return self.factor / max(len(rows) * (len(rows) - 1) / 2, 1)
 
     def get_config(self) -> dict[str, Any]:
         return {"factor": self.factor, "mode": self.mode}
@@ -144,6 +183,25 @@ def as_floating(values: ArrayLike) -> np.ndarray:
     """Return an array of floats, float32 where the values are of another kind."""
     array = np.asarray(values)
     return array if array.dtype.kind == "f" else array.astype(np.float32)
+
+
+def penalty_gradient(regularizer: Any, x: np.ndarray) -> np.ndarray:
+    """Return the gradient of a penalty.
+
+    Args:
+        regularizer: A regularizer, or a function with an attribute `gradient`.
+        x: What it is the penalty of.
+
+    Raises:
+        NotImplementedError: When it has no gradient.
+    """
+    gradient = getattr(regularizer, "gradient", None)
+    if gradient is None:
+        raise NotImplementedError(
+            f"The regularizer {regularizer!r} does not say its gradient, so it cannot be trained with: give it an "
+            "attribute `gradient`, a function of the same argument that returns an array of its shape."
+        )
+    return np.asarray(gradient(x), np.float32)
 
 
 def _factor(value: Any, name: str) -> float:

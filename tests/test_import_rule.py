@@ -112,8 +112,8 @@ def circles(folder: str) -> list[set[str]]:
 
 # Keras has the same knot: a call on symbolic tensors makes a node of its layer.
 KNOT = {
-    *("base.chain", "base.layer", "base.own_config", "base.recurrent", "symbolic.calling", "symbolic.keras_tensor"),
-    *("symbolic.node", "symbolic.operation", "symbolic.shape_inference"),
+    *("base.chain", "base.gradient", "base.layer", "base.own_config", "base.recurrent", "symbolic.calling"),
+    *("symbolic.keras_tensor", "symbolic.node", "symbolic.operation", "symbolic.shape_inference"),
 }
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastlstm.identifiers import snake_case
+from fastlstm.identifiers import serialize_object, snake_case
 
 _OPTIMIZERS = """
 Adadelta Adafactor Adagrad Adam Adamax AdamW Ftrl Lion LossScaleOptimizer Muon Nadam RMSprop ScheduleFreeAdamW SGD
@@ -120,8 +120,7 @@ def _described(value: Any) -> Any:
     """The Keras 3 dict of an optimizer, loss or metric object."""
     if not hasattr(value, "get_config"):
         raise TypeError(f"{value!r} cannot be written to a config.")
-    cls = type(value)
-    return {"module": cls.__module__, "class_name": cls.__name__, "config": value.get_config(), "registered_name": None}
+    return serialize_object(value)
 
 
 def _leaves(nested: Any) -> Iterator[Any]:

@@ -66,9 +66,9 @@ class ChainPart:
         """Take the inputs from their slots and put the outputs, with their masks, into theirs."""
         x, mask = as_float32(values[self._source]), masks[self._source]
         if self.mask is not None and self.mask is not INPUT_MASK:
-            mask = _filled(self.mask, values)
+            mask = filled(self.mask, values)
         sees_mask = mask is not None and self._sees_mask and self.bound.recurrent
-        initial_state = None if self.initial_state is None else _filled(self.initial_state, values)
+        initial_state = None if self.initial_state is None else filled(self.initial_state, values)
         output = self.bound.run(x, as_mask(mask, x.shape) if sees_mask else None, initial_state)
         outputs = [output] if type(output) is np.ndarray else flatten(output)
         if mask is None and not self.layers[0].makes_masks:
@@ -139,8 +139,8 @@ class LayerPart:
             mask = self.layer.compute_mask(x, None) if self.layer.supports_masking else None
             masks[self.writes[0]] = None if mask is None else np.asarray(mask)
             return
-        first, *others = _filled(self._args, values)
-        kwargs = _filled(self._kwargs, values)
+        first, *others = filled(self._args, values)
+        kwargs = filled(self._kwargs, values)
         if isinstance(self.layer, Operation):
             for index, value in zip(self.writes, flatten(self.layer.call(first, *others, **kwargs)), strict=True):
                 values[index] = value
@@ -169,7 +169,7 @@ class LayerPart:
 
 def _argument_masks(call: Call) -> dict[str, int]:
     """Where the masks are that a layer with several tensors as arguments is given, by the arguments' names."""
-    if isinstance(call.layer, Operation) or not shape_arguments(type(call.layer)):
+    if isinstance(call.layer, Operation) or not shape_arguments(type(call.layer)):  # type: ignore[arg-type]
         return {}
     first, *others = call.args
     kwargs = with_argument_masks(
@@ -203,8 +203,8 @@ class PairPart(LayerPart):
 Part = ChainPart | LayerPart
 
 
-def _filled(nested: Any, values: Sequence[Any]) -> Any:
-    """The structure with values in place of slots."""
+def filled(nested: Any, values: Sequence[Any]) -> Any:
+    """Return the structure with values in place of slots."""
     return map_structure(lambda leaf: values[leaf.index] if isinstance(leaf, Slot) else leaf, nested)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -57,7 +59,7 @@ class Plan:
         alone = (LayerPart(call, training) for call in calls.calls)
         known = {} if before is None else before.chains
         self.parts: tuple[Part, ...] = tuple(_parts(calls, known, self.chains) if training is False else alone)
-        self._unneeded = _unneeded(self.parts, set(self._outputs))
+        self._unneeded = unneeded_after(self.parts, set(self._outputs))
         # What the engine gives is nobody else's; what a layer in NumPy gives may be a part of its input.
         made = {index for part in self.parts if isinstance(part, ChainPart) for index in part.writes}
         self._gives_new_arrays = len(made.intersection(self._outputs)) == len(self._outputs)
@@ -102,6 +104,32 @@ class Plan:
     def describe(self) -> list[str]:
         """Return what runs, a line per op of the engine or layer in NumPy."""
         return [line for part in self.parts for line in part.describe()]
+
+    # Evaluation
+
+    @property
+    def penalizes(self) -> bool:
+        """Whether there are penalties on outputs of layers."""
+        return any(layer.activity_regularizer is not None for layer in self._calls.layers)
+
+    def last_activation(self, number: int) -> ops.Activation | None:
+        """Return the activation that gives an output, if the engine ends with it, and nobody else reads the output."""
+        part = part_giving(self.parts, self._outputs, number)
+        last = part.bound.ops[-1] if isinstance(part, ChainPart) and part.bound.ops else None
+        return last.activation if isinstance(last, (ops.DenseOp, ops.ActivationOp)) else None
+
+    def giving_logits(self, numbers: Sequence[int]) -> Plan:
+        """Return a plan that gives what `last_activation` is applied to, in place of some outputs."""
+        plan, parts = copy.copy(self), list(self.parts)
+        for number in numbers:
+            part = part_giving(self.parts, self._outputs, number)
+            *before, last = part.bound.ops
+            logits = copy.copy(part)
+            logits.bound = BoundChain(part.layers, [*before, dataclasses.replace(last, activation=ops.LINEAR)])
+            parts[parts.index(part)] = logits
+        plan.parts = tuple(parts)
+        plan.whole = plan._whole_chain()
+        return plan
 
     # Whole sequences
 
@@ -194,27 +222,32 @@ class Plan:
 # --- from calls to parts --------------------------------------------------------------------------------------------
 
 
-def grouped(calls: Calls) -> list[list[Call]]:
-    """Return the calls in their order, in groups that each are one part; a chain's members `head` it or join it."""
+def heads_chain(call: Call) -> bool:
+    """Return whether a chain can begin with the call: of a native layer, on one array and at most a mask and states."""
+    if not call.layer.native or len(call.args) != 1 or not isinstance(call.args[0], Slot):
+        return False
+    return not call.kwargs or (call.layer.recurrent and set(call.kwargs) <= {"initial_state", "mask"})
+
+
+def grouped(calls: Calls, heads: Callable[[Call], bool] = heads_chain) -> list[list[Call]]:
+    """Return the calls in their order, in groups that each are one part; a chain's members head it or join it.
+
+    Args:
+        calls: The calls.
+        heads: Whether a chain can begin with a call.
+    """
     uses = Counter(slot for call in calls.calls for slot in call.inputs) + Counter(calls.outputs)
     groups: list[list[Call]] = []
     ending_at: dict[Slot, list[Call]] = {}
     for call in calls.calls:
         # One that alone takes the output of a chain joins it where the chain is.
         group = ending_at.pop(call.args[0], None) if isinstance(call.args[0], Slot) else None
-        if group is None or not _may_join(group, call, uses):
+        if group is None or not _may_join(group, call, uses, heads):
             group = []
             groups.append(group)
         group.append(call)
         ending_at[call.outputs[0]] = group
     return groups
-
-
-def heads_chain(call: Call) -> bool:
-    """Return whether a chain can begin with the call: of a native layer, on one array and at most a mask and states."""
-    if not call.layer.native or len(call.args) != 1 or not isinstance(call.args[0], Slot):
-        return False
-    return not call.kwargs or (call.layer.recurrent and set(call.kwargs) <= {"initial_state", "mask"})
 
 
 def _parts(calls: Calls, known: Chains, chains: Chains) -> Iterator[Part]:
@@ -238,10 +271,10 @@ def _parts(calls: Calls, known: Chains, chains: Chains) -> Iterator[Part]:
             yield LayerPart(head)
 
 
-def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot]) -> bool:
+def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot], heads: Callable[[Call], bool]) -> bool:
     """Whether the engine can go on with `call` after a group, all of whose outputs but the first are unused."""
     head, last = group[0], group[-1]
-    if not heads_chain(head) or not heads_chain(call) or call.layer.takes_ids:
+    if not heads(head) or not heads(call) or call.layer.takes_ids:
         return False
     if not (_passes_mask(last.layer) or last.layer.takes_ids):
         return False
@@ -267,8 +300,27 @@ def _keepers(layers: Sequence[WeightOwner]) -> Iterator[RNN]:
         yield from _keepers(layer.children)
 
 
-def _unneeded(parts: Sequence[Part], outputs: set[int]) -> tuple[list[int], ...]:
-    """For every part, the slots that nobody reads after it."""
+def part_giving(parts: Sequence[Any], outputs: Sequence[int], number: int) -> Any:
+    """Return the part whose only output is an output of the model that nobody else reads; None if there is none.
+
+    Args:
+        parts: The parts.
+        outputs: The slots of the outputs.
+        number: Of the output.
+    """
+    slot = outputs[number]
+    if outputs.count(slot) > 1 or any(slot in part.reads for part in parts):
+        return None
+    return next((part for part in parts if part.writes == [slot]), None)
+
+
+def unneeded_after(parts: Sequence[Any], outputs: set[int]) -> tuple[list[int], ...]:
+    """Return, for every part, the slots that nobody reads after it.
+
+    Args:
+        parts: Parts, which say the slots that each `reads` and `writes`.
+        outputs: The slots that are needed to the end.
+    """
     last_use = {index: number for number, part in enumerate(parts) for index in (*part.reads, *part.writes)}
     lists: tuple[list[int], ...] = tuple([] for _ in parts)
     for index, number in last_use.items():

@@ -3,8 +3,9 @@
 Run with an environment that has keras on TensorFlow: `python tests/data/make_gradient_goldens.py`.
 
 gradients.json has `layers`, cases: `layer`, an expression over `keras.layers`; `inputs`, the names of arrays; `mask`,
-the name of one, or null; `initial_state`, whether states are given; `training`. The scalar whose gradients they are is
-the sum of all outputs times random numbers. It also has `activations`, calls such as `elu alpha=0.7`.
+the name of one, a list of such for several inputs, or null; `initial_state`, whether states are given; `training`. The
+scalar whose gradients they are is the sum of all outputs times random numbers. It also has `activations`, calls such as
+`elu alpha=0.7`.
 
 gradients.npz has the inputs and masks; for case n the array `n`: one after the other all weights, given states, those
 random numbers, the gradients by the inputs (but ids), the states and the trainable weights, and the weights that are
@@ -43,7 +44,17 @@ INPUTS = {
     "x": normal(BATCH, TIMESTEPS, FEATURES),
     "row": normal(BATCH, FEATURES),
     "ids": RNG.integers(0, 6, (BATCH, TIMESTEPS)).astype(np.int32),
+    "other": normal(BATCH, TIMESTEPS, FEATURES),
+    "column": normal(BATCH, TIMESTEPS, 1),
+    "keys": normal(BATCH, 6, FEATURES),
+    "values": normal(BATCH, 6, 2),
+    "image": normal(2, 5, 4, 2),
+    "volume": normal(2, 3, 4, 2, 2),
 }
+# Ties, as after a relu.
+INPUTS["tied"] = np.maximum(INPUTS["x"], 0)
+INPUTS["volume_of_steps"] = normal(2, 3, 4, 2)
+INPUTS["gaps"] = INPUTS["x"] * MASKS["inner"][..., np.newaxis]
 
 ACTIVATIONS = {
     "linear": [{}],
@@ -90,7 +101,7 @@ def cases():
         yield f"{kind}, {sequences}, go_backwards=True, use_bias=False)", ["x"], "row", False, True
     yield "LSTM(3, activation='relu', recurrent_activation='hard_sigmoid')", ["x"], None, False, True
     yield "LSTM(3, activation='softmax', recurrent_activation='softmax')", ["x"], "inner", True, True
-    yield "LSTM(3, activation='gelu', recurrent_activation='silu')", ["x"], None, True, True
+    yield "LSTM(3, activation='gelu', recurrent_activation='hard_sigmoid')", ["x"], None, True, True
     yield "GRU(3, activation='softsign', recurrent_activation='hard_sigmoid')", ["x"], None, False, True
     yield "GRU(3, activation='softmax', recurrent_activation='softmax', reset_after=False)", ["x"], None, True, True
     yield "SimpleRNN(3, activation='softmax')", ["x"], None, False, True
@@ -98,6 +109,63 @@ def cases():
     yield "Dense(3, activation='softmax', use_bias=False)", ["x"], None, False, True
     yield "Dense(2, activation='gelu')", ["x"], None, False, True
     yield "Embedding(6, 3)", ["ids"], None, False, True
+    yield from other_layers()
+    yield from recurrent_wrappers()
+
+
+def other_layers():
+    """Layers without a time loop."""
+    for layer in (
+        *("Masking()", "Flatten()", "Flatten('channels_first')", "Reshape((10, 2))", "Permute((2, 1))", "ReLU()"),
+        *("LeakyReLU()", "ELU()", "PReLU()", "PReLU(shared_axes=[1])", "Softmax()", "Softmax(1)"),
+        *("Activation('tanh')", "Activation('softmax')", "Rescaling(0.5, 2.0)"),
+        *("UnitNormalization()", "UnitNormalization([1, 2])", "LayerNormalization()", "LayerNormalization([1, 2])"),
+        *("LayerNormalization(scale=False)", "GroupNormalization(2)", "RMSNormalization()", "BatchNormalization()"),
+        *("BatchNormalization(axis=1, scale=False)", "BatchNormalization(center=False)"),
+        *("MaxPooling1D(2)", "MaxPooling1D(3, 1, 'same')", "AveragePooling1D(2, 1)", "AveragePooling1D(3, 2, 'same')"),
+        *("GlobalMaxPooling1D()", "GlobalAveragePooling1D()", "GlobalAveragePooling1D(keepdims=True)"),
+        *("ZeroPadding1D((1, 2))", "Cropping1D((1, 2))", "UpSampling1D(3)"),
+        *("Conv1D(3, 2)", "Conv1D(4, 3, padding='causal', groups=2, activation='relu')", "Conv1D(2, 3, 2, 'same')"),
+        *("Conv1D(3, 2, dilation_rate=2, use_bias=False, activation='softmax')",),
+        *("TimeDistributed(Dense(3, activation='tanh'))", "TimeDistributed(LayerNormalization())"),
+    ):
+        yield layer, ["x"], None, False, True
+    for layer in ("Masking()", "BatchNormalization()"):
+        yield layer, ["gaps"], "inner" if layer.startswith("B") else None, False, True
+    yield "BatchNormalization()", ["x"], None, False, False
+    yield "GlobalAveragePooling1D()", ["x"], "right", False, True
+    for layer in ("MaxPooling1D(2)", "GlobalMaxPooling1D()"):
+        yield layer, ["tied"], None, False, True
+    yield "RepeatVector(3)", ["row"], None, False, True
+    for layer in ("Conv2D(3, (2, 3))", "MaxPooling2D((2, 2), 1)", "AveragePooling2D(2)", "GlobalMaxPooling2D()"):
+        yield layer, ["image"], None, False, True
+    for layer in ("ZeroPadding2D(((1, 0), (2, 1)))", "Cropping2D(1)", "UpSampling2D((2, 3))", "Flatten()"):
+        yield layer, ["image"], None, False, True
+    yield "UpSampling2D(2, interpolation='bilinear')", ["image"], None, False, True
+    yield "Conv3D(2, 2, padding='same')", ["volume"], None, False, True
+    for layer in ("Add()", "Subtract()", "Multiply()", "Average()", "Maximum()", "Minimum()", "Concatenate(1)"):
+        yield layer, ["x", "other"], None, False, True
+    for layer in ("Add()", "Multiply()", "Maximum()"):
+        yield layer, ["x", "other", "column"], None, False, True
+    for layer in ("Multiply()", "Maximum()"):
+        yield layer, ["x", "other"], ["right", "left"], False, True
+    yield "Dot(2)", ["x", "other"], None, False, True
+    yield "Dot((1, 1), normalize=True)", ["x", "other"], None, False, True
+    for layer in ("Attention()", "Attention(use_scale=True)", "AdditiveAttention()"):
+        yield layer, ["x", "keys"], None, False, True
+    yield "Attention(score_mode='concat', use_scale=True)", ["x", "values", "keys"], None, False, True
+    yield "Attention()", ["x", "other"], ["right", "inner"], False, True
+
+
+def recurrent_wrappers():
+    """`Bidirectional`, stacks of cells."""
+    for merge in ("'concat'", "'sum'", "'mul'", "'ave'", "None"):
+        yield f"Bidirectional(LSTM(3, return_sequences=True), {merge})", ["x"], "inner", False, True
+    yield "Bidirectional(GRU(2, return_state=True))", ["x"], None, True, True
+    yield "Bidirectional(LSTM(2, return_sequences=True, return_state=True), 'mul')", ["x"], "left", True, True
+    yield "RNN([LSTMCell(3), GRUCell(2)], return_sequences=True, return_state=True)", ["x"], "right", True, True
+    yield "RNN([SimpleRNNCell(2), LSTMCell(3)], go_backwards=True)", ["x"], "inner", False, True
+    yield "TimeDistributed(LSTM(2))", ["volume_of_steps"], None, False, True
 
 
 def joined(arrays):
@@ -109,13 +177,18 @@ def answer(expression, names, mask, given, training):
     layer = eval(expression, vars(layers).copy())
     inputs = [tf.constant(INPUTS[name]) for name in names]
     x = inputs[0] if len(inputs) == 1 else inputs
-    layer.build(x.shape if len(inputs) == 1 else [i.shape for i in inputs])
+    layer.build(tuple(x.shape) if len(inputs) == 1 else [tuple(i.shape) for i in inputs])
     layer.set_weights([positive(weight, normal(*weight.shape) * np.float32(0.8)) for weight in layer.weights])
     weights = layer.get_weights()
-    states = [tf.constant(normal(*s.shape)) for s in tf.nest.flatten(layer.get_initial_state(BATCH))] if given else []
-    kwargs = {} if mask is None else {"mask": tf.constant(MASKS[mask])}
+    directions = [layer.forward_layer, layer.backward_layer] if isinstance(layer, layers.Bidirectional) else [layer]
+    zeros = [state for direction in directions for state in direction.get_initial_state(BATCH)] if given else []
+    states = [tf.constant(normal(*state.shape)) for state in tf.nest.flatten(zeros)]
+    kwargs = {} if mask is None else {"mask": tf.nest.map_structure(lambda name: tf.constant(MASKS[name]), mask)}
+    if mask is not None and "mask" not in inspect.signature(layer.call).parameters:
+        for tensor, of_tensor in zip(inputs, kwargs.pop("mask"), strict=True):
+            tensor._keras_mask = of_tensor
     if given:
-        kwargs["initial_state"] = states
+        kwargs["initial_state"] = tf.nest.pack_sequence_as(zeros, states)
     if "training" in inspect.signature(layer.call).parameters:
         kwargs["training"] = training
     with tf.GradientTape() as tape:

@@ -1,6 +1,6 @@
 import pytest
 
-from fastlstm import Input, Sequential
+from fastlstm import Input, Sequential, losses, optimizers
 from fastlstm.layers import Dense
 from fastlstm.models.compilation import kept_compile_config
 
@@ -38,21 +38,34 @@ def test_refused(model, arguments, message):
     assert not model.compiled
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "Adam", "RMSprop", "rmsprop", "SGD", "adamw", None, Object()])
+@pytest.mark.parametrize("optimizer", ["adam", "Adam", "RMSprop", "rmsprop", "SGD", "adamw"])
 @pytest.mark.parametrize("loss", ["mse", "MSE", "MeanSquaredError", "binary_crossentropy", len, None])
 def test_accepted(model, optimizer, loss):
+    assert model.optimizer is None
     model.compile(optimizer, loss, metrics=["mae", "acc", "RootMeanSquaredError", Object()])
-    assert (model.compiled, model.optimizer, model.loss) == (True, optimizer, loss)
+    assert (model.compiled, model.loss) == (True, loss)
+    assert type(model.optimizer).__name__.lower() == optimizer.lower()
+
+
+def test_optimizers(model):
+    adam = optimizers.Adam(0.25)
+    model.compile(adam)
+    assert model.optimizer is adam
+    model.compile(None, "mse")
+    assert model.optimizer is None
+    with pytest.raises(ValueError, match="Could not interpret optimizer identifier"):
+        model.compile(Object())
 
 
 def test_config(model):
     assert model.get_compile_config() is None
-    model.compile("adam", {"a": "mse"}, metrics=["mae"], loss_weights=[0.5])
+    adam = optimizers.Adam(0.25)
+    model.compile(adam, {"a": "mse"}, metrics=["mae"], loss_weights=[0.5])
     assert model.get_compile_config() == {
         "optimizer": {
             "module": "keras.optimizers",
             "class_name": "Adam",
-            "config": {},
+            "config": adam.get_config(),
             "registered_name": None,
         },
         "loss": {"a": "mean_squared_error"},
@@ -63,8 +76,8 @@ def test_config(model):
         "steps_per_execution": 1,
         "jit_compile": False,
     }
-    model.compile(Object(), "mse")
-    assert model.get_compile_config()["optimizer"]["config"] == {"learning_rate": 0.1}
+    model.compile("adam", losses.Huber(2.0))
+    assert model.get_compile_config()["loss"]["config"]["delta"] == 2.0
     model.compile("adam", ["MAE", "huber", {"class_name": "Huber", "config": {}}])
     assert model.get_compile_config()["loss"] == ["mean_absolute_error", "huber", {"class_name": "Huber", "config": {}}]
     model.compile(None, "mse")

@@ -74,12 +74,3 @@ def test_a_window_over_a_series():
     assert y.shape == (48, 1)
     rows = np.concatenate([model.predict(window[None], verbose=0) for window in windows])
     np.testing.assert_allclose(rows, y, rtol=1e-6, atol=1e-7)
-
-
-def test_training_names_itself():
-    model = Sequential([LSTM(2, input_shape=(3, 1))])
-    model.compile("adam", "mse")
-    with pytest.raises(NotImplementedError, match="`fit` is not supported yet"):
-        model.fit(DATA, np.zeros((1, 2)), epochs=3, verbose=0)
-    with pytest.raises(NotImplementedError, match="`evaluate` is not supported yet"):
-        model.evaluate(DATA, np.zeros((1, 2)))

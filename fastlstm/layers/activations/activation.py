@@ -61,6 +61,27 @@ def lower_activation(activation: Callable[..., Any], units: int) -> ops.Activati
     return ops.Activation("python", (), activation)
 
 
+def with_gradient(activation: Callable[..., Any], x: np.ndarray, name: str) -> tuple[np.ndarray, Any]:
+    """Return `activation(x)`, and the function from gradients by it to those by `x`, which may be called once.
+
+    Args:
+        activation: What `get` returned.
+        x: float32, C-contiguous.
+        name: Of the layer, for the error.
+
+    Raises:
+        NotImplementedError: When its gradient is not known.
+    """
+    from fastlstm.engine.training import TrainingProgram
+
+    lowered = lower_activation(activation, x.shape[-1])
+    try:
+        call = TrainingProgram([ops.ActivationOp(lowered)]).run(x)
+    except NotImplementedError as error:
+        raise NotImplementedError(f"Training cannot go through layer '{name}': {error}.") from None
+    return call.output, lambda d: call.backward(np.ascontiguousarray(d, np.float32))[0]
+
+
 @register
 class Activation(Layer):
     """An activation function as a layer.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.same_shape import SameShape, axes_problem, values_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -147,6 +150,17 @@ class PReLU(SameShape):
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return np.maximum(inputs, 0) + self.alpha.value * np.minimum(inputs, 0)
 
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        alpha = self.alpha.value
+
+        def backward(d: np.ndarray) -> Any:
+            d_alpha = (d * np.minimum(inputs, 0)).sum(axis=0)
+            shared = tuple(axis for axis, size in enumerate(alpha.shape) if size == 1)
+            d_alpha = d_alpha.sum(axis=shared, keepdims=True)
+            return np.where(inputs > 0, d, alpha * d), self.in_order(alpha=d_alpha)
+
+        return self.call(inputs), backward
+
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return values_problem(shape, self.alpha.value) if in_time else None
 
@@ -186,6 +200,11 @@ class Softmax(SameShape):
         valid = mask if mask.dtype == bool else mask > 0.5
         y = activations.softmax(np.where(valid, inputs, np.float32(-1e9)), self.axis)
         return np.where(valid, y, np.float32(0))
+
+    def call_with_gradient(self, inputs: np.ndarray, mask: Any = None) -> tuple[np.ndarray, Backward]:
+        y = self.call(inputs, mask)
+        axis = self.axis if isinstance(self.axis, int) else tuple(self.axis)
+        return y, lambda d: (y * (d - (d * y).sum(axis=axis, keepdims=True)), ())
 
     @property
     def lowers(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.regularization.dropout import Dropout
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 # What is taken from the scores of masked values, as in Keras.
 _MASKED = np.float32(1e9)
@@ -88,33 +91,87 @@ class Attention(Layer):
         Raises:
             ValueError: When inputs or masks are not two or three.
         """
+        outputs, weights, _ = self._attended(inputs, mask, training, use_causal_mask)
+        return (outputs, weights) if return_attention_scores else outputs
+
+    def call_with_gradient(
+        self,
+        inputs: Sequence[np.ndarray],
+        mask: Sequence[Any] | None = None,
+        training: bool = False,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+    ) -> tuple[Any, Backward]:
+        outputs, weights, backward = self._attended(inputs, mask, training, use_causal_mask)
+        if return_attention_scores:
+            return (outputs, weights), lambda d: backward(*d)
+        return outputs, backward
+
+    def _attended(
+        self, inputs: Sequence[np.ndarray], mask: Sequence[Any] | None, training: bool, use_causal_mask: bool
+    ) -> tuple[np.ndarray, np.ndarray, Callable[..., Any]]:
+        """Return the outputs, the weights, and the way from gradients by both to those by the inputs."""
         self._check_inputs(inputs, mask)
         query, value = inputs[:2]
         key = inputs[2] if len(inputs) > 2 else value
         query_mask, value_mask = mask[:2] if mask else (None, None)
-        scores = self._scores(query, key)
+        scores, of_scores = self._scores(query, key)
         valid = None if value_mask is None else np.asarray(value_mask, bool)[..., np.newaxis, :]
         if use_causal_mask:
             causal = np.tri(*scores.shape[-2:], dtype=bool)
             valid = causal if valid is None else valid & causal
         if valid is not None:
             scores = np.where(valid, scores, scores - _MASKED)
-        weights = activations.softmax(scores)
+        shares = activations.softmax(scores)
+        weights, of_dropout = shares, lambda d: (d, ())
         if training and self.dropout > 0:
-            weights = self._dropout.call(weights, training=True)
+            weights, of_dropout = self._dropout.call_with_gradient(shares, training=True)
+        queries = None if query_mask is None else np.asarray(query_mask, bool)[..., np.newaxis]
         outputs = weights @ value
-        if query_mask is not None:
-            outputs = np.where(np.asarray(query_mask, bool)[..., np.newaxis], outputs, np.float32(0))
-        return (outputs, weights) if return_attention_scores else outputs
+        if queries is not None:
+            outputs = np.where(queries, outputs, np.float32(0))
 
-    def _scores(self, query: np.ndarray, key: np.ndarray) -> np.ndarray:
-        """Return `(batch, queries, steps)`."""
+        def backward(d: np.ndarray, d_weights: np.ndarray | None = None) -> Any:
+            if queries is not None:
+                d = np.where(queries, d, np.float32(0))
+            d_shares = of_dropout(d @ value.swapaxes(-2, -1) + (0 if d_weights is None else d_weights))[0]
+            d_scores = shares * (d_shares - (d_shares * shares).sum(axis=-1, keepdims=True))
+            d_query, d_key, of_weights = of_scores(d_scores)
+            d_value = weights.swapaxes(-2, -1) @ d
+            d_inputs = [d_query, d_value + d_key] if len(inputs) == 2 else [d_query, d_value, d_key]
+            return d_inputs, self.in_order(**of_weights)
+
+        return outputs, weights, backward
+
+    def _scores(self, query: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+        """Return `(batch, queries, steps)`, and the way to the gradients by query, key, and weights by name."""
         if self.score_mode == "dot":
-            scores = query @ key.swapaxes(-2, -1)
-            return scores if self.scale is None else scores * self.scale.value
+            return self._products(query, key)
         sums = query[..., :, np.newaxis, :] + key[..., np.newaxis, :, :]
-        scaled = sums if self.scale is None else sums * self.scale.value
-        return self.concat_score_weight.value * np.tanh(scaled).sum(axis=-1)
+        scale, factor = None if self.scale is None else self.scale.value, self.concat_score_weight.value
+        activated = np.tanh(sums if scale is None else sums * scale)
+        totals = activated.sum(axis=-1)
+
+        def backward(d: np.ndarray) -> Any:
+            found = {"concat_score_weight": (d * totals).sum()}
+            d_sums = (d * factor)[..., np.newaxis] * (1 - activated * activated)
+            if scale is not None:
+                found["scale"] = (d_sums * sums).sum()
+                d_sums = d_sums * scale
+            return d_sums.sum(axis=-2), d_sums.sum(axis=-3), found
+
+        return factor * totals, backward
+
+    def _products(self, query: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+        products = query @ key.swapaxes(-2, -1)
+        scale = None if self.scale is None else self.scale.value
+
+        def backward(d: np.ndarray) -> Any:
+            found = {} if scale is None else {"scale": (d * products).sum()}
+            d = d if scale is None else d * scale
+            return d @ key, d.swapaxes(-2, -1) @ query, found
+
+        return products if scale is None else products * scale, backward
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         self._check_inputs(inputs, previous_mask)
@@ -185,9 +242,17 @@ class AdditiveAttention(Attention):
         if self.use_scale:
             self.scale = self.add_weight((input_shape[0][-1],), "glorot_uniform", name="scale")
 
-    def _scores(self, query: np.ndarray, key: np.ndarray) -> np.ndarray:
+    def _scores(self, query: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
         activated = np.tanh(query[..., :, np.newaxis, :] + key[..., np.newaxis, :, :])
-        return (activated if self.scale is None else activated * self.scale.value).sum(axis=-1)
+        scale = None if self.scale is None else self.scale.value
+
+        def backward(d: np.ndarray) -> Any:
+            d = d[..., np.newaxis]
+            found = {} if scale is None else {"scale": (d * activated).reshape(-1, activated.shape[-1]).sum(axis=0)}
+            d_sums = (d if scale is None else d * scale) * (1 - activated * activated)
+            return d_sums.sum(axis=-2), d_sums.sum(axis=-3), found
+
+        return (activated if scale is None else activated * scale).sum(axis=-1), backward
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -21,7 +21,44 @@ States = list[list[np.ndarray]]
 Given = list[list[np.ndarray] | None]
 
 
-class BoundChain:
+class LayerRow:
+    """Native layers in a row: the states from which a call of all of them starts, and those that it leaves.
+
+    Args:
+        layers: The layers.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = tuple(layers)
+        self.recurrent = cast("tuple[Recurrent, ...]", tuple(layer for layer in layers if layer.recurrent))
+        self._takes_ids = self.layers[0].takes_ids
+        last = self.layers[-1]
+        self._returning = cast("Recurrent", last) if last.recurrent and cast("Recurrent", last).return_state else None
+        # Whether a call begins from states that are not zeros, or gives some.
+        begins = any(layer.stateful or not layer.begins_from_zeros for layer in self.recurrent)
+        self.carries_states = self._returning is not None or begins
+
+    def starting_states(self, batch: int, initial_state: Any) -> list[Given]:
+        """Return, for every recurrent layer, a list of its ops' states; the first layer's as given, if they are."""
+        given = [initial_state, *[None] * (len(self.recurrent) - 1)]
+        return [layer.starting_states(batch, state) for layer, state in zip(self.recurrent, given, strict=True)]
+
+    def finished(self, output: np.ndarray, states: States, initial: list[Given]) -> Any:
+        """Return what the layers return, and let them keep what they keep, of what the Program returned.
+
+        Args:
+            output, states: What it returned.
+            initial: What `starting_states` returned.
+        """
+        remaining, last_states = iter(states), list[list[np.ndarray]]()
+        for layer, of_layer in zip(self.recurrent, initial, strict=True):
+            last_states = [next(remaining) for _ in of_layer]
+            if layer.stateful:
+                layer.keep_states(last_states)
+        return output if self._returning is None else (output, *self._returning.returned_states(last_states))
+
+
+class BoundChain(LayerRow):
     """Layers in a row with the Program of the weights that they had at one moment. It never changes.
 
     Many threads may call `run` at once, unless a layer is stateful.
@@ -32,16 +69,9 @@ class BoundChain:
     """
 
     def __init__(self, layers: Sequence[Layer], ops: list[Op]) -> None:
-        self.layers = tuple(layers)
-        self.recurrent = cast("tuple[Recurrent, ...]", tuple(layer for layer in layers if layer.recurrent))
+        super().__init__(layers)
         self.ops = ops
         self.program = Program(ops) if ops else None
-        self._takes_ids = self.layers[0].takes_ids
-        last = self.layers[-1]
-        self._returning = cast("Recurrent", last) if last.recurrent and cast("Recurrent", last).return_state else None
-        # Whether a call begins from states that are not zeros, or gives some.
-        begins = any(layer.stateful or not layer.begins_from_zeros for layer in self.recurrent)
-        self.carries_states = self._returning is not None or begins
         # Nothing to do but to run the Program.
         self._plain = bool(self.recurrent) and not self.carries_states and not self._takes_ids
 
@@ -73,25 +103,6 @@ class BoundChain:
         initial = self.starting_states(len(x), initial_state)
         output, states = program.run(x, mask, list(chain(*initial)), True)
         return self.finished(output, states, initial)
-
-    def starting_states(self, batch: int, initial_state: Any) -> list[Given]:
-        """Return, for every recurrent layer, a list of its ops' states; the first layer's as given, if they are."""
-        given = [initial_state, *[None] * (len(self.recurrent) - 1)]
-        return [layer.starting_states(batch, state) for layer, state in zip(self.recurrent, given, strict=True)]
-
-    def finished(self, output: np.ndarray, states: States, initial: list[Given]) -> Any:
-        """Return what the layers return, and let them keep what they keep, of what the Program returned.
-
-        Args:
-            output, states: What it returned.
-            initial: What `starting_states` returned.
-        """
-        remaining, last_states = iter(states), list[list[np.ndarray]]()
-        for layer, of_layer in zip(self.recurrent, initial, strict=True):
-            last_states = [next(remaining) for _ in of_layer]
-            if layer.stateful:
-                layer.keep_states(last_states)
-        return output if self._returning is None else (output, *self._returning.returned_states(last_states))
 
     def describe(self) -> list[str]:
         """Return what the engine runs, a line per op."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from fastlstm.layers.symbolic.calling import (
 )
 from fastlstm.layers.symbolic.keras_tensor import is_symbolic
 from fastlstm.layers.symbolic.node import Node, record_call
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward, TrainingChain
 
 
 def _once(build: Any) -> Any:
@@ -69,6 +72,7 @@ def _build_of_several(layer: Layer, build: Any, given: dict[str, Any]) -> None:
 
 # What the engine does in a layer's stead where it runs the layer.
 _ENGINES = ("call", "__call__", "compute_mask")
+_CALLS = ("call", "__call__")
 LATER_STEPS = "its output at a step may depend on later ones."
 
 
@@ -112,7 +116,7 @@ class Layer(WeightOwner):
     # What is this package's own business: tab completion does not show it.
     inner_names: ClassVar[str] = (
         "adopt_weights build_child chain check_gradient check_input_shape children ends_masks erases_masks expands "
-        "first_call_number inner_names input_batch_shape keras2_masks keras2_masks_matter keras_module lower "
+        "first_call_number in_order inner_names input_batch_shape keras2_masks keras2_masks_matter keras_module lower "
         "lower_inside lowers makes_masks named_children native native_in_training nodes output_kind output_shapes "
         "own_variables recurrent says_output_shape step_problem step_span subclassed takes_ids takes_structures "
         "training_chain watch weight_arrays"
@@ -180,6 +184,7 @@ class Layer(WeightOwner):
         self._build_shape: Any = None
         self._nodes: list[Node] = []
         self._chain: Chain | None = None
+        self._training_chain: TrainingChain | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls)
@@ -239,13 +244,13 @@ class Layer(WeightOwner):
         """Return what `build_from_config` takes, None before the layer is built."""
         if self._build_shape is None:
             return None
-        several = shape_arguments(type(self))
+        several = shape_arguments(type(self))  # type: ignore[arg-type]
         return {"shapes_dict": self._build_shape} if several else {"input_shape": self._build_shape}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build the layer for the input shape in `config`, or the shapes of several arguments."""
         shape, shapes = config.get("input_shape"), config.get("shapes_dict")
-        if shape_arguments(type(self)):
+        if shape_arguments(type(self)):  # type: ignore[arg-type]
             # Keras 2 wrote one shape of a layer that needs several; it is built when it is called.
             if isinstance(shapes, dict):
                 self.build(**shapes)
@@ -338,6 +343,58 @@ class Layer(WeightOwner):
             in_time: Whether axis 1 is time; not so after a recurrent layer without `return_sequences`.
         """
         return None if self.native else LATER_STEPS
+
+    # Training
+
+    @property
+    def native_in_training(self) -> bool:
+        """Whether the engine runs the layer in training too, where it does nothing else than at inference."""
+        return self.native and "training" not in call_parameters(type(self))  # type: ignore[arg-type]
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether training can go through the layer: the engine does, or a class gives `call_with_gradient`."""
+        given = type(self).call_with_gradient is not Layer.call_with_gradient
+        return self.native_in_training or (given and not overrides(type(self), _CALLS, over="call_with_gradient"))
+
+    def call_with_gradient(self, inputs: Any, *args: Any, **kwargs: Any) -> tuple[Any, Backward]:
+        """Return `(outputs, backward)`: what `call` returns in training, and the way back.
+
+        `backward(d_outputs)`, called at most once, takes the gradients by the outputs, in their structure, and returns
+        `(d_inputs, d_weights)`: those by the inputs, in their structure, and by `trainable_weights`, in their order. A
+        third item, a dict by the arguments' names, has those by further tensors that the layer was called with.
+
+        Args:
+            inputs, *args, **kwargs: As for `call`.
+
+        Raises:
+            NotImplementedError: When the layer has no gradient.
+        """
+        self.check_gradient()
+        return self.training_chain.run(inputs)
+
+    def in_order(self, **gradients: np.ndarray) -> list[np.ndarray | None]:
+        """Return gradients, named by the attributes whose weights they are by, in the order of `trainable_weights`."""
+        found = {id(getattr(self, name)): gradient for name, gradient in gradients.items()}
+        return [found.get(id(weight)) for weight in self.trainable_weights]
+
+    def check_gradient(self) -> None:
+        """Raise NotImplementedError if training cannot go through the layer."""
+        if not self.has_gradient:
+            raise NotImplementedError(
+                f"Layer '{self.name}' (of type {type(self).__name__}) does not say its gradient, so training cannot go "
+                "through it. Give the class a method `call_with_gradient`, or freeze the layer and those before it "
+                "(`trainable = False`)."
+            )
+
+    @property
+    def training_chain(self) -> TrainingChain:
+        """This layer alone, ready for the engine to train."""
+        from fastlstm.layers.base.gradient import TrainingChain
+
+        if self._training_chain is None:
+            self._training_chain = TrainingChain([self])
+        return self._training_chain
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         """Return the shape of the output, or a tuple of shapes, for a shape with the batch (None where unknown)."""
@@ -435,7 +492,7 @@ class Layer(WeightOwner):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a layer is not a copy of the graph around it.
-        return {**self.__dict__, "_chain": None, "_nodes": [], "_watches": None}
+        return {**self.__dict__, "_chain": None, "_training_chain": None, "_nodes": [], "_watches": None}
 
 
 def _one_or_all(tensors: Any) -> Any:

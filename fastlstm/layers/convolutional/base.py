@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,10 +14,13 @@ from fastlstm.layers.base.argument_validation import standardize_data_format, st
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.layers.base.data_format import as_data_format, channel_axis, channels_last, lengths_of, shape_of
 from fastlstm.layers.base.input_spec import InputSpec, Shape
-from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.layer import Layer, overrides
 from fastlstm.layers.base.weight_arguments import add_weight, weight_config
 from fastlstm.layers.convolutional.product import Product
 from fastlstm.layers.convolutional.windows import Axis, place_windows
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 # Activations of the engine that act over the last axis.
 OVER_AN_AXIS = ("softmax", "log_softmax")
@@ -74,6 +77,10 @@ class Convolution(Layer):
                 f"Received: strides={self.strides} and dilation_rate={self.dilation_rate}"
             )
 
+    @property
+    def has_gradient(self) -> bool:
+        return super().has_gradient and not overrides(type(self), ("convolved",), over="convolved_with_gradient")
+
     # Building
 
     def input_channels(self, input_shape: Shape) -> int:
@@ -125,6 +132,30 @@ class Convolution(Layer):
         if self.activation is activations.linear or self.fused_activation() is not None:
             return y
         return as_float32(self.activation(y))
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        if inputs.ndim != self.rank + 2:
+            self.compute_output_shape(inputs.shape)
+        z, of_convolved = self.convolved_with_gradient(channels_last(inputs, self.data_format))
+        z = as_data_format(z, self.data_format)
+        y, of_activation = activation_layer.with_gradient(self.activation, as_float32(z), self.name)
+
+        def backward(d: np.ndarray) -> Any:
+            dx, of_weights = of_convolved(channels_last(of_activation(d), self.data_format))
+            return as_data_format(dx, self.data_format), self.in_order(**of_weights)
+
+        return y, backward
+
+    def convolved_with_gradient(self, x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+        """Return the output before the activation, and the way back.
+
+        Args:
+            x: `(batch, *lengths, channels)`.
+
+        Returns:
+            `(z, backward)`: `backward(d)` returns `(dx, gradients)`, these by the names of the weights' attributes.
+        """
+        raise NotImplementedError(f"Training cannot go through layer '{self.name}' (of type {type(self).__name__}).")
 
     def convolved(self, x: np.ndarray) -> np.ndarray:
         """Return a new array `(batch, *counts, channels)`: the output but for an activation that is not fused.

@@ -13,7 +13,7 @@ from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 from fastlstm.layers.convolutional.base import Convolution, check_positive
-from fastlstm.layers.convolutional.product import product_of_windows
+from fastlstm.layers.convolutional.product import product_of_windows, product_with_gradient
 
 
 class _Conv(Convolution):
@@ -77,6 +77,26 @@ class _Conv(Convolution):
         filters = self.filters // self.groups
         parts = zip(np.split(x, self.groups, axis=-1), self.products, strict=True)
         return np.concatenate([product_of_windows(part, axes, product, filters) for part, product in parts], axis=-1)
+
+    def convolved_with_gradient(self, x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+        axes, kernel = self.axes(x), self.kernel.value
+        filters = self.filters // self.groups
+        xs = np.split(x, self.groups, axis=-1)
+        parts = [slice(first, first + filters) for first in range(0, self.filters, filters)]
+        calls = [
+            product_with_gradient(of_group, axes, kernel[..., part], self.bias.value[part] if self.use_bias else None)
+            for of_group, part in zip(xs, parts, strict=True)
+        ]
+
+        def backward(d: np.ndarray) -> Any:
+            found = [of_group(d[..., part]) for (_, of_group), part in zip(calls, parts, strict=True)]
+            dx, d_kernel = (np.concatenate(pieces, axis=-1) for pieces in list(zip(*found, strict=True))[:2])
+            of_weights = {"kernel": d_kernel}
+            if self.use_bias:
+                of_weights["bias"] = np.concatenate([of_bias for _, _, of_bias in found])
+            return dx, of_weights
+
+        return np.concatenate([z for z, _ in calls], axis=-1), backward
 
     def lower_products(self) -> list[Callable[[], list[ops.Op]]]:
         filters = self.filters // self.groups

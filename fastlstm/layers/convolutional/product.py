@@ -10,7 +10,7 @@ import numpy as np
 from fastlstm.engine import Program, ops
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.variable import CHANGES, Watch
-from fastlstm.layers.convolutional.windows import Axis, over_blocks
+from fastlstm.layers.convolutional.windows import Axis, over_blocks, padded, windows, windows_backward
 
 
 class Product:
@@ -60,3 +60,35 @@ def product_of_windows(x: np.ndarray, axes: Sequence[Axis], product: Product, ch
         return program.run(rows)[0].reshape(*places, channels)
 
     return over_blocks(x, axes, channels, compute)
+
+
+def product_with_gradient(
+    x: np.ndarray, axes: Sequence[Axis], kernel: np.ndarray, bias: np.ndarray | None
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray | None]]]:
+    """Return the product of a kernel with what each window reads, plus a bias, and the way back.
+
+    Args:
+        x: `(batch, *lengths, features)`.
+        axes: The windows along each of the lengths.
+        kernel: `(*sizes, features, channels)`.
+        bias: `(channels,)`, or None.
+
+    Returns:
+        `(z, backward)`: `backward(d)`, which may be called once, returns the gradients by x, kernel and bias.
+    """
+    from fastlstm.engine.training import TrainingProgram
+
+    *_, features, channels = kernel.shape
+    read = windows(np.ascontiguousarray(padded(x, axes)), axes)
+    places = read.shape[: len(axes) + 1]
+    rows = np.ascontiguousarray(read).reshape(prod(places), -1)
+    call = TrainingProgram([ops.DenseOp(kernel.reshape(-1, channels), bias)]).run(rows)
+
+    def backward(d: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        d_rows, _, (found,) = call.backward(np.ascontiguousarray(d, np.float32).reshape(len(rows), channels))
+        d_read = d_rows.reshape(*places, *(axis.size for axis in axes), features)
+        every = (slice(None),) * len(places)
+        dx = windows_backward(x, axes, lambda position, _: d_read[(*every, *position)])
+        return dx, found["kernel"].reshape(kernel.shape), found.get("bias")
+
+    return call.output.reshape(*places, channels), backward

@@ -117,6 +117,32 @@ def over_blocks(
     return y
 
 
+def windows_backward(
+    x: np.ndarray,
+    axes: Sequence[Axis],
+    of_position: Callable[[tuple[int, ...], np.ndarray], np.ndarray],
+    value: float = 0.0,
+) -> np.ndarray:
+    """Return the gradient by `x`, put together from those by each position that the windows read.
+
+    Args:
+        x: `(batch, *lengths, features)`.
+        axes: One for each length.
+        of_position: Takes one position after the other and what all windows read there `(batch, *counts, features)`;
+            returns the gradient by it.
+        value: What was read beyond the ends.
+    """
+    wide = np.ascontiguousarray(padded(x, axes, value))
+    d_wide = np.zeros(wide.shape, np.float32)
+    read, d_read = windows(wide, axes), windows(d_wide, axes)
+    every = (slice(None),) * (len(axes) + 1)
+    for position in product(*(range(axis.size) for axis in axes)):
+        # No two windows read the same at one position of theirs.
+        d_read[(*every, *position)] += of_position(position, read[(*every, *position)])
+    inside = zip(axes, x.shape[1:-1], strict=True)
+    return d_wide[(slice(None), *(slice(axis.before, axis.before + length) for axis, length in inside))]
+
+
 def blocks(images: int, lines: int, line: int) -> Iterator[tuple[slice, slice]]:
     """Yield slices of the first two axes of windows, of which a line holds so many values."""
     many = max(1, BLOCK // line)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastlstm.layers.base.same_shape import SameShape
 from fastlstm.layers.base.serialization import register
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -28,6 +31,11 @@ class Masking(SameShape):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return np.where(self.compute_mask(inputs)[..., np.newaxis], inputs, np.float32(0))
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        valid = self.compute_mask(inputs)[..., np.newaxis]
+        zero = np.float32(0)
+        return np.where(valid, inputs, zero), lambda d: (np.where(valid, d, zero), ())
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return None

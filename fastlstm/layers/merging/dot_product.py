@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.merging.merging import Merge
-from fastlstm.layers.normalization.normalization import unit_length
+from fastlstm.layers.normalization.normalization import unit_length_with_gradient
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -49,17 +52,32 @@ class Dot(Merge):
         self.normalize = normalize
 
     def call(self, inputs: Sequence[np.ndarray], mask: Sequence[Any] | None = None) -> np.ndarray:
+        return self.call_with_gradient(inputs, mask)[0]
+
+    def call_with_gradient(
+        self, inputs: Sequence[np.ndarray], mask: Sequence[Any] | None = None
+    ) -> tuple[np.ndarray, Backward]:
         shapes = [x.shape for x in inputs]
         shape = self.compute_output_shape(shapes)
-        first, second = self._axes(shapes)
-        a, b = inputs
+        axes = self._axes(shapes)
+        ways: list[Callable[[np.ndarray], np.ndarray]] = [lambda d: d, lambda d: d]
+        arrays = list(inputs)
         if self.normalize:
-            a, b = unit_length(a, first, 1e-7), unit_length(b, second, 1e-7)
-        a, b = np.moveaxis(a, first, -1), np.moveaxis(b, second, 1)
+            pairs = zip(arrays, axes, strict=True)
+            arrays, ways = map(list, zip(*(unit_length_with_gradient(x, axis, 1e-7) for x, axis in pairs), strict=True))
+        a, b = np.moveaxis(arrays[0], axes[0], -1), np.moveaxis(arrays[1], axes[1], 1)
+        moved = a.shape, b.shape
         batch, size = len(a), a.shape[-1]
         # (batch, all of a's other axes, size) @ (batch, size, all of b's)
-        a = a.reshape(batch, math.prod(a.shape[1:-1]), size)
-        return (a @ b.reshape(batch, size, math.prod(b.shape[2:]))).reshape(shape)
+        a, b = a.reshape(batch, math.prod(a.shape[1:-1]), size), b.reshape(batch, size, math.prod(b.shape[2:]))
+
+        def backward(d: np.ndarray) -> Any:
+            d = d.reshape(batch, a.shape[1], b.shape[2])
+            da = np.moveaxis((d @ b.swapaxes(1, 2)).reshape(moved[0]), -1, axes[0])
+            db = np.moveaxis((a.swapaxes(1, 2) @ d).reshape(moved[1]), 1, axes[1])
+            return [ways[0](da), ways[1](db)], ()
+
+        return (a @ b).reshape(shape), backward
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         if len(input_shape) != 2 or not isinstance(input_shape[0], (tuple, list)):

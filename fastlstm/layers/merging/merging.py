@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fastlstm.layers.base.input_spec import Shape
-from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.layer import Layer, overrides
 from fastlstm.layers.base.serialization import register
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 Masks = Sequence[Any] | None
 
@@ -89,6 +92,31 @@ class _Elementwise(Merge):
         arrays = _of_one_rank(inputs)
         return functools.reduce(self.function, arrays[1:], arrays[0].copy())
 
+    @property
+    def has_gradient(self) -> bool:
+        return not overrides(type(self), ("call", "__call__"), over="_slopes")
+
+    def call_with_gradient(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> tuple[np.ndarray, Backward]:
+        y = self.call(inputs, mask)
+        arrays = _of_one_rank(inputs)
+        masks = _masks_over_features(inputs, None if self.keras2_masks else mask)
+
+        def backward(d: np.ndarray) -> Any:
+            return [_summed(one, x.shape) for one, x in zip(self._slopes(d, arrays, masks), inputs, strict=True)], ()
+
+        return y, backward
+
+    def _slopes(
+        self, d: np.ndarray, arrays: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
+    ) -> Sequence[np.ndarray]:
+        """Return the gradients by the inputs, in the output's shape.
+
+        Args:
+            d: By the output.
+            arrays, masks: What `_of_one_rank` and `_masks_over_features` return.
+        """
+        raise NotImplementedError
+
 
 @register
 class Add(_Elementwise):
@@ -100,6 +128,11 @@ class Add(_Elementwise):
 
     function = np.add
 
+    def _slopes(
+        self, d: np.ndarray, arrays: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
+    ) -> Sequence[np.ndarray]:
+        return [d] * len(arrays)
+
 
 @register
 class Subtract(_Elementwise):
@@ -110,6 +143,11 @@ class Subtract(_Elementwise):
     """
 
     function = np.subtract
+
+    def _slopes(
+        self, d: np.ndarray, arrays: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
+    ) -> Sequence[np.ndarray]:
+        return [d, -d]
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         shape = super().compute_output_shape(input_shape)
@@ -133,6 +171,11 @@ class Average(_Elementwise):
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
         return super().call(inputs, mask) / np.float32(len(inputs))
 
+    def _slopes(
+        self, d: np.ndarray, arrays: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
+    ) -> Sequence[np.ndarray]:
+        return [d / np.float32(len(arrays))] * len(arrays)
+
 
 @register
 class Multiply(_Elementwise):
@@ -154,6 +197,17 @@ class Multiply(_Elementwise):
             return y
         return np.where(functools.reduce(np.logical_or, masks), y, np.float32(0))
 
+    def _slopes(
+        self, d: np.ndarray, arrays: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
+    ) -> Sequence[np.ndarray]:
+        pairs = list(zip(arrays, masks, strict=True))
+        factors = [x if valid is None else np.where(valid, x, np.float32(1)) for x, valid in pairs]
+        slopes = []
+        for number, (_, valid) in enumerate(pairs):
+            of_others = functools.reduce(np.multiply, factors[:number] + factors[number + 1 :], d)
+            slopes.append(of_others if valid is None else np.where(valid, of_others, np.float32(0)))
+        return slopes
+
 
 class _Extreme(_Elementwise):
     """`Maximum` or `Minimum`: where one of two is masked, the other counts alone.
@@ -172,6 +226,23 @@ class _Extreme(_Elementwise):
             y_valid = None if valid is None or y_valid is None else y_valid | valid
             y = self.function(y, x)
         return y
+
+    def _slopes(
+        self, d: np.ndarray, arrays: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
+    ) -> Sequence[np.ndarray]:
+        # How much of each value of the output comes from the inputs so far; of two that are equal, from the first.
+        y, y_valid = arrays[0], masks[0]
+        shares = [np.ones(d.shape, np.float32)]
+        for x, valid in zip(arrays[1:], masks[1:], strict=True):
+            from_x = np.ones(d.shape, bool) if valid is None else valid
+            from_y = np.ones(d.shape, bool) if y_valid is None else y_valid
+            taken = np.where(from_x, x, y)
+            before = np.where(from_y, y, taken)
+            y = self.function(before, taken)
+            y_valid = None if valid is None or y_valid is None else y_valid | valid
+            new = from_x & ~((y == before) & from_y)
+            shares = [np.where(new, np.float32(0), share) for share in shares] + [new.astype(np.float32)]
+        return [d * share for share in shares]
 
 
 @register
@@ -211,6 +282,10 @@ class Concatenate(Merge):
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
         return np.concatenate(inputs, axis=self.axis)
+
+    def call_with_gradient(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> tuple[np.ndarray, Backward]:
+        ends = np.cumsum([x.shape[self.axis] for x in inputs])[:-1]
+        return self.call(inputs), lambda d: (np.split(d, ends, axis=self.axis), ())
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         if not input_shape or not isinstance(input_shape[0], (tuple, list)):
@@ -308,6 +383,14 @@ def _of_one_rank(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return the inputs with new axes after the batch where they have fewer than others."""
     rank = max(x.ndim for x in inputs)
     return [x.reshape(x.shape[:1] + (1,) * (rank - x.ndim) + x.shape[1:]) for x in inputs]
+
+
+def _summed(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a gradient by an input of this shape, summed over the axes along which it was repeated."""
+    new = gradient.ndim - len(shape)
+    repeated = [new + axis for axis, size in enumerate(shape) if size == 1 < gradient.shape[new + axis] and axis > 0]
+    axes = (*range(1, 1 + new), *repeated)
+    return gradient.sum(axis=axes, keepdims=True).reshape(shape) if axes else gradient
 
 
 def _masks_over_features(inputs: Sequence[np.ndarray], masks: Masks) -> list[np.ndarray | None]:

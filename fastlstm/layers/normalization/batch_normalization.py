@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.same_shape import axes_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.normalization.normalization import ScaledAndShifted
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -107,30 +110,49 @@ class BatchNormalization(ScaledAndShifted):
                 "The mask provided should be one dimension less than the inputs. "
                 f"Received: mask.shape={np.shape(mask)}, inputs.shape={inputs.shape}"
             )
+        return self.call_with_gradient(inputs, training, mask)[0]
+
+    def call_with_gradient(
+        self, inputs: np.ndarray, training: bool = False, mask: Any = None
+    ) -> tuple[np.ndarray, Backward]:
         mean, variance = self.moving_mean.value, self.moving_variance.value
-        if training and self.trainable:
-            mean, variance = self._moments(inputs, mask)
+        axes = tuple(axis for axis in range(inputs.ndim) if axis != self.axis % inputs.ndim)
+        own = training and self.trainable
+        if own:
+            mean, variance, count = self._moments(inputs, mask, axes)
             for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving.value * self.momentum + new * (1 - self.momentum))
-        factor = 1 / np.sqrt(variance + np.float32(self.epsilon))
-        if self.scale:
-            factor = factor * self.gamma.value
+        inverse = 1 / np.sqrt(variance + np.float32(self.epsilon))
+        factor = inverse * self.gamma.value if self.scale else inverse
         offset = self.beta.value - mean * factor if self.center else -mean * factor
         shape = [1] * inputs.ndim
         shape[self.axis] = -1
-        return inputs * factor.reshape(shape) + offset.reshape(shape)
 
-    def _moments(self, inputs: np.ndarray, mask: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and biased variance over all axes but one."""
-        axes = tuple(axis for axis in range(inputs.ndim) if axis != self.axis % inputs.ndim)
+        def backward(d: np.ndarray) -> Any:
+            y = (inputs - mean.reshape(shape)) * inverse.reshape(shape)
+            sums = {"beta": d.sum(axis=axes), "gamma": (d * y).sum(axis=axes)}
+            dx = d
+            if own:
+                # What mean and variance hand on to the values that they are of.
+                shared = (sums["beta"].reshape(shape) + y * sums["gamma"].reshape(shape)) / count
+                valid = True if mask is None else np.asarray(mask, bool)[..., np.newaxis]
+                dx = d - np.where(valid, shared, np.float32(0))
+            asked = [name for name, there in (("gamma", self.scale), ("beta", self.center)) if there]
+            return dx * factor.reshape(shape), self.in_order(**{name: sums[name] for name in asked})
+
+        return inputs * factor.reshape(shape) + offset.reshape(shape), backward
+
+    def _moments(self, inputs: np.ndarray, mask: Any, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, Any]:
+        """Return mean and biased variance over axes, and the number of values that they are of."""
         if mask is None:
-            return inputs.mean(axis=axes), inputs.var(axis=axes)
+            count = np.float32(inputs.size / inputs.shape[self.axis])
+            return inputs.mean(axis=axes), inputs.var(axis=axes), count
         valid = np.broadcast_to(np.asarray(mask, bool)[..., np.newaxis], inputs.shape)
         # As in Keras, 1e-7 keeps the mean of nothing finite.
         count = valid.sum(axis=axes, keepdims=True, dtype=np.float32) + np.float32(1e-7)
         mean = inputs.sum(axis=axes, keepdims=True, where=valid) / count
         variance = np.square(inputs - mean).sum(axis=axes, keepdims=True, where=valid) / count
-        return mean.reshape(-1), variance.reshape(-1)
+        return mean.reshape(-1), variance.reshape(-1), count
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.same_shape import SameShape, axes_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 class ScaledAndShifted(SameShape):
@@ -48,6 +51,25 @@ class ScaledAndShifted(SameShape):
         if self.center:
             y = y + self.beta.value.reshape(shape)
         return y
+
+    def of_gamma_and_beta(self, d: np.ndarray, y: np.ndarray, shape: Sequence[int]) -> list[np.ndarray | None]:
+        """Return the gradients of the two, in the order of the weights.
+
+        Args:
+            d: By what `scaled_and_shifted` returned.
+            y, shape: As it was given them.
+        """
+        others = tuple(axis for axis, size in enumerate(shape) if size == 1)
+        found = {}
+        if self.scale:
+            found["gamma"] = (d * y).sum(axis=others).reshape(self.gamma.shape)
+        if self.center:
+            found["beta"] = d.sum(axis=others).reshape(self.beta.shape)
+        return self.in_order(**found)
+
+    def scaled(self, d: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+        """Return the gradient by what `scaled_and_shifted` was given."""
+        return d * self.gamma.value.reshape(shape) if self.scale else d
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         check_axes(self.axis, input_shape)
@@ -117,11 +139,18 @@ class LayerNormalization(ScaledAndShifted):
         return axes_problem(self.axis, shape) if in_time else None
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
+        return self.call_with_gradient(inputs)[0]
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
         axes = tuple(self.axis)
-        centered = inputs - inputs.mean(axis=axes, keepdims=True)
-        variance = np.square(centered).mean(axis=axes, keepdims=True)
-        y = centered / np.sqrt(variance + np.float32(self.epsilon))
-        return self.scaled_and_shifted(y, _sizes_at(axes, inputs.shape))
+        shape = _sizes_at(axes, inputs.shape)
+        y, deviation = _standardized(inputs, axes, self.epsilon)
+
+        def backward(d: np.ndarray) -> Any:
+            dx = _standardized_backward(self.scaled(d, shape), y, deviation, axes)
+            return dx, self.of_gamma_and_beta(d, y, shape)
+
+        return self.scaled_and_shifted(y, shape), backward
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rms_scaling": False}
@@ -193,14 +222,22 @@ class GroupNormalization(ScaledAndShifted):
         return "it takes the time steps together." if in_time else None
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
+        return self.call_with_gradient(inputs)[0]
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
         axis = self.axis % inputs.ndim
         shape = inputs.shape
-        grouped = inputs.reshape(*shape[:axis], self.groups, shape[axis] // self.groups, *shape[axis + 1 :])
-        axes = tuple(one for one in range(1, grouped.ndim) if one != axis)
-        centered = grouped - grouped.mean(axis=axes, keepdims=True)
-        variance = np.square(centered).mean(axis=axes, keepdims=True)
-        y = (centered / np.sqrt(variance + np.float32(self.epsilon))).reshape(shape)
-        return self.scaled_and_shifted(y, _sizes_at((axis,), shape))
+        in_groups = (*shape[:axis], self.groups, shape[axis] // self.groups, *shape[axis + 1 :])
+        axes = tuple(one for one in range(1, len(in_groups)) if one != axis)
+        grouped, deviation = _standardized(inputs.reshape(in_groups), axes, self.epsilon)
+        y, sizes = grouped.reshape(shape), _sizes_at((axis,), shape)
+
+        def backward(d: np.ndarray) -> Any:
+            d_grouped = self.scaled(d, sizes).reshape(in_groups)
+            dx = _standardized_backward(d_grouped, grouped, deviation, axes)
+            return dx.reshape(shape), self.of_gamma_and_beta(d, y, sizes)
+
+        return self.scaled_and_shifted(y, sizes), backward
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "groups": self.groups}
@@ -231,10 +268,21 @@ class RMSNormalization(Layer):
         return axes_problem(self.axis, shape) if in_time else None
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
+        return self.call_with_gradient(inputs)[0]
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
         axes = tuple(self.axis)
-        mean_square = np.square(inputs).mean(axis=axes, keepdims=True)
-        y = inputs / np.sqrt(mean_square + np.float32(self.epsilon))
-        return y * self.scale.value.reshape(_sizes_at(axes, inputs.shape))
+        scale = self.scale.value.reshape(_sizes_at(axes, inputs.shape))
+        root = np.sqrt(np.square(inputs).mean(axis=axes, keepdims=True) + np.float32(self.epsilon))
+        y = inputs / root
+
+        def backward(d: np.ndarray) -> Any:
+            others = tuple(axis for axis, size in enumerate(scale.shape) if size == 1)
+            d_scale = (d * y).sum(axis=others).reshape(self.scale.shape)
+            d = d * scale
+            return (d - y * (d * y).mean(axis=axes, keepdims=True)) / root, self.in_order(scale=d_scale)
+
+        return y * scale, backward
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         check_axes(self.axis, input_shape)
@@ -270,6 +318,12 @@ class UnitNormalization(SameShape):
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return unit_length(inputs, self.axis if isinstance(self.axis, int) else tuple(self.axis), 1e-12)
 
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        y, backward = unit_length_with_gradient(
+            inputs, self.axis if isinstance(self.axis, int) else tuple(self.axis), 1e-12
+        )
+        return y, lambda d: (backward(d), ())
+
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         check_axes(self.axis, input_shape)
         return tuple(input_shape)
@@ -282,6 +336,34 @@ def unit_length(x: np.ndarray, axis: int | tuple[int, ...], epsilon: float) -> n
     """Return `x` divided by its Euclidean length over `axis`, which counts as at least `epsilon`."""
     length = np.sqrt(np.square(x).sum(axis=axis, keepdims=True))
     return x / np.maximum(length, np.float32(epsilon))
+
+
+def unit_length_with_gradient(
+    x: np.ndarray, axis: int | tuple[int, ...], epsilon: float
+) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Return what `unit_length` does, and the function from gradients by it to those by `x`."""
+    length = np.sqrt(np.square(x).sum(axis=axis, keepdims=True))
+    divisor = np.maximum(length, np.float32(epsilon))
+    y = x / divisor
+
+    def backward(d: np.ndarray) -> np.ndarray:
+        along = np.where(length >= np.float32(epsilon), (d * y).sum(axis=axis, keepdims=True), np.float32(0))
+        return (d - y * along) / divisor
+
+    return y, backward
+
+
+def _standardized(x: np.ndarray, axes: tuple[int, ...], epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return `x` with mean 0 and variance 1 over axes, and the deviation that it was divided by."""
+    centered = x - x.mean(axis=axes, keepdims=True)
+    deviation = np.sqrt(np.square(centered).mean(axis=axes, keepdims=True) + np.float32(epsilon))
+    return centered / deviation, deviation
+
+
+def _standardized_backward(d: np.ndarray, y: np.ndarray, deviation: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Return the gradient by `x`, from that by `y`, which `_standardized` made of it."""
+    means = d.mean(axis=axes, keepdims=True) + y * (d * y).mean(axis=axes, keepdims=True)
+    return (d - means) / deviation
 
 
 def _sizes_at(axes: Sequence[int], shape: Sequence[int]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from fastlstm.layers.base.data_format import channel_axis, lengths_of, shape_of
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 class _GlobalPooling(Layer):
@@ -43,12 +46,31 @@ class _GlobalMaxPooling(_GlobalPooling):
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs.max(axis=self._axes, keepdims=self.keepdims)
 
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        y = inputs.max(axis=self._axes, keepdims=True)
+
+        def backward(d: np.ndarray) -> Any:
+            # Greatest values that are equal share the gradient.
+            greatest = (inputs == y).astype(np.float32)
+            return greatest * (d.reshape(y.shape) / greatest.sum(axis=self._axes, keepdims=True)), ()
+
+        return self.call(inputs), backward
+
 
 class _GlobalAveragePooling(_GlobalPooling):
     def call(self, inputs: np.ndarray) -> np.ndarray:
         count = np.float32(math.prod(lengths_of(inputs.shape, self.data_format)))
         with np.errstate(invalid="ignore"):
             return inputs.sum(axis=self._axes, keepdims=self.keepdims) / count
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        count = np.float32(math.prod(lengths_of(inputs.shape, self.data_format)))
+
+        def backward(d: np.ndarray) -> Any:
+            d = d if self.keepdims else np.expand_dims(d, self._axes)
+            return np.broadcast_to(d / count, inputs.shape), ()
+
+        return self.call(inputs), backward
 
 
 @register
@@ -122,6 +144,19 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
         with np.errstate(invalid="ignore"):
             counts = valid.sum(axis=axis, keepdims=self.keepdims, dtype=np.float32)
             return np.where(valid, inputs, np.float32(0)).sum(axis=axis, keepdims=self.keepdims) / counts
+
+    def call_with_gradient(self, inputs: np.ndarray, mask: Any = None) -> tuple[np.ndarray, Backward]:
+        if mask is None:
+            return super().call_with_gradient(inputs)
+        (axis,) = self._axes
+        valid = np.expand_dims(np.asarray(mask, bool), 3 - axis)
+
+        def backward(d: np.ndarray) -> Any:
+            d = d if self.keepdims else np.expand_dims(d, axis)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return np.where(valid, d / valid.sum(axis=axis, keepdims=True, dtype=np.float32), np.float32(0)), ()
+
+        return self.call(inputs, mask), backward
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,10 @@ from fastlstm.layers.base.data_format import as_data_format, channels_last, leng
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
-from fastlstm.layers.convolutional.windows import Axis, padded, place_windows, taps
+from fastlstm.layers.convolutional.windows import Axis, padded, place_windows, taps, windows_backward
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 class _Pooling(Layer):
@@ -41,14 +44,33 @@ class _Pooling(Layer):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         x = channels_last(inputs, self.data_format)
+        return as_data_format(self._pooled(x, self._axes(x)), self.data_format)
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        x = channels_last(inputs, self.data_format)
+        axes = self._axes(x)
+        y = self._pooled(x, axes)
+
+        def backward(d: np.ndarray) -> Any:
+            dx = self._pooled_backward(channels_last(d, self.data_format), x, y, axes)
+            return as_data_format(dx, self.data_format), ()
+
+        return as_data_format(y, self.data_format), backward
+
+    def _axes(self, x: np.ndarray) -> list[Axis]:
+        """The windows along each of the lengths of `x`."""
         sizes = zip(x.shape[1:-1], self.pool_size, self.strides, strict=True)
         axes = [place_windows(length, size, stride, 1, self.padding) for length, size, stride in sizes]
         if min(axis.count for axis in axes) <= 0:
-            self.compute_output_shape(inputs.shape)
-        return as_data_format(self._pooled(x, axes), self.data_format)
+            self.compute_output_shape(shape_of(len(x), x.shape[1:-1], x.shape[-1], self.data_format))
+        return axes
 
     def _pooled(self, x: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
         """Return `(batch, *counts, channels)`, a new array, from `(batch, *lengths, channels)`."""
+        raise NotImplementedError
+
+    def _pooled_backward(self, d: np.ndarray, x: np.ndarray, y: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
+        """Return the gradient by `x` from that by `y`."""
         raise NotImplementedError
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
@@ -100,12 +122,27 @@ class _MaxPooling(_Pooling):
     def _pooled(self, x: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
         return _combined(np.maximum, padded(x, axes, -math.inf), axes)
 
+    def _pooled_backward(self, d: np.ndarray, x: np.ndarray, y: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
+        # Of greatest values that are equal, the first one takes it all.
+        left = np.ones(y.shape, bool)
+
+        def of_position(_: tuple[int, ...], values: np.ndarray) -> np.ndarray:
+            taken = left & (values == y)
+            np.logical_and(left, ~taken, out=left)
+            return np.where(taken, d, np.float32(0))
+
+        return windows_backward(x, axes, of_position, -math.inf)
+
 
 class _AveragePooling(_Pooling):
     def _pooled(self, x: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
         y = _combined(np.add, padded(x, axes), axes)
         y /= _sizes(x.shape[1:-1], axes)
         return y
+
+    def _pooled_backward(self, d: np.ndarray, x: np.ndarray, y: np.ndarray, axes: Sequence[Axis]) -> np.ndarray:
+        share = d / _sizes(x.shape[1:-1], axes)
+        return windows_backward(x, axes, lambda _, values: share)
 
 
 def _sizes(lengths: Sequence[int], axes: Sequence[Axis]) -> np.ndarray | np.float32:

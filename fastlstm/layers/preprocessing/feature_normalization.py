@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.same_shape import MaskedSinceKeras3, axes_problem
 from fastlstm.layers.base.serialization import register
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -117,11 +120,18 @@ class Normalization(MaskedSinceKeras3):
         return axes_problem(self.axis, shape) if in_time else None
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
-        given = self.input_mean is not None
-        mean = self._aligned(self.input_mean if given else self.adapt_mean.value, inputs.ndim)
-        variance = self._aligned(self.input_variance if given else self.adapt_variance.value, inputs.ndim)
-        scale = np.maximum(np.sqrt(variance), np.float32(1e-7))
+        mean, scale = self._mean_and_scale(inputs.ndim)
         return mean + inputs * scale if self.invert else (inputs - mean) / scale
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        _, scale = self._mean_and_scale(inputs.ndim)
+        return self.call(inputs), lambda d: (d * scale if self.invert else d / scale, ())
+
+    def _mean_and_scale(self, ndim: int) -> tuple[np.ndarray, np.ndarray]:
+        given = self.input_mean is not None
+        mean = self._aligned(self.input_mean if given else self.adapt_mean.value, ndim)
+        variance = self._aligned(self.input_variance if given else self.adapt_variance.value, ndim)
+        return mean, np.maximum(np.sqrt(variance), np.float32(1e-7))
 
     def _aligned(self, values: Any, ndim: int) -> np.ndarray:
         """Return the values with the kept axes where the inputs have them."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastlstm.engine import ops
 from fastlstm.layers.base.same_shape import MaskedSinceKeras3, values_problem
 from fastlstm.layers.base.serialization import register
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -41,6 +44,9 @@ class Rescaling(MaskedSinceKeras3):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs * np.float32(self.scale) + np.float32(self.offset)
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        return self.call(inputs), lambda d: (d * np.float32(self.scale), ())
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return values_problem(shape, self.scale, self.offset) if in_time else None

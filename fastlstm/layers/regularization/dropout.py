@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from fastlstm import random
 from fastlstm.engine import ops
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -45,14 +48,26 @@ class Dropout(Layer):
         self.seed_generator = random.SeedGenerator(seed)
 
     def call(self, inputs: np.ndarray, training: bool = False) -> np.ndarray:
+        return self._dropped(inputs, self._kept(inputs)) if training and self.rate else self.chain.run(inputs)
+
+    def call_with_gradient(self, inputs: np.ndarray, training: bool = False) -> tuple[np.ndarray, Backward]:
         if not training or self.rate == 0:
-            return self.chain.run(inputs)
+            return inputs.copy(), lambda d: (d, ())
+        kept = self._kept(inputs)
+        return self._dropped(inputs, kept), lambda d: (self._dropped(d, kept), ())
+
+    def _kept(self, inputs: np.ndarray) -> np.ndarray:
+        """Draw which values are kept."""
         if self.rate == 1:
-            return np.zeros_like(inputs)
+            return np.zeros(inputs.shape, bool)
         noise_shape = self.noise_shape or inputs.shape
         shape = [size if wish is None else wish for wish, size in zip(noise_shape, inputs.shape, strict=True)]
-        kept = random.uniform(shape, seed=self.seed_generator) >= self.rate
-        return np.where(kept, inputs * np.float32(1 / (1 - self.rate)), np.float32(0))
+        return random.uniform(shape, seed=self.seed_generator) >= self.rate
+
+    def _dropped(self, values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        if self.rate == 1:
+            return np.zeros_like(values)
+        return np.where(kept, values * np.float32(1 / (1 - self.rate)), np.float32(0))
 
     def lower(self) -> list[ops.Op]:
         return []

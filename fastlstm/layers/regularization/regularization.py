@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.same_shape import SameShape
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.regularization.dropout import Dropout
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 # Of SELU (Klambauer et al., 2017): the value that it tends to for great negative inputs.
 _LEAST_SELU = -1.6732632423543772 * 1.0507009873554805
@@ -113,7 +116,7 @@ class SpatialDropout3D(_SpatialDropoutND):
 
 
 class _Noise(SameShape):
-    """The identity; in training, what `_noisy` returns.
+    """The identity; in training, `inputs * factor + offset` with what `_drawn` returns.
 
     Args:
         seed: Integer, or None.
@@ -126,9 +129,15 @@ class _Noise(SameShape):
         self.seed_generator = random.SeedGenerator(seed)
 
     def call(self, inputs: np.ndarray, training: bool = False) -> np.ndarray:
-        return self._noisy(inputs) if training else inputs.copy()
+        return self.call_with_gradient(inputs, training)[0]
 
-    def _noisy(self, inputs: np.ndarray) -> np.ndarray:
+    def call_with_gradient(self, inputs: np.ndarray, training: bool = False) -> tuple[np.ndarray, Backward]:
+        if not training:
+            return inputs.copy(), lambda d: (d, ())
+        factor, offset = self._drawn(inputs)
+        return inputs * factor + offset, lambda d: (d * factor, ())
+
+    def _drawn(self, inputs: np.ndarray) -> tuple[Any, Any]:
         raise NotImplementedError
 
     def lower(self) -> list[ops.Op]:
@@ -156,8 +165,8 @@ class GaussianNoise(_Noise):
         _check_fraction("stddev", stddev)
         self.stddev = stddev
 
-    def _noisy(self, inputs: np.ndarray) -> np.ndarray:
-        return inputs + random.normal(inputs.shape, 0.0, self.stddev, seed=self.seed_generator)
+    def _drawn(self, inputs: np.ndarray) -> tuple[Any, Any]:
+        return np.float32(1), random.normal(inputs.shape, 0.0, self.stddev, seed=self.seed_generator)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "stddev": self.stddev}
@@ -181,9 +190,9 @@ class GaussianDropout(_Noise):
         _check_fraction("rate", rate)
         self.rate = rate
 
-    def _noisy(self, inputs: np.ndarray) -> np.ndarray:
+    def _drawn(self, inputs: np.ndarray) -> tuple[Any, Any]:
         stddev = math.sqrt(self.rate / (1.0 - self.rate))
-        return inputs * random.normal(inputs.shape, 1.0, stddev, seed=self.seed_generator)
+        return random.normal(inputs.shape, 1.0, stddev, seed=self.seed_generator), np.float32(0)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate}
@@ -212,15 +221,15 @@ class AlphaDropout(_Noise):
         self.rate = rate
         self.noise_shape = noise_shape
 
-    def _noisy(self, inputs: np.ndarray) -> np.ndarray:
+    def _drawn(self, inputs: np.ndarray) -> tuple[Any, Any]:
         if self.rate == 0:
-            return inputs.copy()
+            return np.float32(1), np.float32(0)
         wishes = self.noise_shape or inputs.shape
         shape = [size if wish is None else wish for wish, size in zip(wishes, inputs.shape, strict=True)]
         kept = random.uniform(shape, seed=self.seed_generator) >= self.rate
         a = ((1 - self.rate) * (1 + self.rate * _LEAST_SELU**2)) ** -0.5
         b = -a * _LEAST_SELU * self.rate
-        return np.where(kept, inputs, np.float32(_LEAST_SELU)) * np.float32(a) + np.float32(b)
+        return np.where(kept, np.float32(a), np.float32(0)), np.where(kept, b, a * _LEAST_SELU + b).astype(np.float32)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from fastlstm.layers.base.argument_validation import standardize_data_format
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -34,6 +37,14 @@ class Flatten(Layer):
     def call(self, inputs: np.ndarray) -> np.ndarray:
         x = np.moveaxis(inputs, 1, -1) if self.data_format == "channels_first" and inputs.ndim > 1 else inputs
         return x.copy().reshape(self.compute_output_shape(inputs.shape))
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        def backward(d: np.ndarray) -> Any:
+            if self.data_format != "channels_first" or inputs.ndim < 2:
+                return d.reshape(inputs.shape), ()
+            return np.moveaxis(d.reshape(np.moveaxis(inputs, 1, -1).shape), -1, 1), ()
+
+        return self.call(inputs), backward
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return "it takes the time steps together." if in_time else None
@@ -73,6 +84,9 @@ class Reshape(Layer):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs.reshape(self.compute_output_shape(inputs.shape)).copy()
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        return self.call(inputs), lambda d: (d.reshape(inputs.shape), ())
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return "it takes the time steps together." if in_time else None
@@ -124,6 +138,9 @@ class Permute(Layer):
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs.transpose(0, *self.dims).copy()
 
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        return self.call(inputs), lambda d: (d.transpose(np.argsort((0, *self.dims))), ())
+
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (input_shape[0], *(input_shape[axis] for axis in self.dims))
 
@@ -151,6 +168,9 @@ class RepeatVector(Layer):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return np.repeat(inputs[:, np.newaxis], self.n, axis=1)
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        return self.call(inputs), lambda d: (d.sum(axis=1), ())
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (input_shape[0], self.n, input_shape[1])

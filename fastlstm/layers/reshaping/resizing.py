@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import mul
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.reshaping.interpolation import INTERPOLATIONS, interpolated
 from fastlstm.layers.reshaping.reshaping import checked_count
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 _Pairs = tuple[tuple[int, int], ...]
 _ORDINALS = ("1st", "2nd", "3rd")
@@ -41,9 +44,15 @@ class _Resizing(Layer):
     def _first_axis(self) -> int:
         return 1 if self.data_format == "channels_last" else 2
 
-    def _slices(self, slices: Sequence[slice]) -> tuple[slice, ...]:
-        """An index of all of an array but of the axes in question, of which it takes the slices."""
-        return (*[slice(None)] * self._first_axis, *slices)
+    @property
+    def _widths(self) -> _Pairs:
+        """What is at both ends of every axis."""
+        raise NotImplementedError
+
+    def _inside(self, shape: Sequence[int]) -> tuple[slice, ...]:
+        """The index by which an array of this shape lies in one that is as much longer as `_widths` says."""
+        sizes = zip(self._widths, lengths_of(shape, self.data_format), strict=True)
+        return (*[slice(None)] * self._first_axis, *(slice(before, before + size) for (before, _), size in sizes))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         lengths = lengths_of(input_shape, self.data_format)
@@ -95,10 +104,11 @@ class _ZeroPadding(_Resizing):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         y = np.zeros(self.compute_output_shape(inputs.shape), np.float32)
-        lengths = lengths_of(inputs.shape, self.data_format)
-        inside = [slice(before, before + size) for (before, _), size in zip(self._widths, lengths, strict=True)]
-        y[self._slices(inside)] = inputs
+        y[self._inside(inputs.shape)] = inputs
         return y
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        return self.call(inputs), lambda d: (d[self._inside(inputs.shape)], ())
 
     def get_config(self) -> dict[str, Any]:
         return self._config("padding")
@@ -129,9 +139,15 @@ class _Cropping(_Resizing):
         return shape
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
-        lengths = lengths_of(self.compute_output_shape(inputs.shape), self.data_format)
-        inside = [slice(before, before + size) for (before, _), size in zip(self._widths, lengths, strict=True)]
-        return inputs[self._slices(inside)].copy()
+        return inputs[self._inside(self.compute_output_shape(inputs.shape))].copy()
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        def backward(d: np.ndarray) -> Any:
+            dx = np.zeros_like(inputs)
+            dx[self._inside(d.shape)] = d
+            return dx, ()
+
+        return self.call(inputs), backward
 
     def get_config(self) -> dict[str, Any]:
         return self._config("cropping")
@@ -160,6 +176,17 @@ class _UpSampling(_Resizing):
         times = [size for pair in zip(lengths, self._factors, strict=True) for size in pair]
         repeated = np.broadcast_to(ones, (*before, *times, *after)).copy()
         return repeated.reshape(*before, *map(mul, lengths, self._factors), *after)
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        first = self._first_axis
+        lengths = inputs.shape[first : first + self.rank]
+        times = [size for pair in zip(lengths, self._factors, strict=True) for size in pair]
+        repeats = tuple(range(first + 1, first + 2 * self.rank, 2))
+
+        def backward(d: np.ndarray) -> Any:
+            return d.reshape(*d.shape[:first], *times, *d.shape[first + self.rank :]).sum(axis=repeats), ()
+
+        return self.call(inputs), backward
 
     def get_config(self) -> dict[str, Any]:
         return self._config("size")
@@ -338,9 +365,27 @@ class UpSampling2D(_UpSampling):
                 f"Received: interpolation={interpolation}"
             )
 
-    def call(self, inputs: np.ndarray) -> np.ndarray:
+    @property
+    def _repeats(self) -> bool:
         # TensorFlow leaves an image of the right size alone, which not every kernel would.
-        if INTERPOLATIONS[self.interpolation] is None or max(self.size) == 1:
+        return INTERPOLATIONS[self.interpolation] is None or max(self.size) == 1
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        if self._repeats:
+            return super().call_with_gradient(inputs)
+        first = self._first_axis
+        pairs = zip(inputs.shape[first : first + 2], self.size, strict=True)
+        kernels = [interpolated(np.eye(n, dtype=np.float32), 0, factor, self.interpolation) for n, factor in pairs]
+
+        def backward(d: np.ndarray) -> Any:
+            for axis, kernel in enumerate(kernels, first):
+                d = np.moveaxis(np.tensordot(d, kernel, (axis, 0)), -1, axis)
+            return np.ascontiguousarray(d), ()
+
+        return self.call(inputs), backward
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        if self._repeats:
             return super().call(inputs)
         x = inputs
         for axis, factor in enumerate(self.size, self._first_axis):

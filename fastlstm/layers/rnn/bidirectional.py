@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from fastlstm.layers.base.layer import Layer, overrides
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.rnn.rnn import RNN, of_sequences
 
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
+
 _Merge = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # What becomes of the outputs of the two directions; None keeps both.
 _MERGES: dict[str | None, _Merge | None] = {
@@ -22,6 +25,17 @@ _MERGES: dict[str | None, _Merge | None] = {
     "ave": lambda forward, backward: (forward + backward) / np.float32(2),
     "concat": lambda forward, backward: np.concatenate((forward, backward), axis=-1),
     None: None,
+}
+
+
+_HALF = np.float32(0.5)
+# From the gradients by the merged outputs, and the outputs, to the gradients by these.
+_MERGE_GRADIENTS: dict[str | None, Callable[[Any, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    "sum": lambda d, y, y_back: (d[0], d[0]),
+    "mul": lambda d, y, y_back: (d[0] * y_back, d[0] * y),
+    "ave": lambda d, y, y_back: (d[0] * _HALF, d[0] * _HALF),
+    "concat": lambda d, y, y_back: (d[0][..., : y.shape[-1]], d[0][..., y.shape[-1] :]),
+    None: lambda d, y, y_back: (d[0], d[1]),
 }
 
 
@@ -117,6 +131,46 @@ class Bidirectional(Layer):
             return self.merged(*run_beside(*chains, sequences, as_mask(mask, sequences.shape), *states))
         pairs = zip(directions, states, strict=True)
         return self.merged(*(one.call(sequences, state, mask, bool(training)) for one, state in pairs))
+
+    def call_with_gradient(
+        self, sequences: np.ndarray, initial_state: Any = None, mask: Any = None, training: bool | None = None
+    ) -> tuple[Any, Backward]:
+        from fastlstm.layers.base.gradient import Gradients
+
+        states = self._halves(initial_state)
+        pairs = zip((self.forward_layer, self.backward_layer), states, strict=True)
+        (forward, of_forward), (backward, of_backward) = (
+            one.call_with_gradient(sequences, state, mask, bool(training)) for one, state in pairs
+        )
+
+        def back(d: Any) -> Any:
+            d_forward, d_backward = self._merged_backward(d, forward, backward)
+            ours, theirs = Gradients(*of_forward(d_forward)), Gradients(*of_backward(d_backward))
+            keywords = {}
+            if initial_state is not None:
+                keywords["initial_state"] = [*ours.keywords["initial_state"], *theirs.keywords["initial_state"]]
+            return Gradients(ours.inputs + theirs.inputs, [*ours.weights, *theirs.weights], keywords)
+
+        return self.merged(forward, backward), back
+
+    def check_gradient(self) -> None:
+        super().check_gradient()
+        self.forward_layer.check_gradient()
+        self.backward_layer.check_gradient()
+
+    def _merged_backward(self, d: Any, forward: Any, backward: Any) -> tuple[Any, Any]:
+        """The gradients by what the two layers gave, from that by what `merged` made of it."""
+        merged = 2 if self.merge_mode is None else 1
+        several = merged == 2 or self.return_state
+        d_outputs, d_states = (d[:merged], d[merged:]) if several else ((d,), ())
+        y, y_back = (forward[0], backward[0]) if self.return_state else (forward, backward)
+        y_back = y_back[:, ::-1] if self.return_sequences else y_back
+        d_forward, d_backward = _MERGE_GRADIENTS[self.merge_mode](d_outputs, y, y_back)
+        d_backward = np.ascontiguousarray(d_backward[:, ::-1] if self.return_sequences else d_backward)
+        if not self.return_state:
+            return d_forward, d_backward
+        count = len(self.forward_layer.state_size)
+        return (d_forward, *d_states[:count]), (d_backward, *d_states[count:])
 
     def merged(self, forward: Any, backward: Any) -> Any:
         """Return what a call gives.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -11,9 +11,13 @@ from fastlstm.engine import ops
 from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.recurrent import Recurrent
+from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 from fastlstm.layers.rnn.states import as_states, zero_states
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 _WEIGHTS = ("kernel", "recurrent", "bias")
 _ACTIVATIONS = ("activation", "recurrent_activation")
@@ -104,6 +108,25 @@ class Cell(Recurrent):
         output, *new_states = self.chain.run(inputs[:, np.newaxis], None, states)
         return output, new_states if isinstance(states, (list, tuple)) else new_states[0]
 
+    @property
+    def native_in_training(self) -> bool:
+        return self.native and not self.drops
+
+    def call_with_gradient(
+        self, inputs: np.ndarray, states: Any, training: bool = False
+    ) -> tuple[tuple[np.ndarray, Any], Backward]:
+        if training:
+            self.refuse_dropout()
+        (output, *new_states), of_chain = self.training_chain.run(inputs[:, np.newaxis], None, states)
+        several = isinstance(states, (list, tuple))
+
+        def backward(d: Any) -> Any:
+            d_output, d_states = d
+            gradients = of_chain((d_output, *flatten(d_states)))
+            return gradients.inputs[:, 0], gradients.weights, {"states": gradients.keywords["initial_state"]}
+
+        return (output, new_states if several else new_states[0]), backward
+
     def starting_states(self, batch: int, given: Any) -> list[list[np.ndarray]]:
         """Return the call's states as the engine takes them."""
         return [as_states(given, [(batch, self.units)] * self.state_count, self.name)]
@@ -111,6 +134,11 @@ class Cell(Recurrent):
     def returned_states(self, states: list[list[np.ndarray]]) -> list[np.ndarray]:
         """Return the states that the engine gave as the call returns them."""
         return states[0]
+
+    @property
+    def drops(self) -> bool:
+        """Whether training drops anything."""
+        return 0 < self.dropout < 1 or 0 < self.recurrent_dropout < 1
 
     def refuse_dropout(self) -> None:
         """Raise NotImplementedError if training would drop anything."""

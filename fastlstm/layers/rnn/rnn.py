@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,19 @@ from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.base.structure import flatten, is_shape, map_structure, packed
 from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.rnn.cell import Cell, is_native
-from fastlstm.layers.rnn.stacked_cells import StackedRNNCells, initial_state, output_size, step
+from fastlstm.layers.rnn.stacked_cells import (
+    StackedRNNCells,
+    check_cell_gradient,
+    initial_state,
+    output_size,
+    step,
+    step_with_gradient,
+)
 from fastlstm.layers.rnn.states import as_states
-from fastlstm.layers.rnn.step_loop import run_over_time
+from fastlstm.layers.rnn.step_loop import run_over_time, run_over_time_with_gradient
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -133,6 +143,41 @@ class RNN(Recurrent):
             self.refuse_dropout()
         return self.chain.run(sequences, mask, initial_state)
 
+    @property
+    def native_in_training(self) -> bool:
+        return self.native and not any(cell.drops for cell in self.native_cells())
+
+    def call_with_gradient(
+        self, sequences: np.ndarray, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> tuple[Any, Backward]:
+        mask = as_mask(mask, sequences.shape)
+        if self.native_in_training:
+            return self.training_chain.run(sequences, mask, initial_state)
+        outputs, last, of_loop = run_over_time_with_gradient(
+            lambda inputs, states: step_with_gradient(self.cell, inputs, states, bool(training)),
+            sequences,
+            self._first_states(len(sequences), initial_state),
+            mask,
+            self.return_sequences,
+            self.go_backwards,
+            self.zero_output_for_mask,
+        )
+        if self.stateful:
+            self.keep_states(last)
+
+        def backward(d: Any) -> Any:
+            d_outputs, *d_last = d if self.return_state else (d,)
+            d_last = packed(last, flatten(d_last)) if d_last else map_structure(np.zeros_like, last)
+            dx, d_states, of_weights = of_loop(d_outputs, d_last)
+            return dx, of_weights, {"initial_state": d_states} if initial_state is not None else {}
+
+        return (outputs, *last) if self.return_state else outputs, backward
+
+    def check_gradient(self) -> None:
+        super().check_gradient()
+        if not self.native_in_training:
+            check_cell_gradient(self.cell)
+
     def refuse_dropout(self) -> None:
         """Raise NotImplementedError if training would drop anything."""
         for cell in self.native_cells():
@@ -141,13 +186,10 @@ class RNN(Recurrent):
     def _call_step_by_step(
         self, sequences: np.ndarray, given: Any, mask: np.ndarray | None, training: bool | None
     ) -> Any:
-        states = self._kept_states(len(sequences)) or self.get_initial_state(len(sequences))
-        if given is not None:
-            states = packed(states, as_states(given, [np.shape(state) for state in flatten(states)], self.name))
         output, states = run_over_time(
             lambda inputs, states: step(self.cell, inputs, states, bool(training)),
             sequences,
-            states,
+            self._first_states(len(sequences), given),
             mask,
             self.return_sequences,
             self.go_backwards,
@@ -156,6 +198,13 @@ class RNN(Recurrent):
         if self.stateful:
             self.keep_states(states)
         return (output, *states) if self.return_state else output
+
+    def _first_states(self, batch: int, given: Any) -> Any:
+        """The states from which the cell starts: those given, those kept, or the cell's own."""
+        states = self._kept_states(batch) or self.get_initial_state(batch)
+        if given is None:
+            return states
+        return packed(states, as_states(given, [np.shape(state) for state in flatten(states)], self.name))
 
     @property
     def lowers(self) -> bool:

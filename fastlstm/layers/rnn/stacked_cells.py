@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,12 @@ from fastlstm.layers.base.arrays import as_float32
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
+from fastlstm.layers.base.structure import flatten, packed
 from fastlstm.layers.rnn.states import zero_states
 from fastlstm.layers.symbolic.calling import call_parameters
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 def step(cell: Any, inputs: np.ndarray, states: Any, training: bool) -> tuple[Any, Any]:
@@ -20,11 +24,28 @@ def step(cell: Any, inputs: np.ndarray, states: Any, training: bool) -> tuple[An
     return cell.call(inputs, states, **({"training": training} if "training" in call_parameters(type(cell)) else {}))
 
 
+def step_with_gradient(cell: Any, inputs: np.ndarray, states: Any, training: bool) -> tuple[tuple[Any, Any], Backward]:
+    """Return what `step` does, and the way back; see `Layer.call_with_gradient`."""
+    given = {"training": training} if "training" in call_parameters(type(cell)) else {}
+    return cell.call_with_gradient(inputs, states, **given)
+
+
 def initial_state(cell: Any, batch_size: int) -> Any:
     """Return the states that a cell starts from: its own choice, or zeros of its `state_size`."""
     if hasattr(cell, "get_initial_state"):
         return cell.get_initial_state(batch_size=batch_size)
     return zero_states(cell.state_size, batch_size)
+
+
+def check_cell_gradient(cell: Any) -> None:
+    """Raise NotImplementedError if training cannot go through a cell."""
+    if isinstance(cell, Layer):
+        cell.check_gradient()
+    elif not hasattr(cell, "call_with_gradient"):
+        raise NotImplementedError(
+            f"Training cannot go through the cell {cell!r}, which does not say its gradient: give its class a method "
+            "`call_with_gradient`, and let it be a `Layer` if it has weights."
+        )
 
 
 def output_size(cell: Any) -> int:
@@ -103,6 +124,35 @@ class StackedRNNCells(Layer):
                 after = [after]
             new_states.append(list(after) if listed or len(after) > 1 else after[0])
         return inputs, new_states
+
+    def call_with_gradient(
+        self, inputs: np.ndarray, states: Sequence[Any], training: bool = False
+    ) -> tuple[tuple[np.ndarray, list[Any]], Backward]:
+        new_states, ways = [], []
+        for cell, before in zip(self.cells, states, strict=True):
+            listed = isinstance(before, (list, tuple))
+            given = list(before) if listed else [before]
+            (inputs, after), way = step_with_gradient(cell, as_float32(inputs), given, training)
+            after = list(after) if isinstance(after, (list, tuple)) else [after]
+            new_states.append(after if listed or len(after) > 1 else after[0])
+            ways.append((way, after))
+
+        def backward(d: Any) -> Any:
+            d_output, d_states = d
+            d_before, of_weights = [], []
+            for (way, after), d_after in zip(reversed(ways), reversed(d_states), strict=True):
+                d_output, d_weights, *rest = way((d_output, packed(after, flatten(d_after))))
+                d_given = rest[0]["states"]
+                d_before.insert(0, d_given if isinstance(d_after, (list, tuple)) else flatten(d_given)[0])
+                of_weights = [*d_weights, *of_weights]
+            return d_output, of_weights, {"states": d_before}
+
+        return (inputs, new_states), backward
+
+    def check_gradient(self) -> None:
+        super().check_gradient()
+        for cell in self.cells:
+            check_cell_gradient(cell)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "cells": [serialize(cell) for cell in self.cells]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.wrapper import Wrapper
 from fastlstm.layers.symbolic.calling import call_parameters
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -69,6 +72,37 @@ class TimeDistributed(Wrapper):
         row_mask = None if mask is None else mask.reshape(rows, *mask.shape[2:])
         output = self._inner(inputs.reshape(rows, *inputs.shape[2:]), row_mask, training)
         return output.reshape(batch, timesteps, *output.shape[1:])
+
+    @property
+    def native_in_training(self) -> bool:
+        return self.native and self.layer.native_in_training
+
+    def call_with_gradient(
+        self, inputs: np.ndarray, training: bool | None = None, mask: Any = None
+    ) -> tuple[np.ndarray, Backward]:
+        if mask is not None:
+            mask = np.asarray(mask)
+            _check_mask_shape(mask.shape, inputs.shape)
+        if self.native_in_training:
+            return self.training_chain.run(inputs)
+        if self.layer.stateful:
+            raise NotImplementedError(f"Training cannot go through '{self.name}': its layer inside is stateful.")
+        batch, timesteps = inputs.shape[:2]
+        rows = inputs.reshape(batch * timesteps, *inputs.shape[2:])
+        given = {"mask": None if mask is None else mask.reshape(len(rows), *mask.shape[2:]), "training": training}
+        parameters = call_parameters(type(self.layer))
+        arguments = {name: value for name, value in given.items() if name in parameters and value is not None}
+        output, of_layer = self.layer.call_with_gradient(rows, **arguments)
+
+        def backward(d: np.ndarray) -> Any:
+            d_rows, d_weights, *_ = of_layer(d.reshape(output.shape))
+            return None if d_rows is None else d_rows.reshape(inputs.shape), d_weights
+
+        return output.reshape(batch, timesteps, *output.shape[1:]), backward
+
+    def check_gradient(self) -> None:
+        super().check_gradient()
+        self.layer.check_gradient()
 
     def _inner(self, inputs: np.ndarray, mask: np.ndarray | None, training: bool | None) -> np.ndarray:
         parameters = call_parameters(type(self.layer))

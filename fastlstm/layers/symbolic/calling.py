@@ -68,14 +68,24 @@ def call_with_masks(
     Returns:
         `(outputs, masks)`, one mask or None per output.
     """
+    kwargs, mask = with_mask(layer, args, kwargs, carried)
+    outputs = layer.call(inputs, *args, **kwargs)
+    return outputs, output_masks(layer, inputs, mask, len(flatten(outputs)))
+
+
+def with_mask(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], carried: Any) -> tuple[dict[str, Any], Any]:
+    """Return the keyword arguments that a layer is called with, and the mask or masks of its inputs, None for none.
+
+    Args:
+        layer, args, kwargs, carried: As for `call_with_masks`.
+    """
     mask = kwargs.get("mask")
     carried = carried if any(leaf is not None for leaf in flatten(carried)) else None
     if mask is INPUT_MASK or (mask is None and _is_given_masks(layer, args, kwargs)):
         mask = carried
     if mask is not None or "mask" in kwargs:
         kwargs = {**kwargs, "mask": mask}
-    outputs = layer.call(inputs, *args, **kwargs)
-    return outputs, output_masks(layer, inputs, carried if mask is None else mask, len(flatten(outputs)))
+    return kwargs, carried if mask is None else mask
 
 
 def output_masks(layer: Layer, inputs: Any, mask: Any, count: int) -> list[Any]:

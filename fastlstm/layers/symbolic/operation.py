@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from fastlstm.layers.base.arrays import as_tensors
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
@@ -12,6 +14,7 @@ from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.layers.symbolic.node import Node
 
 if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
     from fastlstm.ops import Definition
 
 _classes: dict[str, type[Operation]] = {}
@@ -55,6 +58,25 @@ class Operation(Layer):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result for arrays and numbers, as an array or several."""
         return self.definition.run(self.definition.operands(args, kwargs), self.parameters)
+
+    @property
+    def has_gradient(self) -> bool:
+        from fastlstm.layers.symbolic.operation_gradients import RULES
+
+        return type(self).__name__ in RULES
+
+    def call_with_gradient(self, *args: Any, **kwargs: Any) -> tuple[np.ndarray, Backward]:
+        """Return the result, and the way from the gradient by it to a list of those by the operation's tensors."""
+        from fastlstm.layers.symbolic.operation_gradients import RULES
+
+        operands = self.definition.operands(args, kwargs)
+        y, rule = self.call(*args, **kwargs), RULES[type(self).__name__]
+
+        def backward(d: np.ndarray) -> Any:
+            with np.errstate(all="ignore"):
+                return rule(d, y, operands, self.parameters), ()
+
+        return y, backward
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Return the shape of the result, or several.

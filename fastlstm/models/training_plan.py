@@ -1,0 +1,320 @@
+"""The plan of a model in training: its calls in parts, run forwards with a way back for each, and walked back."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastlstm.engine.ops import Activation
+from fastlstm.layers.base.arrays import as_float32, as_mask
+from fastlstm.layers.base.gradient import Backward, Gradients, TrainingChain
+from fastlstm.layers.base.structure import flatten, map_structure, packed
+from fastlstm.layers.base.variable import Variable
+from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining, call_parameters, output_masks, with_mask
+from fastlstm.layers.symbolic.operation import Operation
+from fastlstm.models.calls import Call, Calls, Slot
+from fastlstm.models.parts import Values, filled
+from fastlstm.models.plan import grouped, heads_chain, part_giving, unneeded_after
+from fastlstm.regularizers import penalty_gradient
+
+# Adds up gradients by slots, then by weights.
+Sums = dict[Any, np.ndarray]
+PullBack = Callable[[Sums, Sums], None]
+
+
+class TrainingPlan:
+    """How a model is trained: a run gives its outputs, and the way from gradients by them to those by the weights.
+
+    Args:
+        calls: The calls, of built layers.
+        training: Boolean; without it the layers do what they do at inference, and there is no way back.
+
+    Raises:
+        NotImplementedError: When training cannot go through a layer that it would have to go through, naming it.
+    """
+
+    def __init__(self, calls: Calls, training: bool = True) -> None:
+        self._calls = calls
+        self._outputs = [slot.index for slot in calls.outputs]
+        self.parts = tuple(_parts(calls) if training else (_part(call, False, False) for call in calls.calls))
+        self._unneeded = unneeded_after(self.parts, set(self._outputs))
+
+    def last_activation(self, number: int) -> Activation | None:
+        """Return the activation that gives an output, if the engine ends with it, and nobody else reads the output."""
+        part = part_giving(self.parts, self._outputs, number)
+        return part.chain.last_activation if isinstance(part, _ChainPart) else None
+
+    def giving_logits(self, numbers: Sequence[int]) -> TrainingPlan:
+        """Return this plan, which gives from now on what `last_activation` is applied to, in place of some outputs."""
+        for number in numbers:
+            part = part_giving(self.parts, self._outputs, number)
+            part.chain = TrainingChain(part.layers, part.input_gradient, logits=True)
+        return self
+
+    def run(self, x: tuple[np.ndarray, ...], mask: Any = None) -> Recorded:
+        """Run all calls as in training.
+
+        Args:
+            x: float32, C-contiguous, an array for each input.
+            mask: None, or a list with a mask or None for each input.
+        """
+        values: Values = [*x, *[None] * (self._calls.slots - len(x))]
+        masks: Values = [None] * self._calls.slots
+        if mask is not None:
+            masks[: len(x)] = flatten(mask)
+        penalties: list[np.float32] = []
+        ways: list[PullBack] = []
+        for part, unneeded in zip(self.parts, self._unneeded, strict=True):
+            ways += part.run(values, masks, penalties)
+            for index in unneeded:
+                values[index] = masks[index] = None
+        outputs = [values[index] for index in self._outputs]
+        return Recorded(self._outputs, outputs, [masks[index] for index in self._outputs], penalties, ways)
+
+
+class Recorded:
+    """A run of a `TrainingPlan`.
+
+    Args:
+        slots: Numbers of the slots of the outputs.
+        outputs, masks: What was in them.
+        penalties: Of the outputs of layers with activity regularizers.
+        ways: Back through the parts that were run, in their order.
+    """
+
+    def __init__(
+        self,
+        slots: Sequence[int],
+        outputs: list[np.ndarray],
+        masks: list[Any],
+        penalties: list[np.float32],
+        ways: list[PullBack],
+    ) -> None:
+        self.outputs = outputs
+        self.masks = masks
+        self.penalties = penalties
+        self._slots = slots
+        self._ways = ways
+
+    def gradients(self, d_outputs: Sequence[np.ndarray | None], variables: Sequence[Variable]) -> list[Any]:
+        """Return the gradients by variables, None for one that played no part; may be called once.
+
+        Args:
+            d_outputs: By the outputs; None where there is none.
+            variables: Trainable weights of the model.
+        """
+        by_slot: Sums = {}
+        by_weight: Sums = {}
+        for slot, d_output in zip(self._slots, d_outputs, strict=True):
+            add(by_slot, slot, d_output)
+        while self._ways:
+            self._ways.pop()(by_slot, by_weight)
+        return [by_weight.get(id(variable)) for variable in variables]
+
+
+def add(sums: Sums, key: Any, gradient: np.ndarray | None) -> None:
+    """Add a gradient to those that came before it, in their order."""
+    if gradient is not None:
+        sums[key] = sums[key] + gradient if key in sums else gradient
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------
+
+
+class _Part:
+    """Calls that are run together.
+
+    Args:
+        calls: The calls, each of which takes what the one before gives.
+        training: Passed to the first layer if it takes it, unless the call was made with one of its own.
+    """
+
+    def __init__(self, calls: Sequence[Call], training: bool = True) -> None:
+        head, last = calls[0], calls[-1]
+        self._trained = True
+        self.layers = tuple(call.layer for call in calls)
+        self.reads = [slot.index for slot in head.inputs]
+        self.writes = [slot.index for slot in last.outputs]
+        self._args, self._kwargs = head.args, dict(head.kwargs)
+        own = self._kwargs.pop("training", None)
+        if isinstance(own, FixedTraining):
+            self._kwargs["training"] = own.value
+        elif "training" in call_parameters(type(head.layer)):
+            self._kwargs["training"] = training
+
+    def run(self, values: Values, masks: Values, penalties: list[np.float32]) -> list[PullBack]:
+        """Take the inputs from their slots and put the outputs, with their masks, into theirs; return the ways back."""
+        raise NotImplementedError
+
+    def _put(self, values: Values, masks: Values, outputs: Any, new_masks: Sequence[Any]) -> list[np.ndarray]:
+        leaves = [as_float32(output) for output in flatten(outputs)]
+        for index, value, mask in zip(self.writes, leaves, new_masks, strict=True):
+            values[index], masks[index] = value, mask
+        return leaves
+
+    def _penalty(self, leaves: Sequence[np.ndarray], penalties: list[np.float32]) -> list[PullBack]:
+        """The penalties of the last layer's outputs, and the way by which they go back."""
+        regularizer = self.layers[-1].activity_regularizer
+        if regularizer is None:
+            return []
+        for leaf in leaves:
+            penalties.append(np.float32(regularizer(leaf)) / np.float32(len(leaf)))
+        if not self._trained:
+            return []
+
+        def pull(by_slot: Sums, by_weight: Sums) -> None:
+            for index, leaf in zip(self.writes, leaves, strict=True):
+                add(by_slot, index, penalty_gradient(regularizer, leaf) / np.float32(len(leaf)))
+
+        return [pull]
+
+    def _way(self, outputs: Any, leaves: Sequence[np.ndarray], backward: Backward) -> PullBack:
+        def pull(by_slot: Sums, by_weight: Sums) -> None:
+            found = [by_slot.pop(index, None) for index in self.writes]
+            if all(d_leaf is None for d_leaf in found):
+                return
+            d_leaves = [
+                np.zeros_like(leaf) if d_leaf is None else d_leaf for d_leaf, leaf in zip(found, leaves, strict=True)
+            ]
+            gradients = Gradients(*backward(packed(outputs, d_leaves)))
+            for weight, gradient in zip(self.weights, gradients.weights, strict=True):
+                add(by_weight, id(weight), gradient)
+            self._pass_on(gradients, by_slot)
+
+        return pull
+
+    @property
+    def weights(self) -> Sequence[Variable]:
+        """The weights that the gradients are by, in their order."""
+        return self.layers[0].trainable_weights
+
+    def _pass_on(self, gradients: Gradients, by_slot: Sums) -> None:
+        self._pass(self._args[0], gradients.inputs, by_slot)
+        for name, nested in gradients.keywords.items():
+            self._pass(self._kwargs[name], nested, by_slot)
+
+    def _pass(self, given: Any, gradients: Any, by_slot: Sums) -> None:
+        for leaf, gradient in zip(flatten(given), flatten(gradients), strict=True):
+            if isinstance(leaf, Slot):
+                add(by_slot, leaf.index, gradient)
+
+
+class _ChainPart(_Part):
+    """Calls of native layers.
+
+    Args:
+        calls: The calls.
+        input_gradient: Whether somebody asks for the gradient by the input.
+    """
+
+    def __init__(self, calls: Sequence[Call], input_gradient: bool) -> None:
+        super().__init__(calls)
+        self.input_gradient = input_gradient
+        self.chain = TrainingChain(self.layers, input_gradient)
+        self._mask = self._kwargs.get("mask")
+        self._sees_mask = self._mask is not None or self._kwargs.get("initial_state") is None
+
+    @property
+    def weights(self) -> Sequence[Variable]:
+        return self.chain.weights
+
+    def run(self, values: Values, masks: Values, penalties: list[np.float32]) -> list[PullBack]:
+        source = self._args[0].index
+        x, mask = as_float32(values[source]), masks[source]
+        if self._mask is not None and self._mask is not INPUT_MASK:
+            mask = filled(self._mask, values)
+        sees_mask = mask is not None and self._sees_mask and self.chain.recurrent
+        states = self._kwargs.get("initial_state")
+        initial_state = None if states is None else filled(states, values)
+        outputs, backward = self.chain.run(x, as_mask(mask, x.shape) if sees_mask else None, initial_state)
+        for layer in self.layers[:-1]:
+            mask = output_masks(layer, x, mask, 1)[0]
+        leaves = self._put(values, masks, outputs, output_masks(self.layers[-1], x, mask, len(self.writes)))
+        return [self._way(outputs, leaves, backward), *self._penalty(leaves, penalties)]
+
+
+class _LayerPart(_Part):
+    """One call of a layer.
+
+    Args:
+        call: The call.
+        trained: Whether the gradients go through it.
+        training: As for `_Part`.
+    """
+
+    def __init__(self, call: Call, trained: bool, training: bool = True) -> None:
+        super().__init__([call], training)
+        self._trained = trained
+        if trained and not isinstance(call.layer, Operation):
+            call.layer.check_gradient()
+        if len(self._args) > 1 and not isinstance(call.layer, Operation):
+            # By their names, as their gradients come.
+            names = list(inspect.signature(call.layer.call).parameters)
+            self._kwargs |= dict(zip(names[1:], self._args[1:], strict=False))
+            self._args = self._args[:1]
+
+    def run(self, values: Values, masks: Values, penalties: list[np.float32]) -> list[PullBack]:
+        layer = self.layers[0]
+        inputs = map_structure(as_float32, filled(self._args[0], values))
+        carried = map_structure(lambda leaf: masks[leaf.index] if isinstance(leaf, Slot) else None, self._args[0])
+        kwargs, mask = with_mask(layer, (), filled(self._kwargs, values), carried)
+        backward = None
+        if self._trained:
+            outputs, backward = layer.call_with_gradient(inputs, **kwargs)
+        else:
+            outputs = layer.call(inputs, **kwargs)
+        leaves = self._put(values, masks, outputs, output_masks(layer, inputs, mask, len(self.writes)))
+        ways = [] if backward is None else [self._way(outputs, leaves, backward)]
+        return ways + self._penalty(leaves, penalties)
+
+
+class _OperationPart(_LayerPart):
+    """One call of an operation, which carries no masks."""
+
+    def run(self, values: Values, masks: Values, penalties: list[np.float32]) -> list[PullBack]:
+        operation = self.layers[0]
+        args, kwargs = filled(self._args, values), filled(self._kwargs, values)
+        backward = None
+        if self._trained and operation.has_gradient:
+            output, backward = operation.call_with_gradient(*args, **kwargs)
+        else:
+            output = operation.call(*args, **kwargs)
+            if self._trained and any(value.dtype.kind == "f" for value in flatten(output)):
+                operation.check_gradient()
+        for index, value in zip(self.writes, flatten(output), strict=True):
+            values[index] = value
+        return [] if backward is None else [self._way(output, flatten(output), backward)]
+
+    def _pass_on(self, gradients: Gradients, by_slot: Sums) -> None:
+        operands = self.layers[0].definition.operands(self._args, self._kwargs)
+        for given, gradient in zip(operands, gradients.inputs, strict=False):
+            if gradient is not None:
+                self._pass(given, gradient, by_slot)
+
+
+# --- from calls to parts --------------------------------------------------------------------------------------------
+
+
+def _parts(calls: Calls) -> Iterator[_Part]:
+    asked: set[int] = set()  # slots by whose values a gradient is asked for
+    for group in grouped(calls, _heads_chain):
+        from_inputs = any(slot.index in asked for slot in group[0].inputs)
+        while group and not from_inputs and not group[0].layer.trainable_weights:
+            # Nothing before it learns, nor does it.
+            yield _part(group.pop(0), False)
+        if not group:
+            continue
+        asked |= {slot.index for slot in group[-1].outputs}
+        yield _ChainPart(group, from_inputs) if _heads_chain(group[0]) else _part(group[0], True)
+
+
+def _part(call: Call, trained: bool, training: bool = True) -> _Part:
+    return (_OperationPart if isinstance(call.layer, Operation) else _LayerPart)(call, trained, training)
+
+
+def _heads_chain(call: Call) -> bool:
+    """Whether a chain of training can begin with the call: it runs as at inference, and nobody looks at its output."""
+    return heads_chain(call) and call.layer.native_in_training and call.layer.activity_regularizer is None

@@ -1,0 +1,85 @@
+"""Training: `fit`, `evaluate` and the batch-wise methods."""
+
+import numpy as np
+import pytest
+
+from fastlstm import Input, Model, Sequential, get_num_threads, set_num_threads, utils
+from fastlstm.layers import GRU, LSTM, Bidirectional, Dense, Dropout, Embedding, LayerNormalization
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(96, 7, 3)).astype(np.float32)
+Y = (0.1 * X.sum(axis=(1, 2)))[:, None]
+
+
+def stacked():
+    return Sequential([Input((7, 3)), LSTM(9, return_sequences=True), Dropout(0.1), LSTM(6), Dense(1)])
+
+
+def mixed():
+    i = Input((7, 3))
+    x = Bidirectional(GRU(5, return_sequences=True))(i)
+    return Model(i, Dense(1)(LSTM(4)(LayerNormalization()(x))))
+
+
+def trained(make, threads=1, epochs=3):
+    before = get_num_threads()
+    set_num_threads(threads)
+    try:
+        utils.set_random_seed(3)
+        model = make()
+        model.compile(optimizer="adam", loss="mse", metrics=["mae"])
+        return model, model.fit(X, Y, epochs=epochs, batch_size=16, verbose=0)
+    finally:
+        set_num_threads(before)
+
+
+@pytest.mark.parametrize("make", [stacked, mixed])
+def test_the_loss_falls(make):
+    model, history = trained(make, epochs=12)
+    assert history.epoch == list(range(12))
+    assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
+    loss, mae = model.evaluate(X, Y, verbose=0)
+    y = model.predict(X, verbose=0)
+    np.testing.assert_allclose([loss, mae], [np.mean((y - Y) ** 2), np.mean(np.abs(y - Y))], rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [stacked, mixed])
+def test_the_same_seed_gives_the_same_bits_on_any_threads(make):
+    weights = [trained(make, threads)[0].get_weights() for threads in (1, 1, 2)]
+    for other in weights[1:]:
+        for one, same in zip(weights[0], other, strict=True):
+            np.testing.assert_array_equal(one, same)
+
+
+def test_validation_and_frozen_layers():
+    model = stacked()
+    model.layers[0].trainable = False
+    frozen = model.layers[0].get_weights()
+    model.compile("sgd", "mse")
+    history = model.fit(X, Y, epochs=2, validation_split=0.25, verbose=0)
+    assert set(history.history) == {"loss", "val_loss"}
+    for before, after in zip(frozen, model.layers[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_batch_at_a_time():
+    model = stacked()
+    model.compile("sgd", "mse")
+    losses = [float(model.train_on_batch(X, Y)) for _ in range(5)]
+    assert losses[-1] < losses[0]
+    assert float(model.test_on_batch(X, Y)) < losses[0]
+
+
+def test_classes_of_sequences_of_ids():
+    utils.set_random_seed(1)
+    ids = RNG.integers(1, 9, (120, 6))
+    labels = (ids == 3).any(axis=1).astype(np.int64)
+    model = Sequential([Input((6,)), Embedding(9, 8, mask_zero=True), LSTM(12), Dense(2, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(ids, labels, epochs=40, batch_size=24, verbose=0)
+    assert history.history["accuracy"][-1] > 0.9
+
+
+def test_a_model_that_is_not_compiled():
+    with pytest.raises(ValueError, match="compile"):
+        stacked().fit(X, Y, verbose=0)
