@@ -124,17 +124,34 @@ static two_panels_function *const pairs_of_panels[2][4] = {
     {two_panels_4_1, two_panels_4_2, two_panels_4_3, two_panels_4_4},
 };
 
+static inline size_t left_of(size_t columns, size_t j) { return columns > j ? columns - j : 0; }
+
+/* The first n of a vec, 0 for the others; all of it from VEC_WIDTH on. */
+static inline vec load_first(const float *p, size_t n)
+{
+    return n >= VEC_WIDTH ? vec_load(p) : n > 0 ? vec_load_part(p, n) : vec_set(0.0f);
+}
+
+static inline void store_first(float *p, vec x, size_t n)
+{
+    if (n >= VEC_WIDTH) vec_store(p, x);
+    else vec_store_part(p, x, n);
+}
+
 /* The first `columns` of the last panel, whose tile is wider than what is left of `out`. */
 static void last_panel(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
                        size_t x_stride, const float *panel, size_t features, size_t columns, tile_function *sums,
                        size_t rows)
 {
-    float first[TILE_ROWS * PANEL] = {0.0f}, padded[TILE_ROWS * PANEL];
+    float first[TILE_ROWS * PANEL], padded[TILE_ROWS * PANEL];
+    const size_t wide = (columns + FL_GROUP - 1) / FL_GROUP * FL_GROUP;
+    for (size_t m = 0; m < (initial_stride ? rows : 1); m++)
+        for (size_t j = 0; j < wide; j += VEC_WIDTH)
+            vec_store(first + m * PANEL + j, load_first(initial + m * initial_stride + j, left_of(columns, j)));
+    sums(padded, PANEL, first, initial_stride ? PANEL : 0, x, x_stride, panel, features);
     for (size_t m = 0; m < rows; m++)
-        memcpy(first + m * PANEL, initial + m * initial_stride, columns * sizeof *first);
-    sums(padded, PANEL, first, PANEL, x, x_stride, panel, features);
-    for (size_t m = 0; m < rows; m++)
-        memcpy(out + m * out_stride, padded + m * PANEL, columns * sizeof *out);
+        for (size_t j = 0; j < columns; j += VEC_WIDTH)
+            store_first(out + m * out_stride + j, vec_load(padded + m * PANEL + j), left_of(columns, j));
 }
 
 static void FL_KERNEL(gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,

@@ -10,7 +10,7 @@ import numpy as np
 
 # Values that are copied out of windows at a time: few enough for the cache that the product then reads them from, and
 # for the memory of a call not to grow with its batch.
-BLOCK = 1 << 18
+BLOCK = 1 << 17
 
 
 class Axis(NamedTuple):
