@@ -8,12 +8,14 @@ from fastlstm.saving.detect import open_file
 from fastlstm.saving.keras_v3 import write_keras
 from fastlstm.saving.legacy_h5 import write_legacy_h5
 from fastlstm.saving.model_file import ModelFile
+from fastlstm.saving.optimizer_state import OptimizerState
 from fastlstm.saving.spec import LayerSpec, VariableSpec
 from fastlstm.saving.weights_h5 import write_weights
 
 __all__ = [
     "LayerSpec",
     "ModelFile",
+    "OptimizerState",
     "VariableSpec",
     "normalise",
     "open_file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +21,7 @@ from fastlstm.saving.keras_v3 import CONFIG, METADATA, FolderMembers, ZipMembers
 from fastlstm.saving.legacy_h5 import read_legacy
 from fastlstm.saving.model_file import Contents, ModelFile, Reader
 from fastlstm.saving.object_graph import is_checkpoint, open_checkpoint
+from fastlstm.saving.optimizer_state import read_state, stored_in_legacy, stored_in_store
 from fastlstm.saving.regular import open_regular, size_of
 from fastlstm.saving.saved_model import is_saved_model, open_saved_model
 from fastlstm.saving.sharded import open_shards
@@ -135,6 +137,10 @@ def _v3_contents(members: ZipMembers | FolderMembers, budget: Budget) -> Content
             reader = _store_reader(open_root(stream, stack, budget), stored_classes(model))
             return reader(spec, by_name=by_name, skip_mismatch=skip_mismatch)
 
+    def read_optimizer(name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None:
+        with members.weights() as stream, ExitStack() as stack:
+            return read_state(stored_in_store(unfolded(open_root(stream, stack, budget))), name, shapes)
+
     compile_config = model.get("compile_config")
     return Contents(
         read,
@@ -142,6 +148,7 @@ def _v3_contents(members: ZipMembers | FolderMembers, budget: Budget) -> Content
         version if isinstance(version, str) else None,
         model,
         compile_config if isinstance(compile_config, dict) else None,
+        read_optimizer=read_optimizer,
     )
 
 
@@ -160,11 +167,21 @@ def _hdf5_contents(root: Group, path: str, budget: Budget) -> Contents:
         text = root.text("model_config")
         model = parse_json(text, f"model_config of {path}", budget) if text else None
         version = root.text("keras_version") or (weights.text("keras_version") if weights else None)
-        return Contents(_legacy_reader(weights), budget, version, model, _training_config(root, path, budget))
+        training = _training_config(root, path, budget)
+
+        def read_legacy_optimizer(name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None:
+            return read_state(stored_in_legacy(root), name, shapes)
+
+        reader = _legacy_reader(weights)
+        return Contents(reader, budget, version, model, training, read_optimizer=read_legacy_optimizer)
     if root.has_attribute("layer_names"):
         return Contents(_legacy_reader(root), budget, root.text("keras_version"))
     if any(unfolded(root).group(name) for name in _STORE_GROUPS):
-        return Contents(_store_reader(root), budget)
+
+        def read_optimizer(name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None:
+            return read_state(stored_in_store(unfolded(root)), name, shapes)
+
+        return Contents(_store_reader(root), budget, read_optimizer=read_optimizer)
     raise SavedModelError(f"File format not supported: filepath={path}. It is an HDF5 file, but not one of Keras.")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from fastlstm.saving.archive import read_member
 from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.optimizer_state import OptimizerState
 from fastlstm.saving.regular import open_part, size_of
 from fastlstm.saving.replace import replaced_file, replaced_folder
 from fastlstm.saving.spec import LayerSpec
@@ -104,6 +105,7 @@ def write_keras(
     arrays: Sequence[np.ndarray],
     *,
     zipped: bool = True,
+    optimizer: OptimizerState | None = None,
 ) -> None:
     """Write a whole model as Keras 3 does.
 
@@ -113,6 +115,7 @@ def write_keras(
         spec: The model.
         arrays: float32 arrays aligned with `list(spec.flatten())`.
         zipped: Write one zip file rather than a folder of three files.
+        optimizer: The state of the optimizer, None for none.
 
     Raises:
         ValueError: An array of another shape than the spec's, or a folder that is no saved model.
@@ -125,17 +128,19 @@ def write_keras(
             for name, text in texts.items():
                 (folder / name).write_bytes(text)
             with open(folder / WEIGHTS, "x+b") as stream:
-                _write_weights(stream, spec, arrays)
+                _write_weights(stream, spec, arrays, optimizer)
         return
     weights = io.BytesIO()
-    _write_weights(weights, spec, arrays)
+    _write_weights(weights, spec, arrays, optimizer)
     with replaced_file(path) as stream, zipfile.ZipFile(stream, "w") as archive:
         for name, content in (*texts.items(), (WEIGHTS, weights.getbuffer())):
             archive.writestr(zipfile.ZipInfo(name), content)
 
 
-def _write_weights(stream: BinaryIO, spec: LayerSpec, arrays: Sequence[np.ndarray]) -> None:
+def _write_weights(
+    stream: BinaryIO, spec: LayerSpec, arrays: Sequence[np.ndarray], optimizer: OptimizerState | None
+) -> None:
     import h5py
 
     with h5py.File(stream, "w") as file:
-        write_store(file, spec, arrays)
+        write_store(file, spec, arrays, optimizer)

@@ -18,6 +18,7 @@ from fastlstm.saving.conversion import Recipe, Stored, read_all, recipes, stored
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.hdf5 import Group
 from fastlstm.saving.layout import Owner, numbered, owners, top_layers
+from fastlstm.saving.optimizer_state import OptimizerState, write_in_legacy
 from fastlstm.saving.replace import replaced_file
 from fastlstm.saving.spec import LayerSpec, VariableSpec
 from fastlstm.saving.version import KERAS_VERSION
@@ -195,7 +196,12 @@ def _fitting(steps: list[_Step], where: str, skip_mismatch: bool) -> dict[int, R
 
 
 def write_legacy_h5(
-    path: str | PathLike[str], config: dict[str, Any], spec: LayerSpec, arrays: Sequence[np.ndarray]
+    path: str | PathLike[str],
+    config: dict[str, Any],
+    spec: LayerSpec,
+    arrays: Sequence[np.ndarray],
+    *,
+    optimizer: OptimizerState | None = None,
 ) -> None:
     """Write a whole model as the `.h5` that Keras 3, tf_keras and older readers open.
 
@@ -204,6 +210,7 @@ def write_legacy_h5(
         config: The model as Keras 3 serializes it; `compile_config` is optional.
         spec: The model.
         arrays: float32 arrays aligned with `list(spec.flatten())`.
+        optimizer: The state of the optimizer, None for none.
 
     Raises:
         ValueError: An array of another shape than the spec's.
@@ -219,6 +226,9 @@ def write_legacy_h5(
             training["optimizer_config"] = training.pop("optimizer", None)
             _write_text(file, "training_config", json.dumps(training))
         _write_layers(file.create_group("model_weights"), spec, arrays)
+        if optimizer is not None:
+            names = write_in_legacy(file, optimizer)
+            _write_texts(file["optimizer_weights"], "weight_names", names)
 
 
 def _legacy_config(model: dict[str, Any]) -> dict[str, Any]:

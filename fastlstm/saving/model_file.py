@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,12 @@ class Reader(Protocol):
     def __call__(self, spec: LayerSpec, *, by_name: bool, skip_mismatch: bool) -> list[np.ndarray | None]: ...
 
 
+class StateReader(Protocol):
+    """Reads the state of an optimizer; the arguments are those of `read_state`."""
+
+    def __call__(self, name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None: ...
+
+
 @dataclass(frozen=True)
 class Contents:
     """What the opener of one format found.
@@ -33,6 +40,7 @@ class Contents:
         model: The serialized model as written, or None in a weights-only file.
         compile_config: The arguments of `compile` as written, under today's names.
         no_model: Why there is no model, and what to do.
+        read_optimizer: Reads the optimizer's state, None where the format has none.
     """
 
     read: Reader
@@ -44,6 +52,7 @@ class Contents:
         "It holds weights alone: make the model that they belong to, in code or with `model_from_json`, and call its "
         "`load_weights`."
     )
+    read_optimizer: StateReader | None = None
 
 
 class ModelFile:
@@ -118,3 +127,21 @@ class ModelFile:
         """
         with reading(self.name):
             return self._contents.read(spec, by_name=by_name, skip_mismatch=skip_mismatch)
+
+    def read_optimizer(self, name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None:
+        """Read the state of an optimizer.
+
+        Args:
+            name: The optimizer's, for a warning.
+            shapes: Of its arrays, in its order.
+
+        Returns:
+            float32 arrays of these shapes; None if there are none, or, with a warning, if they do not fit.
+
+        Raises:
+            ValueError: A damaged file, storage that is not accepted, or more than a load may take.
+        """
+        if self._contents.read_optimizer is None:
+            return None
+        with reading(self.name):
+            return self._contents.read_optimizer(name, shapes)

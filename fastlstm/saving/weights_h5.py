@@ -19,6 +19,7 @@ from fastlstm.saving.array_tree import Store
 from fastlstm.saving.assembly import Found, no_weights, read_found
 from fastlstm.saving.conversion import Stored
 from fastlstm.saving.layout import numbered
+from fastlstm.saving.optimizer_state import OptimizerState, write_in_store
 from fastlstm.saving.replace import replaced_file
 from fastlstm.saving.spec import LayerSpec
 
@@ -142,14 +143,18 @@ def _numbered_groups(class_name: str, names: set[str]) -> list[str]:
     return sorted(numbers, key=numbers.__getitem__)
 
 
-def write_store(root: h5py.Group, spec: LayerSpec, arrays: Sequence[np.ndarray]) -> None:
+def write_store(
+    root: h5py.Group, spec: LayerSpec, arrays: Sequence[np.ndarray], optimizer: OptimizerState | None = None
+) -> None:
     """Write the arrays of a model as Keras 3 lays them out, empty `vars` groups included.
 
     Args:
         root: An empty, writable group.
         spec: The model.
         arrays: float32 arrays aligned with `list(spec.flatten())`.
+        optimizer: The state of the optimizer, None for none.
     """
+    write_in_store(root, optimizer)
     remaining = iter(arrays)
     for path, layer in object_groups(spec):
         store = root.create_group(f"{path}vars")
@@ -188,6 +193,7 @@ def write_weights(
     arrays: Sequence[np.ndarray],
     *,
     max_shard_size: float | None = None,
+    optimizer: OptimizerState | None = None,
 ) -> None:
     """Write a `.weights.h5` file, or a `.weights.json` index and its shards.
 
@@ -196,6 +202,7 @@ def write_weights(
         spec: The model.
         arrays: float32 arrays aligned with `list(spec.flatten())`.
         max_shard_size: Size of one shard in GB (1024³ bytes); None writes a single file.
+        optimizer: The state of the optimizer, which goes into a single file alone; None for none.
 
     Raises:
         ValueError: The wrong extension, an array of another shape, or one larger than a shard.
@@ -210,4 +217,4 @@ def write_weights(
     import h5py
 
     with replaced_file(path) as stream, h5py.File(stream, "w") as file:
-        write_store(file, spec, arrays)
+        write_store(file, spec, arrays, optimizer)
