@@ -229,7 +229,7 @@ class Layer(WeightOwner):
             if isinstance(value, Layer):
                 # A layer that serves as activation has no weights and is its owner's affair.
                 found += [(name, value)] if name not in ("activation", "recurrent_activation") else []
-            elif isinstance(value, (list, tuple, dict)) and value and name != "_given":
+            elif isinstance(value, (list, tuple, dict)) and value and name not in ("_given", "_nodes"):
                 inner = tuple(leaf for leaf in flatten(value) if isinstance(leaf, Layer))
                 found += [(name, inner)] if inner else []
         return tuple(found)
