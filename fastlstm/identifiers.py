@@ -7,6 +7,7 @@ evaluate or unpickle anything.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from fastlstm.object_registration import get_custom_objects, get_registered_name
 _KERAS_PACKAGES = frozenset({"keras", "keras_core", "tf_keras", "tensorflow", "fastlstm", "builtins"})
 
 
+@functools.lru_cache(maxsize=1024)
 def snake_case(name: str) -> str:
     """Return Keras' snake-case form of a class name: `GlorotUniform` is `glorot_uniform`, `L1L2` is `l1l2`."""
     name = re.sub(r"\W+", "", name)
