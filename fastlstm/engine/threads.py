@@ -31,8 +31,8 @@ def set_num_threads(number: int) -> None:
     Raises:
         ValueError: When it is not.
     """
-    if isinstance(number, bool) or not hasattr(number, "__index__") or number < 1:
-        raise ValueError(f"`number` must be a positive integer. Received: {number!r}")
+    if isinstance(number, bool) or not hasattr(number, "__index__") or not 1 <= number < 2**31:
+        raise ValueError(f"`number` must be a positive integer below 2**31. Received: {number!r}")
     _engine.set_num_threads(int(number))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from fastlstm.engine import Sampler, Stepper
 from fastlstm.layers.base.arrays import as_float32
+from fastlstm.memory import require_array
 from fastlstm.models.plan import Plan, StepPlan
 from fastlstm.models.stepping import PartStepper
 
@@ -50,10 +52,16 @@ class ClosedLoop:
             )
         if top_k is not None and top_k < 1:
             raise ValueError(f"`top_k` should be positive. Received: top_k={top_k}")
+        if seed is not None and not hasattr(seed, "__index__"):
+            raise ValueError(f"`seed` should be an integer. Received: seed={seed}")
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
         logits = plan.output_kind == "logits"
-        self.sampler = Sampler(batch, plan.output_shape[0], temperature, top_k or 0, seed, logits) if samples else None
+        self.sampler = (
+            Sampler(batch, plan.output_shape[0], temperature, min(top_k or 0, sys.maxsize), seed, logits)
+            if samples
+            else None
+        )
 
     def chosen(self, y: np.ndarray) -> np.ndarray:
         """Return what of an output is the caller's: ids, or the output."""
@@ -106,7 +114,7 @@ def checked_steps(steps: Any) -> int:
     Raises:
         ValueError: When it is no positive integer.
     """
-    if not hasattr(steps, "__index__") or steps < 1:
+    if not hasattr(steps, "__index__") or not 1 <= steps <= sys.maxsize:
         raise ValueError(f"`steps` should be a positive integer. Received: steps={steps}")
     return int(steps)
 
@@ -123,6 +131,7 @@ def forecast(plan: Plan, x: np.ndarray, steps: int) -> np.ndarray:
         ValueError: When the output is no step of the input.
     """
     batch, timesteps, features = x.shape
+    require_array((batch, timesteps + steps, features), "The series")
     series = np.empty((batch, timesteps + steps, features), np.float32)
     series[:, :timesteps] = x
     for t in range(steps):

@@ -133,6 +133,15 @@ class LayerPart:
 
     def run(self, values: Values, masks: Values) -> None:
         """As `ChainPart.run`."""
+        try:
+            self._run(values, masks)
+        except (LookupError, AttributeError, OverflowError) as error:
+            # What NumPy says of arguments that fit no array. Whoever wrote a layer wants to see it as it is.
+            if not type(self.layer).__module__.startswith("fastlstm."):
+                raise
+            raise ValueError(f"Layer '{self.layer.name}' ({type(self.layer).__name__}) cannot run: {error}") from error
+
+    def _run(self, values: Values, masks: Values) -> None:
         if self._is_plain and masks[self.reads[0]] is None:
             x = as_float32(values[self.reads[0]])
             values[self.writes[0]] = as_float32(self._called(x))

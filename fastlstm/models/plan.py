@@ -174,7 +174,10 @@ class Plan:
         values = [*given, *[None] * (self._calls.slots - len(given))]
         masks: list[Any] = [None] * self._calls.slots
         if mask is not None:
-            masks[: len(given)] = flatten(mask)
+            leaves = flatten(mask)
+            if len(leaves) != len(given):
+                raise ValueError(f"`mask` should be one for each of {len(given)} inputs. Received: {len(leaves)}")
+            masks[: len(given)] = leaves
         for part, unneeded in zip(self.parts, self._unneeded, strict=True):
             part.run(values, masks)
             for index in unneeded:

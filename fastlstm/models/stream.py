@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -340,6 +341,6 @@ def _restored_pool(plan: StepPlan, ids: PoolIds, open_ids: Sequence[int], states
 
 
 def _checked_count(name: str, count: Any) -> int:
-    if not hasattr(count, "__index__") or count < 1:
-        raise ValueError(f"`{name}` should be a positive integer. Received: {name}={count}")
+    if not hasattr(count, "__index__") or not 1 <= count <= sys.maxsize:
+        raise ValueError(f"`{name}` should be a positive integer, and one of this machine's. Received: {name}={count}")
     return int(count)

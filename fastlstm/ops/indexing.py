@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from fastlstm.ops import dtypes, shapes
 from fastlstm.ops.definition import CORE, NN, operation
 from fastlstm.ops.shapes import Shape, place, whole, wholes
+from fastlstm.printable import shown
 
 # --- slices ---------------------------------------------------------------------------------------------------------
 
@@ -25,6 +27,8 @@ def _key(key: Any) -> tuple[Any, ...]:
         parts = (item.start, item.stop, item.step) if isinstance(item, slice) else (item,)
         if not all(part is None or part is Ellipsis or type(part) is int for part in parts):
             raise ValueError(f"Only integers, slices, None and `...` can index a KerasTensor. Received: {key}")
+        if any(type(part) is int and not -sys.maxsize <= part <= sys.maxsize for part in parts):
+            raise ValueError(f"No array has a place {shown(key)}.")
     if items.count(Ellipsis) > 1:
         raise ValueError(f"An index can only have one `...`. Received: {key}")
     return items

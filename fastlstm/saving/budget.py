@@ -21,7 +21,7 @@ FLOOR = 2**27  # or as many in all, where that is more
 DEPTH = 80  # of JSON; a model nested ten deep has about 60. Nobody allows more: Python's stack is what it is.
 LIMITS = {
     "bytes of JSON": 24 * 2**20,
-    "values in JSON": 2_000_000,
+    "objects and lists in JSON": 1_000_000,
     "layers": 20_000,
     "calls of layers": 100_000,
     "characters in a name": 1000,

@@ -11,10 +11,12 @@ import numpy as np
 
 from fastlstm import activations
 from fastlstm.engine import ops
+from fastlstm.layers.base.argument_validation import check_axes, check_numbers
 from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.same_shape import SameShape, axes_problem, values_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
+from fastlstm.printable import shown
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -103,6 +105,9 @@ class ELU(SameShape):
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_numbers("alpha", alpha)
+        if np.ndim(alpha):
+            raise ValueError(f"`alpha` should be one number. Received: alpha={shown(alpha)}")
         self.alpha = alpha
 
     def lower(self) -> list[ops.Op]:
@@ -181,7 +186,13 @@ class Softmax(SameShape):
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not all(isinstance(one, int) for one in (axis if isinstance(axis, (list, tuple)) else (axis,))):
+            raise ValueError(f"`axis` should be an integer or several. Received: axis={shown(axis)}")
         self.axis = axis
+
+    def check_input_shape(self, shape: Any) -> None:
+        super().check_input_shape(shape)
+        check_axes(self.axis, shape)
 
     def call(self, inputs: np.ndarray, mask: Any = None) -> np.ndarray:
         """Return the softmax, 0 where masked.

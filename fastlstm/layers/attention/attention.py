@@ -12,6 +12,7 @@ from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.regularization.dropout import Dropout
+from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -145,6 +146,7 @@ class Attention(Layer):
 
     def _scores(self, query: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
         """Return `(batch, queries, steps)`, and the way to the gradients by query, key, and weights by name."""
+        self._require_scores(query, key, self.score_mode == "concat")
         if self.score_mode == "dot":
             return self._products(query, key)
         sums = query[..., :, np.newaxis, :] + key[..., np.newaxis, :, :]
@@ -173,6 +175,11 @@ class Attention(Layer):
 
         return products if scale is None else products * scale, backward
 
+    def _require_scores(self, query: np.ndarray, key: np.ndarray, of_features: bool) -> None:
+        """Raise MemoryError unless there is memory for a score of every query and step, or for one of every feature."""
+        shape = (*query.shape[:-1], key.shape[-2], *(query.shape[-1:] if of_features else ()))
+        require_array(shape, f"{type(self).__name__} '{self.name}'")
+
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         self._check_inputs(inputs, previous_mask)
         return None if previous_mask is None else previous_mask[0]
@@ -200,6 +207,8 @@ class Attention(Layer):
                 f"{name} layer accepts inputs list of length 2 or 3, namely [query, value] or [query, value, key]. "
                 f"Received length: {len(inputs)}."
             )
+        if any(isinstance(item, dict) for item in inputs):
+            raise ValueError(f"{name} layer takes arrays, not dicts of them. Received: inputs={inputs}.")
         if mask is None:
             return
         if not isinstance(mask, list):
@@ -243,6 +252,7 @@ class AdditiveAttention(Attention):
             self.scale = self.add_weight((input_shape[0][-1],), "glorot_uniform", name="scale")
 
     def _scores(self, query: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+        self._require_scores(query, key, of_features=True)
         activated = np.tanh(query[..., :, np.newaxis, :] + key[..., np.newaxis, :, :])
         scale = None if self.scale is None else self.scale.value
 

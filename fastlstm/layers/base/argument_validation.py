@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from fastlstm import config
+from fastlstm.printable import shown
 
 standardize_data_format = config.standardize_data_format
 
@@ -39,6 +42,25 @@ def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -
         bound = ">= 0" if allow_zero else "> 0"
         raise ValueError(f"{problem}, including values {refused} that do not satisfy `value {bound}`")
     return sizes
+
+
+def check_numbers(name: str, value: Any) -> None:
+    """Raise unless a value is a number or an array of numbers.
+
+    Args:
+        name: The argument's name, for the error.
+        value: What was given for it.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        with np.errstate(over="ignore"):
+            np.asarray(value, np.float32)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(
+            f"`{name}` should be a number or an array of numbers. Received: {name}={shown(value)}"
+        ) from None
 
 
 def standardize_padding(padding: Any, allowed: Sequence[str]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 Shape = tuple[int | None, ...]
+
+_MAX_NDIM = 64  # NumPy's; 32 before its version 2
 
 
 @dataclass(frozen=True)
@@ -63,4 +66,10 @@ def standardize_shape(shape: object) -> Shape:
             )
         if dimension < 0:
             raise ValueError(f"Cannot convert '{dimensions}' to a shape. Negative dimensions are not allowed.")
+        if dimension > sys.maxsize:
+            raise ValueError(f"Cannot convert '{dimensions}' to a shape. No array is that large.")
+    if len(dimensions) > _MAX_NDIM:
+        raise ValueError(
+            f"Cannot convert a list of {len(dimensions)} to a shape. Arrays have {_MAX_NDIM} axes at most."
+        )
     return tuple(None if dimension is None else int(dimension) for dimension in dimensions)

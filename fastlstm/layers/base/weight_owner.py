@@ -157,7 +157,7 @@ class WeightOwner(Watched):
         Raises:
             ValueError: When their number or a shape is wrong.
         """
-        weights = list(weights)
+        weights = [weight if hasattr(weight, "shape") else np.asarray(weight) for weight in weights]
         variables = self.weights
         if len(weights) != len(variables):
             raise ValueError(
@@ -170,7 +170,13 @@ class WeightOwner(Watched):
                     f"Layer {self.name} weight shape {variable.shape} is not compatible with provided weight shape "
                     f"{tuple(weight.shape)}."
                 )
-        self.adopt_weights([np.array(weight, dtype=np.float32, order="C") for weight in weights])
+        try:
+            arrays = [np.array(weight, dtype=np.float32, order="C") for weight in weights]
+        except OverflowError as error:
+            raise ValueError(
+                f"The weights of layer '{self.name}' have numbers that float32 does not: {error}"
+            ) from error
+        self.adopt_weights(arrays)
 
     def adopt_weights(self, arrays: Sequence[np.ndarray | None]) -> None:
         """Take over arrays as the weights, uncopied.

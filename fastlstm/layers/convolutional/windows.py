@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastlstm.memory import require_array
+
 # Values that are copied out of windows at a time: few enough for the cache that the product then reads them from, and
 # for the memory of a call not to grow with its batch.
 BLOCK = 1 << 17
@@ -58,7 +60,9 @@ def padded(x: np.ndarray, axes: Sequence[Axis], value: float = 0.0) -> np.ndarra
     if not any(axis.before or axis.after for axis in axes):
         return x
     pairs = list(zip(axes, x.shape[1:-1], strict=True))
-    wide = np.empty((len(x), *(axis.before + length + axis.after for axis, length in pairs), x.shape[-1]), x.dtype)
+    shape = (len(x), *(axis.before + length + axis.after for axis, length in pairs), x.shape[-1])
+    require_array(shape, "What windows read")
+    wide = np.empty(shape, x.dtype)
     wide.fill(value)
     wide[(slice(None), *(slice(axis.before, axis.before + length) for axis, length in pairs))] = x
     return wide

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.layers.base.argument_validation import check_numbers
 from fastlstm.layers.base.same_shape import SameShape
 from fastlstm.layers.base.serialization import register
 
@@ -27,6 +28,7 @@ class Masking(SameShape):
 
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_numbers("mask_value", mask_value)
         self.mask_value = mask_value.tolist() if isinstance(mask_value, np.ndarray) else mask_value
 
     def call(self, inputs: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.merging.merging import Merge
 from fastlstm.layers.normalization.normalization import unit_length_with_gradient
+from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -59,6 +60,7 @@ class Dot(Merge):
     ) -> tuple[np.ndarray, Backward]:
         shapes = [x.shape for x in inputs]
         shape = self.compute_output_shape(shapes)
+        require_array(shape, f"Dot '{self.name}'")
         axes = self._axes(shapes)
         ways: list[Callable[[np.ndarray], np.ndarray]] = [lambda d: d, lambda d: d]
         arrays = list(inputs)

@@ -11,6 +11,7 @@ import numpy as np
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer, overrides
 from fastlstm.layers.base.serialization import register
+from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -90,6 +91,7 @@ class _Elementwise(Merge):
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
         arrays = _of_one_rank(inputs)
+        require_array(np.broadcast_shapes(*(x.shape for x in arrays)), f"{type(self).__name__} '{self.name}'")
         return functools.reduce(self.function, arrays[1:], arrays[0].copy())
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.layers.base.argument_validation import check_numbers
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.same_shape import MaskedSinceKeras3, axes_problem
 from fastlstm.layers.base.serialization import register
@@ -46,6 +47,9 @@ class Normalization(MaskedSinceKeras3):
                 "When setting values directly, both `mean` and `variance` must be set. "
                 f"Received: mean={mean} and variance={variance}"
             )
+        for name, value in (("mean", mean), ("variance", variance)):
+            if value is not None:
+                check_numbers(name, value)
         if np.shape(mean) != np.shape(variance):
             raise ValueError(
                 "When setting values directly, `mean` and `variance` must have the same shape. "

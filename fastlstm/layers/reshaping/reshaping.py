@@ -12,6 +12,7 @@ from fastlstm.layers.base.argument_validation import standardize_data_format
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
+from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -167,6 +168,7 @@ class RepeatVector(Layer):
         self.input_spec = InputSpec(ndim=2)
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
+        require_array((len(inputs), self.n, inputs.shape[1]), f"RepeatVector '{self.name}'")
         return np.repeat(inputs[:, np.newaxis], self.n, axis=1)
 
     def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:

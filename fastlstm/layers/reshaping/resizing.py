@@ -15,6 +15,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.reshaping.interpolation import INTERPOLATIONS, interpolated
 from fastlstm.layers.reshaping.reshaping import checked_count
+from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -103,7 +104,9 @@ class _ZeroPadding(_Resizing):
         return length + sum(self._widths[number])
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
-        y = np.zeros(self.compute_output_shape(inputs.shape), np.float32)
+        shape = self.compute_output_shape(inputs.shape)
+        require_array(shape, f"{type(self).__name__} '{self.name}'")
+        y = np.zeros(shape, np.float32)
         y[self._inside(inputs.shape)] = inputs
         return y
 
@@ -166,6 +169,7 @@ class _UpSampling(_Resizing):
         return length * self._factors[number]
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
+        require_array(self.compute_output_shape(inputs.shape), f"{type(self).__name__} '{self.name}'")
         first = self._first_axis
         before, lengths, after = (
             inputs.shape[:first],
@@ -387,6 +391,7 @@ class UpSampling2D(_UpSampling):
     def call(self, inputs: np.ndarray) -> np.ndarray:
         if self._repeats:
             return super().call(inputs)
+        require_array(self.compute_output_shape(inputs.shape), f"{type(self).__name__} '{self.name}'")
         x = inputs
         for axis, factor in enumerate(self.size, self._first_axis):
             x = interpolated(x, axis, factor, self.interpolation)
