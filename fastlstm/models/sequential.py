@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -42,8 +42,7 @@ class Sequential(Model, builds_once=False):
         self._calls: list[Node] = []
         self._output: Any = None
         super().__init__(trainable=trainable, name=name)
-        for layer in layers or ():
-            self.add(layer, rebuild=False)
+        self._extend(layers or ())
         self._rebuild()
 
     # Layers
@@ -58,6 +57,17 @@ class Sequential(Model, builds_once=False):
         Raises:
             ValueError: When it is no layer, its name is taken, or it does not fit; the model is then as it was.
         """
+        self._add(layer, rebuild, {other.name for other in self._layers})
+
+    def _extend(self, layers: Iterable[Any]) -> None:
+        """Add layers at the end without building any."""
+        names: set[str] = set()
+        for layer in layers:
+            self._add(layer, False, names)
+            names.update(added.name for added in self._layers[-2:])
+
+    def _add(self, layer: Any, rebuild: bool, names: Set[str]) -> None:
+        """Add a layer that has none of these names, those of the layers before it."""
         if isinstance(layer, KerasTensor) and isinstance(layer.origin, InputLayer):
             layer = layer.origin
         if not isinstance(layer, Layer):
@@ -65,7 +75,7 @@ class Sequential(Model, builds_once=False):
                 "Only instances of `keras.Layer` can be added to a Sequential model. "
                 f"Received: {layer} (of type {type(layer)})"
             )
-        if any(layer.name == other.name for other in self._layers):
+        if layer.name in names:
             raise ValueError(
                 "All layers added to a Sequential model should have unique names. "
                 f"Name '{layer.name}' is already the name of a layer in this model. "
@@ -309,8 +319,7 @@ class Sequential(Model, builds_once=False):
                 f"Received: config={config}"
             )
         model = cls(name=config["name"], trainable=config.get("trainable", True))
-        for layer in config["layers"]:
-            model.add(deserialize(layer, custom_objects), rebuild=False)
+        model._extend(deserialize(layer, custom_objects) for layer in config["layers"])
         model._rebuild()
         if not model.built and config.get("build_input_shape"):
             model.build(config["build_input_shape"])
