@@ -169,12 +169,12 @@ def test_results_of_two_inputs_beyond_memory(layer, monkeypatch):
         layer([a, b])
 
 
-def test_what_is_free_is_less_than_the_process_may_take():
+def test_what_is_free_is_less_than_the_process_may_take(tmp_path):
     code = (
         "import resource; from fastlstm import memory; a = memory.available();"
         "resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32)); print(a, memory.available())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     before, after = map(int, done.stdout.split())
     assert 0 < after < min(before + 2**28, 2**32)
     assert memory.in_words(3 * 2**30) == "3 GiB" and memory.in_words(5) == "5 bytes"
