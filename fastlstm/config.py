@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from fastlstm.identifiers import missing_names
@@ -117,6 +116,8 @@ def print_message(message: Any, line_break: bool = True) -> None:
     if _interactive_logging:
         print(message, end="\n" if line_break else "", flush=True)
     else:
+        import logging  # not before it is needed: it takes longer than most of fastlstm
+
         logging.getLogger("fastlstm").info("%s", message)
 
 

@@ -6,6 +6,7 @@ numbers themselves are not Keras', whose own differ from backend to backend.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 _WORD = 2**64
-_global_seeds = np.random.default_rng()
+# None until somebody sets the global seed. NumPy imports its generators when they are first used, and predicting uses none.
+_global_seeds: np.random.Generator | None = None
 
 
 def set_global_seed(seed: int) -> None:
@@ -35,6 +37,8 @@ def set_global_seed(seed: int) -> None:
 
 def make_default_seed() -> int:
     """Return the next seed of the global sequence, for an object that was given none."""
+    if _global_seeds is None:
+        return 1 + int.from_bytes(os.urandom(8), "little") % (10**9 - 1)
     return int(_global_seeds.integers(1, 10**9))
 
 

@@ -1,4 +1,7 @@
-"""`open_file`: which format a path holds is decided by its content, never by its name."""
+"""`open_file`: which format a path holds is decided by its content, never by its name.
+
+The readers of what TensorFlow writes and of shards are imported by whoever meets such a file: importing fastlstm does not
+wait for them."""
 
 from __future__ import annotations
 
@@ -20,17 +23,10 @@ from fastlstm.saving.json_data import parse_json
 from fastlstm.saving.keras_v3 import CONFIG, METADATA, FolderMembers, ZipMembers
 from fastlstm.saving.legacy_h5 import read_legacy
 from fastlstm.saving.model_file import Contents, ModelFile, Reader
-from fastlstm.saving.object_graph import is_checkpoint, open_checkpoint
 from fastlstm.saving.optimizer_state import read_state, stored_in_legacy, stored_in_store
 from fastlstm.saving.regular import open_regular, size_of
-from fastlstm.saving.saved_model import is_saved_model, open_saved_model
-from fastlstm.saving.sharded import open_shards
 from fastlstm.saving.source import Given, given
 from fastlstm.saving.spec import LayerSpec
-from fastlstm.saving.sstable import is_table
-from fastlstm.saving.tensor_bundle import INDEX
-from fastlstm.saving.tfjs import MODEL as TFJS_MODEL
-from fastlstm.saving.tfjs import is_tfjs, open_tfjs
 from fastlstm.saving.weights_h5 import read_store
 
 _STORE_GROUPS = ("layers", "_layer_checkpoint_dependencies", "vars")
@@ -66,6 +62,8 @@ def open_file(source: Any) -> ModelFile:
 
 def _open_prefix(path: Path, stack: ExitStack) -> Contents:
     """What no file is called: the files of a checkpoint begin with its name."""
+    from fastlstm.saving.object_graph import is_checkpoint, open_checkpoint
+
     if is_checkpoint(path):
         return open_checkpoint(path, stack)
     if path.name.endswith(".keras"):
@@ -90,24 +88,39 @@ def _open_stream(stream: BinaryIO, found: Given, stack: ExitStack) -> Contents:
         budget.check("bytes of JSON", size, found.name)
         stream.seek(0)
         return _json_contents(parse_json(stream.read(size), found.name, budget), found, stack, budget)
-    if found.path is not None and found.path.name.endswith(INDEX) and is_table(stream):
-        return open_checkpoint(found.path.with_suffix(""), stack)
+    if found.path is not None and found.path.suffix == ".index":
+        return _open_index(stream, found.path, stack)
     raise SavedModelError(f"File format not supported: filepath={found.name}. {foreign.hint(start)}".rstrip())
+
+
+def _open_index(stream: BinaryIO, path: Path, stack: ExitStack) -> Contents:
+    from fastlstm.saving.object_graph import open_checkpoint
+    from fastlstm.saving.sstable import is_table
+
+    if is_table(stream):
+        return open_checkpoint(path.with_suffix(""), stack)
+    raise SavedModelError(f"File format not supported: filepath={path}.")
 
 
 def _open_folder(path: Path, stack: ExitStack) -> Contents:
     if (path / CONFIG).is_file():
         budget = Budget(0)
         return _v3_contents(FolderMembers(path, budget), budget)
+    from fastlstm.saving.saved_model import is_saved_model, open_saved_model
+    from fastlstm.saving.tfjs import MODEL
+
     if is_saved_model(path):
         return open_saved_model(path, stack)
-    if (path / TFJS_MODEL).is_file():
-        stream = stack.enter_context(open_regular(path / TFJS_MODEL))
-        return _open_stream(stream, Given(str(path / TFJS_MODEL), path / TFJS_MODEL), stack)
+    if (path / MODEL).is_file():
+        stream = stack.enter_context(open_regular(path / MODEL))
+        return _open_stream(stream, Given(str(path / MODEL), path / MODEL), stack)
     raise SavedModelError(f"File format not supported: filepath={path}. {foreign.folder_hint(path)}")
 
 
 def _json_contents(data: dict[str, Any], found: Given, stack: ExitStack, budget: Budget) -> Contents:
+    from fastlstm.saving.sharded import open_shards
+    from fastlstm.saving.tfjs import is_tfjs, open_tfjs
+
     if isinstance(data.get("weight_map"), dict):
         if found.path is None:
             raise SavedModelError("It is the index of a sharded store, whose shards only its path leads to: pass that.")
