@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 _WORD = 2**64
-# None until somebody sets the global seed. NumPy imports its generators when they are first used, and predicting uses none.
+# None until somebody sets it: NumPy imports its generators when they are first used, and predicting uses none.
 _global_seeds: np.random.Generator | None = None
 
 

@@ -1,7 +1,7 @@
 """`open_file`: which format a path holds is decided by its content, never by its name.
 
-The readers of what TensorFlow writes and of shards are imported by whoever meets such a file: importing fastlstm does not
-wait for them."""
+The readers of what TensorFlow writes and of shards are imported by whoever meets such a file: importing fastlstm does
+not wait for them."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_as_the_rows_of_the_table(batch, vocabulary, kind, isa, backend):
         exact, exact_states = Program(ops, isa, backend).run(table[ids.astype(int)], m, return_states=True)
         if backend == "packed":
             np.testing.assert_array_equal(out, exact)
-        # BLAS sums a looked-up row and a gathered one in different orders, and 70 steps of a tanh network let that grow.
+        # BLAS sums a looked-up row and a gathered one in different orders, and 70 steps of tanh let that grow.
         np.testing.assert_allclose(out, exact, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(states[0][0], exact_states[0][0], rtol=1e-5, atol=1e-5)
 
