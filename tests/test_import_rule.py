@@ -30,7 +30,9 @@ MAY_IMPORT = {
     "models": LEAVES | TRAINING | {"engine", "layers", "saving"},
     "_pyinstaller": set(),
     "demo": {"models"},
-    "cli": {"_version", "demo", "models", "saving"},
+    "serving": {"_version", "engine", "models", "printable", "saving"},
+    "dask": {"engine", "models", "saving"},
+    "cli": {"_version", "demo", "engine", "models", "saving", "serving"},
     "__main__": {"cli"},
     "__init__": {"_version", "engine", "layers", "models", "saving", *LEAVES, *TRAINING},
 }
@@ -40,6 +42,8 @@ ONLY_IN = {
     "scipy.linalg": r"fastlstm/engine/_blas\.pyx$",
     "rich": r"fastlstm/(cli/demo|models/summary)\.py$",
     "matplotlib": r"fastlstm/cli/demo\.py$",
+    **dict.fromkeys(("starlette", "uvicorn", "prometheus_client", "orjson"), r"fastlstm/serving/"),
+    **dict.fromkeys(("dask", "distributed"), r"fastlstm/dask\.py$"),
 }
 
 

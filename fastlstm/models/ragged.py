@@ -1,15 +1,17 @@
-"""Sequences of different lengths in one `predict`: each gets what it would get alone, and nothing is padded."""
+"""Sequences of different lengths, and inputs of many callers, in one run: each gets what it would get alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from typing import Any
 
 import numpy as np
 
 from fastlstm.layers.base.arrays import is_array
 from fastlstm.layers.base.chain import BoundChain
+from fastlstm.layers.core.lambda_layer import Lambda
+from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.models.plan import Plan
 from fastlstm.models.progress import Progress
 
@@ -47,15 +49,11 @@ def predict(plan: Plan, arrays: Sequence[np.ndarray], batch_size: int, verbose: 
     """
     order = sorted(range(len(arrays)), key=lambda index: -arrays[index].shape[1])
     rows: list[tuple[np.ndarray, ...]] = [()] * len(arrays)
-    chain = plan.whole
-    joined = chain is not None and chain.continues
-    batches = list(_batches(order, [array.shape[1] for array in arrays], batch_size, joined))
+    batches = list(_batches(order, [array.shape[1] for array in arrays], batch_size, joins_lengths(plan)))
     with Progress(verbose, len(batches)) as progress:
         for batch in batches:
-            given = [arrays[index] for index in batch]
-            outputs = _shrinking(chain, given) if joined else _alike(plan, given)
-            for index, row in zip(batch, outputs, strict=True):
-                rows[index] = row
+            for index, outputs in zip(batch, run_joined(plan, [arrays[index] for index in batch]), strict=True):
+                rows[index] = tuple(output[0] for output in outputs)
             progress.advance()
     outputs = tuple(_collected(parts) for parts in zip(*rows, strict=True))
     return outputs[0] if len(outputs) == 1 else outputs
@@ -69,34 +67,65 @@ def _batches(order: Sequence[int], lengths: Sequence[int], batch_size: int, join
             yield group[start : start + batch_size]
 
 
-def _alike(plan: Plan, arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, ...]]:
-    """The outputs of every row of sequences of one length."""
-    outputs = plan.run(np.concatenate(arrays))
-    return zip(*(outputs if isinstance(outputs, tuple) else (outputs,)), strict=True)
+def keeps_rows_apart(model: Any) -> bool:
+    """Return whether a row's outputs depend on that row alone, so far as is known, so that batches may be joined."""
+    if not model.expands or any(tensor.shape[0] is not None for tensor in model.inputs):
+        return False
+    return all(_keeps_rows_apart(call.layer) for call in model.calls().calls)
+
+
+def _keeps_rows_apart(layer: Any) -> bool:
+    known = type(layer).__module__.startswith("fastlstm.") and not isinstance(layer, (Lambda, Operation))
+    return known and not getattr(layer, "stateful", False) and all(map(_keeps_rows_apart, layer.children))
+
+
+def joins_lengths(plan: Plan) -> bool:
+    """Return whether sequences of different lengths run in one batch."""
+    return plan.whole is not None and plan.whole.continues
+
+
+def run_joined(plan: Plan, arrays: Sequence[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
+    """Return the outputs of each of several inputs, run as one batch: views of arrays that are theirs together.
+
+    Args:
+        plan: How the model, which has one input, runs.
+        arrays: Each `(rows, timesteps, ...)` as the model takes it, the longest first; of one length, unless the plan
+            `joins_lengths`.
+    """
+    if len(arrays) > 1 and arrays[0].shape[1:] != arrays[-1].shape[1:]:
+        return _shrinking(plan.whole, arrays)
+    outputs = plan.run(np.concatenate(arrays) if len(arrays) > 1 else arrays[0])
+    return split(outputs if isinstance(outputs, tuple) else (outputs,), [len(array) for array in arrays])
+
+
+def split(outputs: Sequence[np.ndarray], rows: Sequence[int]) -> list[tuple[np.ndarray, ...]]:
+    """Cut outputs of a batch into those of so many rows each, which are views."""
+    ends = list(accumulate(rows, initial=0))
+    return [tuple(output[start:end] for output in outputs) for start, end in pairwise(ends)]
 
 
 def _shrinking(chain: BoundChain, arrays: Sequence[np.ndarray]) -> list[tuple[np.ndarray, ...]]:
-    """The outputs of every row of sequences that do not grow in length."""
+    """The outputs of each input of those that do not grow in length."""
     lengths = [array.shape[1] for array in arrays]
     parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in arrays]
     states, start = None, 0
     for end in sorted(set(lengths)):
-        active = sum(length >= end for length in lengths)
-        x = np.concatenate([array[:, start:end] for array in arrays[:active]])
+        active = arrays[: sum(length >= end for length in lengths)]
+        x = np.concatenate([array[:, start:end] for array in active])
         if states is not None:
-            states = [[state[:active] for state in of_op] for of_op in states]
+            states = [[state[: len(x)] for state in of_op] for of_op in states]
         outputs, states = chain.advance(x, states)
-        for row in range(active):
-            parts[row].append(tuple(output[row] for output in outputs))
+        for place, of_input in enumerate(split(outputs, [len(array) for array in active])):
+            parts[place].append(of_input)
         start = end
-    return [_over_time(row, chain.returns_sequences) for row in parts]
+    return [_over_time(of_input, chain.returns_sequences) for of_input in parts]
 
 
 def _over_time(parts: Sequence[tuple[np.ndarray, ...]], sequences: bool) -> tuple[np.ndarray, ...]:
-    """One row's outputs from those of its cuts: the last ones, but for an output of every step."""
+    """An input's outputs from those of its cuts: the last ones, but for an output of every step."""
     output, *states = parts[-1]
     if sequences and len(parts) > 1:
-        output = np.concatenate([part[0] for part in parts])
+        output = np.concatenate([part[0] for part in parts], axis=1)
     return (output, *states)
 
 
