@@ -100,6 +100,57 @@ static inline vec act_hard_tanh(vec x) { return act_clip(x, -1.0f, 1.0f); }
 
 static inline vec act_tanh_shrink(vec x) { return vec_sub(x, vec_tanh(x)); }
 
+/* activation(x) of the elementwise kinds that are written in vecs; `kind` is a constant wherever this is inlined. */
+INLINE vec act(const int kind, vec x, const float *p)
+{
+    switch (kind) {
+    case FL_RELU: return act_relu(x, p);
+    case FL_ELU: return act_elu(x, p);
+    case FL_SELU: return act_selu(x);
+    case FL_CELU: return act_celu(x, p);
+    case FL_GELU_TANH: return act_gelu_tanh(x);
+    case FL_SILU: return act_silu(x);
+    case FL_HARD_SILU: return act_hard_silu(x);
+    case FL_MISH: return act_mish(x);
+    case FL_SOFTSIGN: return act_softsign(x);
+    case FL_SIGMOID: return vec_sigmoid(x);
+    case FL_HARD_SIGMOID: return act_hard_sigmoid(x);
+    case FL_HARD_SIGMOID_KERAS2: return act_hard_sigmoid_keras2(x);
+    case FL_SPARSE_SIGMOID: return act_sparse_sigmoid(x);
+    case FL_TANH: return vec_tanh(x);
+    case FL_HARD_TANH: return act_hard_tanh(x);
+    case FL_TANH_SHRINK: return act_tanh_shrink(x);
+    case FL_HARD_SHRINK: return act_hard_shrink(x, p);
+    case FL_SOFT_SHRINK: return act_soft_shrink(x, p);
+    case FL_SQUAREPLUS: return act_squareplus(x, p);
+    case FL_SPARSE_PLUS: return act_sparse_plus(x);
+    case FL_EXPONENTIAL: return vec_exp(x);
+    default: return x; /* FL_LINEAR */
+    }
+}
+
+/* The same for `count` vecs, side by side where one alone would wait for itself. */
+INLINE void act_vecs(vec *x, const int count, const int kind, const float *p)
+{
+    if (kind != FL_SIGMOID) {
+        UNROLL for (int i = 0; i < count; i++) x[i] = act(kind, x[i], p);
+        return;
+    }
+    vec n[6];
+    UNROLL for (int i = 0; i < count; i++) x[i] = vec_sigmoid_argument(x[i]);
+    vec_expm1_reduced(x, n, count);
+    UNROLL for (int i = 0; i < count; i++) x[i] = vec_div(vec_set(1.0f), vec_sigmoid_divisor(x[i], n[i]));
+}
+
+/* The pairs (activation, recurrent_activation) whose cell updates are compiled with the pair as a constant: what
+ * networks use, in tutorials and in files of Keras 1, 2 and 3. */
+#define FUSED_PAIRS_WITH(PAIR, KIND)                                                                           \
+    PAIR(KIND, FL_SIGMOID) PAIR(KIND, FL_HARD_SIGMOID) PAIR(KIND, FL_HARD_SIGMOID_KERAS2)
+#define FUSED_PAIRS(PAIR)                                                                                      \
+    FUSED_PAIRS_WITH(PAIR, FL_TANH) FUSED_PAIRS_WITH(PAIR, FL_RELU) FUSED_PAIRS_WITH(PAIR, FL_LINEAR)          \
+    FUSED_PAIRS_WITH(PAIR, FL_SIGMOID) FUSED_PAIRS_WITH(PAIR, FL_ELU) FUSED_PAIRS_WITH(PAIR, FL_SELU)          \
+    FUSED_PAIRS_WITH(PAIR, FL_SOFTSIGN)
+
 /* log(1 + e^x), without overflow */
 static inline float act_softplus(float x) { return x != x ? x : fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x))); }
 
@@ -142,19 +193,12 @@ static void log_softmax_row(float *out, const float *x, size_t units)
     for (size_t i = 0; i < units; i++) out[i] = x[i] - max - log_sum;
 }
 
-/* out = FUNCTION(x) over n floats, a vec at a time. */
-#define MAP(...)                                                   \
-    for (size_t i = 0; i < n; i += VEC_WIDTH) {                    \
-        size_t left = n - i;                                       \
-        if (left >= VEC_WIDTH) {                                   \
-            vec v = vec_load(x + i);                               \
-            vec_store(out + i, __VA_ARGS__);                       \
-        } else {                                                   \
-            vec v = vec_load_part(x + i, left);                    \
-            vec_store_part(out + i, __VA_ARGS__, left);            \
-        }                                                          \
-    }                                                              \
-    break
+/* out = activation(x) over n floats, a vec at a time. */
+#define MAP(KIND)                                                  \
+    case KIND:                                                     \
+        for (size_t i = 0; i < n; i += VEC_WIDTH)                  \
+            store_units(out + i, act(KIND, load_units(x + i, n - i), p), n - i); \
+        break
 
 #define MAP_SCALAR(FUNCTION)                                       \
     for (size_t i = 0; i < n; i++) out[i] = FUNCTION(x[i]);        \
@@ -173,30 +217,30 @@ static void FL_KERNEL(activation_forward)(float *out, const float *x, size_t row
     case FL_LINEAR:
         if (out != x) memcpy(out, x, n * sizeof *out);
         break;
-    case FL_RELU: MAP(act_relu(v, p));
-    case FL_ELU: MAP(act_elu(v, p));
-    case FL_SELU: MAP(act_selu(v));
-    case FL_CELU: MAP(act_celu(v, p));
+    MAP(FL_RELU);
+    MAP(FL_ELU);
+    MAP(FL_SELU);
+    MAP(FL_CELU);
     case FL_GELU: MAP_SCALAR(act_gelu);
-    case FL_GELU_TANH: MAP(act_gelu_tanh(v));
-    case FL_SILU: MAP(act_silu(v));
-    case FL_HARD_SILU: MAP(act_hard_silu(v));
-    case FL_MISH: MAP(act_mish(v));
+    MAP(FL_GELU_TANH);
+    MAP(FL_SILU);
+    MAP(FL_HARD_SILU);
+    MAP(FL_MISH);
     case FL_SOFTPLUS: MAP_SCALAR(act_softplus);
-    case FL_SOFTSIGN: MAP(act_softsign(v));
-    case FL_SIGMOID: MAP(vec_sigmoid(v));
-    case FL_HARD_SIGMOID: MAP(act_hard_sigmoid(v));
-    case FL_HARD_SIGMOID_KERAS2: MAP(act_hard_sigmoid_keras2(v));
-    case FL_SPARSE_SIGMOID: MAP(act_sparse_sigmoid(v));
+    MAP(FL_SOFTSIGN);
+    MAP(FL_SIGMOID);
+    MAP(FL_HARD_SIGMOID);
+    MAP(FL_HARD_SIGMOID_KERAS2);
+    MAP(FL_SPARSE_SIGMOID);
     case FL_LOG_SIGMOID: MAP_SCALAR(act_log_sigmoid);
-    case FL_TANH: MAP(vec_tanh(v));
-    case FL_HARD_TANH: MAP(act_hard_tanh(v));
-    case FL_TANH_SHRINK: MAP(act_tanh_shrink(v));
-    case FL_HARD_SHRINK: MAP(act_hard_shrink(v, p));
-    case FL_SOFT_SHRINK: MAP(act_soft_shrink(v, p));
-    case FL_SQUAREPLUS: MAP(act_squareplus(v, p));
-    case FL_SPARSE_PLUS: MAP(act_sparse_plus(v));
-    case FL_EXPONENTIAL: MAP(vec_exp(v));
+    MAP(FL_TANH);
+    MAP(FL_HARD_TANH);
+    MAP(FL_TANH_SHRINK);
+    MAP(FL_HARD_SHRINK);
+    MAP(FL_SOFT_SHRINK);
+    MAP(FL_SQUAREPLUS);
+    MAP(FL_SPARSE_PLUS);
+    MAP(FL_EXPONENTIAL);
     case FL_SOFTMAX: MAP_ROWS(softmax_row);
     case FL_LOG_SOFTMAX: MAP_ROWS(log_softmax_row);
     case FL_CALLBACK: activation->callback(activation->context, out, x, rows, units); break;

@@ -126,17 +126,8 @@ static two_panels_function *const pairs_of_panels[2][4] = {
 
 static inline size_t left_of(size_t columns, size_t j) { return columns > j ? columns - j : 0; }
 
-/* The first n of a vec, 0 for the others; all of it from VEC_WIDTH on. */
-static inline vec load_first(const float *p, size_t n)
-{
-    return n >= VEC_WIDTH ? vec_load(p) : n > 0 ? vec_load_part(p, n) : vec_set(0.0f);
-}
-
-static inline void store_first(float *p, vec x, size_t n)
-{
-    if (n >= VEC_WIDTH) vec_store(p, x);
-    else vec_store_part(p, x, n);
-}
+/* load_units, where n may be 0 */
+static inline vec load_first(const float *p, size_t n) { return n > 0 ? load_units(p, n) : vec_set(0.0f); }
 
 /* The first `columns` of the last panel, whose tile is wider than what is left of `out`. */
 static void last_panel(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
@@ -151,7 +142,7 @@ static void last_panel(float *out, size_t out_stride, const float *initial, size
     sums(padded, PANEL, first, initial_stride ? PANEL : 0, x, x_stride, panel, features);
     for (size_t m = 0; m < rows; m++)
         for (size_t j = 0; j < columns; j += VEC_WIDTH)
-            store_first(out + m * out_stride + j, vec_load(padded + m * PANEL + j), left_of(columns, j));
+            store_units(out + m * out_stride + j, vec_load(padded + m * PANEL + j), left_of(columns, j));
 }
 
 static void FL_KERNEL(gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,

@@ -9,37 +9,61 @@
 
 #define GRU_PANEL (3 * FL_GROUP)
 
-/* h of n units from their gates z, r (n each, as pre-activations) and candidate product, all three in a row */
-static void gru_row_tanh_sigmoid(float *h, const float *gates, const float *x_h, const float *h_prev, size_t n)
+/* h from z, r as pre-activations, the candidate's product and its x, and h_prev */
+INLINE vec gru_update(const vec *z_r, vec product, vec x, vec h_prev, const int kind, const int recurrent_kind,
+                      const float *p, const float *recurrent_p)
 {
-    for (size_t u = 0; u < n; u += VEC_WIDTH) {
-        const size_t left = smaller(VEC_WIDTH, n - u);
-        const int whole = left == VEC_WIDTH;
-        const float *z = gates + u, *r = z + n, *product = r + n;
-        vec q[2] = {vec_sigmoid_argument(whole ? vec_load(z) : vec_load_part(z, left)),
-                    vec_sigmoid_argument(whole ? vec_load(r) : vec_load_part(r, left))}, scale[2];
-        vec p = whole ? vec_load(product) : vec_load_part(product, left);
-        vec x = whole ? vec_load(x_h + u) : vec_load_part(x_h + u, left);
-        vec before = whole ? vec_load(h_prev + u) : vec_load_part(h_prev + u, left);
-        vec_expm1_reduced(q, scale, 2);
-        vec update = vec_div(vec_set(1.0f), vec_sigmoid_divisor(q[0], scale[0]));
-        vec candidate = vec_tanh(vec_add(x, vec_div(p, vec_sigmoid_divisor(q[1], scale[1]))));
-        vec after = vec_fma(update, before, vec_mul(vec_sub(vec_set(1.0f), update), candidate));
-        whole ? vec_store(h + u, after) : vec_store_part(h + u, after, left);
+    vec gates[2] = {z_r[0], z_r[1]}, n[2], candidate;
+    if (kind == FL_TANH && recurrent_kind == FL_SIGMOID) { /* r product in one division */
+        UNROLL for (int i = 0; i < 2; i++) gates[i] = vec_sigmoid_argument(gates[i]);
+        vec_expm1_reduced(gates, n, 2);
+        vec update = vec_div(vec_set(1.0f), vec_sigmoid_divisor(gates[0], n[0]));
+        candidate = vec_tanh(vec_add(x, vec_div(product, vec_sigmoid_divisor(gates[1], n[1]))));
+        return vec_fma(update, h_prev, vec_mul(vec_sub(vec_set(1.0f), update), candidate));
     }
+    act_vecs(gates, 2, recurrent_kind, recurrent_p);
+    candidate = act(kind, vec_add(x, vec_mul(gates[1], product)), p);
+    return vec_add(vec_mul(gates[0], h_prev), vec_mul(vec_sub(vec_set(1.0f), gates[0]), candidate));
 }
 
-static void gru_row(float *h, float *gates, const float *x_h, const float *h_prev, size_t n,
-                    const fl_activation *activation, const fl_activation *recurrent_activation)
+/* h of n units from their gates z, r (n each, as pre-activations) and candidate product, all three in a row, which may be
+ * overwritten */
+typedef void gru_row_function(float *h, float *gates, const float *x_h, const float *h_prev, size_t n,
+                              const fl_activation *activation, const fl_activation *recurrent_activation);
+
+#define GRU_ROW(KIND, RECURRENT_KIND)                                                                           \
+    static void gru_row_of_##KIND##_##RECURRENT_KIND(float *h, float *gates, const float *x_h, const float *h_prev, \
+                                                     size_t n, const fl_activation *activation,                 \
+                                                     const fl_activation *recurrent_activation)                 \
+    {                                                                                                           \
+        for (size_t u = 0; u < n; u += VEC_WIDTH) {                                                             \
+            const size_t left = n - u;                                                                          \
+            const vec z_r[2] = {load_units(gates + u, left), load_units(gates + n + u, left)};                  \
+            vec product = load_units(gates + 2 * n + u, left);                                                  \
+            vec after = gru_update(z_r, product, load_units(x_h + u, left), load_units(h_prev + u, left), KIND, \
+                                   RECURRENT_KIND, activation->parameters, recurrent_activation->parameters);   \
+            store_units(h + u, after, left);                                                                    \
+        }                                                                                                       \
+    }
+FUSED_PAIRS(GRU_ROW)
+
+static void gru_row_of_any(float *h, float *gates, const float *x_h, const float *h_prev, size_t n,
+                           const fl_activation *activation, const fl_activation *recurrent_activation)
 {
     float *r = gates + n, *candidate = r + n;
-    if (is_tanh_sigmoid(activation, recurrent_activation)) {
-        gru_row_tanh_sigmoid(h, gates, x_h, h_prev, n);
-        return;
-    }
     FL_KERNEL(activation_forward)(gates, gates, 2, n, recurrent_activation);
     for (size_t u = 0; u < n; u++) candidate[u] = x_h[u] + r[u] * candidate[u];
     gru_output_row(h, gates, candidate, h_prev, n, activation);
+}
+
+static inline gru_row_function *gru_row_of(const fl_activation *activation, const fl_activation *recurrent_activation)
+{
+    static gru_row_function *const rows[FL_CALLBACK + 1][FL_CALLBACK + 1] = {
+#define GRU_ROW_PLACE(KIND, RECURRENT_KIND) [KIND][RECURRENT_KIND] = gru_row_of_##KIND##_##RECURRENT_KIND,
+        FUSED_PAIRS(GRU_ROW_PLACE)
+    };
+    gru_row_function *row = rows[activation->kind][recurrent_activation->kind];
+    return row ? row : gru_row_of_any;
 }
 
 /* gates (2*n + n) = x_z, x_r, recurrent_bias_h: what the products are added to */
@@ -55,6 +79,7 @@ static void FL_KERNEL(gru_step_forward)(float *h, const float *x, const float *r
                                         const fl_activation *activation, const fl_activation *recurrent_activation)
 {
     const unit_blocks blocks = blocks_of_units(rows, 0, units, 3 * units * units);
+    gru_row_function *gru_row = gru_row_of(activation, recurrent_activation);
     float sums[TILE_ROWS * GRU_PANEL] = {0.0f};
     for (size_t i = 0, n; i < blocks.count; i++) {
         size_t unit = block_at(&blocks, i, descending, &n);

@@ -10,7 +10,8 @@
 static inline size_t whole_vecs(size_t n) { return (n + VEC_WIDTH - 1) / VEC_WIDTH; }
 
 /* Few units of several rows, brought together so that they fill whole vecs. */
-static void cell_narrow_rows(float *h, float *c, const float *gates, size_t rows, size_t n, size_t units)
+static void cell_narrow_rows(cell_function *cell, float *h, float *c, const float *gates, size_t rows, size_t n,
+                             size_t units, const fl_activation *activation, const fl_activation *recurrent_activation)
 {
     float z[4 * TILE_ROWS * FL_GROUP + FL_GROUP], c_all[TILE_ROWS * FL_GROUP], h_all[TILE_ROWS * FL_GROUP];
     for (size_t gate = 0; gate < 4; gate++)
@@ -18,44 +19,10 @@ static void cell_narrow_rows(float *h, float *c, const float *gates, size_t rows
             for (size_t u = 0; u < n; u += VEC_WIDTH) /* what it writes past n is overwritten by the next */
                 vec_store(z + (gate * rows + m) * n + u, vec_load(gates + m * PANEL + gate * n + u));
     for (size_t m = 0; m < rows; m++) memcpy(c_all + m * n, c + m * units, n * sizeof *c);
-    cell_row_tanh_sigmoid(h_all, c_all, z, rows * n);
+    cell(h_all, c_all, z, 1, rows * n, 0, 0, activation, recurrent_activation);
     for (size_t m = 0; m < rows; m++) {
         memcpy(c + m * units, c_all + m * n, n * sizeof *c);
         memcpy(h + m * units, h_all + m * n, n * sizeof *h);
-    }
-}
-
-/* Two panels of one row. Where a panel's gates are one vec each, one cell update alone would wait for itself. */
-static void cell_two_panels(float *h, float *c, const float *gates)
-{
-    if (GROUP_VECS > 1) {
-        cell_row_tanh_sigmoid(h, c, gates, FL_GROUP);
-        cell_row_tanh_sigmoid(h + FL_GROUP, c + FL_GROUP, gates + PANEL, FL_GROUP);
-        return;
-    }
-    vec z[2][4], output[2], state[2];
-    UNROLL for (int p = 0; p < 2; p++) {
-        UNROLL for (int gate = 0; gate < 4; gate++) z[p][gate] = vec_load(gates + p * PANEL + gate * FL_GROUP);
-        state[p] = vec_load(c + p * FL_GROUP);
-    }
-    cell_tanh_sigmoid(output, state, z, 2);
-    UNROLL for (int p = 0; p < 2; p++) {
-        vec_store(c + p * FL_GROUP, state[p]);
-        vec_store(h + p * FL_GROUP, output[p]);
-    }
-}
-
-/* The cell update of `n` units of `rows` rows, whose rows of gates are PANEL apart and of h and c `units`. */
-static void cell_tile(float *h, float *c, float *gates, size_t rows, size_t n, size_t units,
-                      const fl_activation *activation, const fl_activation *recurrent_activation)
-{
-    if (!is_tanh_sigmoid(activation, recurrent_activation)) {
-        for (size_t m = 0; m < rows; m++)
-            cell_row(h + m * units, c + m * units, gates + m * PANEL, n, activation, recurrent_activation);
-    } else if (whole_vecs(rows * n) + 2 <= rows * whole_vecs(n)) {
-        cell_narrow_rows(h, c, gates, rows, n, units);
-    } else {
-        for (size_t m = 0; m < rows; m++) cell_row_tanh_sigmoid(h + m * units, c + m * units, gates + m * PANEL, n);
     }
 }
 
@@ -67,6 +34,7 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
     const size_t z_width = (4 * units + FL_GROUP - 1) / FL_GROUP * FL_GROUP;
     const size_t features = h_prev ? units : 0; /* of a product with zeros nothing is left */
     const unit_blocks blocks = blocks_of_units(rows, first, last, units * z_width);
+    cell_function *cell = cell_of(activation, recurrent_activation);
     float sums[TILE_ROWS * PANEL + FL_GROUP];
     for (size_t i = 0, n; i < blocks.count; i++) {
         size_t unit = block_at(&blocks, i, descending, &n);
@@ -74,13 +42,13 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
         if (n > FL_GROUP) {
             size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
             pairs_of_panels[1][groups - 1](sums, z + 4 * unit, h_prev, panel, features);
-            if (second == FL_GROUP && is_tanh_sigmoid(activation, recurrent_activation)) {
-                cell_two_panels(h + unit, c + unit, sums);
+            if (second == FL_GROUP) {
+                cell(h + unit, c + unit, sums, 2, FL_GROUP, FL_GROUP, PANEL, activation, recurrent_activation);
                 continue;
             }
-            cell_tile(h + unit, c + unit, sums, 1, FL_GROUP, units, activation, recurrent_activation);
-            cell_tile(h + unit + FL_GROUP, c + unit + FL_GROUP, sums + PANEL, 1, second, units, activation,
-                      recurrent_activation);
+            cell(h + unit, c + unit, sums, 1, FL_GROUP, 0, 0, activation, recurrent_activation);
+            cell(h + unit + FL_GROUP, c + unit + FL_GROUP, sums + PANEL, 1, second, 0, 0, activation,
+                 recurrent_activation);
             continue;
         }
         tile_function *const *tile_of = tiles[(4 * n + FL_GROUP - 1) / FL_GROUP - 1];
@@ -89,7 +57,10 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
             n_rows = next_rows(rows - row);
             tile_of[n_rows - 1](sums, PANEL, z + row * z_width + 4 * unit, z_width, h_prev ? h_prev + row * units : NULL,
                                 units, panel, features);
-            cell_tile(h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);
+            if (whole_vecs(n_rows * n) + 2 <= n_rows * whole_vecs(n))
+                cell_narrow_rows(cell, h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);
+            else
+                cell(h + place, c + place, sums, n_rows, n, units, PANEL, activation, recurrent_activation);
         }
     }
 }

@@ -11,9 +11,6 @@
  * i (1 - i), and s = h / o. For any other pair it holds z, and the gates are computed again.
  */
 
-static inline vec load_units(const float *p, size_t n) { return n >= VEC_WIDTH ? vec_load(p) : vec_load_part(p, n); }
-static inline void store_units(float *p, vec x, size_t n) { n >= VEC_WIDTH ? vec_store(p, x) : vec_store_part(p, x, n); }
-
 /* h (n), c (n) and the gates (4*n) in place of z */
 static void tape_row_tanh_sigmoid(float *h, float *c, float *gates, const float *c_prev, size_t n)
 {

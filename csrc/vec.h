@@ -23,6 +23,10 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
+/* The first n > 0 floats, 0 after them; all of a vec from VEC_WIDTH on. */
+static inline vec load_units(const float *p, size_t n) { return n >= VEC_WIDTH ? vec_load(p) : vec_load_part(p, n); }
+static inline void store_units(float *p, vec x, size_t n) { n >= VEC_WIDTH ? vec_store(p, x) : vec_store_part(p, x, n); }
+
 /* x becomes q, for `count` vecs side by side: one alone would wait for the result of each of its operations. */
 INLINE void vec_expm1_reduced(vec *x, vec *n, const int count)
 {

@@ -13,6 +13,14 @@ static const int ROWS[] = {1, 2, 3, 5, 6, 7, 8, 13, MOST_ROWS};
 static const fl_activation TANH = {.kind = FL_TANH}, SIGMOID = {.kind = FL_SIGMOID};
 static const fl_activation ELU = {.kind = FL_ELU, .parameters = {1.0f}}, HARD = {.kind = FL_HARD_SIGMOID};
 
+/* what fused cell updates are compiled for, and one activation that they are not */
+static const fl_activation ACTIVATIONS[] = {
+    {.kind = FL_TANH}, {.kind = FL_RELU, .parameters = {0.0f, 1.5f, 0.0f}}, {.kind = FL_RELU, .parameters = {0.3f, 9.0f, 0.1f}},
+    {.kind = FL_LINEAR}, {.kind = FL_SIGMOID}, {.kind = FL_ELU, .parameters = {0.7f}}, {.kind = FL_SELU},
+    {.kind = FL_SOFTSIGN}, {.kind = FL_GELU_TANH}};
+static const fl_activation RECURRENT[] = {
+    {.kind = FL_SIGMOID}, {.kind = FL_HARD_SIGMOID}, {.kind = FL_HARD_SIGMOID_KERAS2}, {.kind = FL_TANH}};
+
 static float x[MOST_ROWS * PADDED], h_prev[MOST_ROWS * MOST_UNITS], c_prev[MOST_ROWS * MOST_UNITS];
 static float weights[(MOST_UNITS + MOST_FEATURES) * PADDED], bias[PADDED];
 static long compared, differ;
@@ -53,6 +61,13 @@ static void compare_steps(const fl_kernels *kernels, const fl_kernels *scalar, s
     for (int k = 0; k < 2; k++)
         both[k]->gru_step_forward(h[k], x, bias, h_prev, weights, rows, units, k, activation, recurrent_activation);
     compare(h[0], h[1], rows * units);
+}
+
+static void compare_pairs(const fl_kernels *kernels, const fl_kernels *scalar, size_t rows, size_t units)
+{
+    for (size_t a = 0; a < sizeof ACTIVATIONS / sizeof *ACTIVATIONS; a++)
+        for (size_t r = 0; r < sizeof RECURRENT / sizeof *RECURRENT; r++)
+            compare_steps(kernels, scalar, rows, units, &ACTIVATIONS[a], &RECURRENT[r]);
 }
 
 /* dpacked and dz of sizes that straddle vector widths, in the kernels of training */
@@ -129,6 +144,7 @@ int main(void)
                 compare_gemm(kernels, scalar, (size_t)ROWS[r], 4 * (size_t)SIZES[s]);
                 compare_steps(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &TANH, &SIGMOID);
                 compare_steps(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &ELU, &HARD);
+                if (ROWS[r] <= 7 && SIZES[s] <= 33) compare_pairs(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s]);
                 compare_training(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &TANH, &SIGMOID);
                 compare_training(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &ELU, &HARD);
                 compare_slopes(kernels, scalar, (size_t)SIZES[s]);
