@@ -119,7 +119,7 @@ class Registry:
         obj = get_registered_object(name, own)
         if obj is None and isinstance(config, dict) and isinstance(config.get("registered_name"), str):
             obj = get_registered_object(config["registered_name"], own)
-        if obj is None and _of_keras(config, name):
+        if obj is None and is_of_keras(config, name):
             obj = self.objects.get(name)
         if obj is None or (arguments and not inspect.isclass(obj)):
             raise self._unknown(config)
@@ -169,7 +169,7 @@ class Registry:
         return ValueError(f"Could not interpret {self.noun} identifier: {identifier}")
 
 
-def _of_keras(config: str | dict[str, Any], name: str) -> bool:
+def is_of_keras(config: str | dict[str, Any], name: str) -> bool:
     """Tell a built-in object's config from that of somebody's own class or function of the same name."""
     if isinstance(config, str):
         return True

@@ -62,7 +62,7 @@ def get_registered_object(
         custom_objects: Looked up after the present scopes and what was registered.
         module_objects: Looked up last.
     """
-    for table in (*reversed(_open_scopes()), _objects, custom_objects or {}, module_objects or {}):
+    for table in (*reversed(open_scopes()), _objects, custom_objects or {}, module_objects or {}):
         if name in table:
             return table[name]
     return None
@@ -80,7 +80,7 @@ def custom_object_scope(custom_objects: Mapping[str, Any] | None) -> Iterator[No
     """
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
         raise TypeError(f"`custom_objects` should be a dict of objects by name. Received: {custom_objects!r}")
-    scopes = _open_scopes()
+    scopes = open_scopes()
     scopes.append(dict(custom_objects or {}))
     try:
         yield
@@ -91,7 +91,8 @@ def custom_object_scope(custom_objects: Mapping[str, Any] | None) -> Iterator[No
 CustomObjectScope = custom_object_scope
 
 
-def _open_scopes() -> list[dict[str, Any]]:
+def open_scopes() -> list[dict[str, Any]]:
+    """Return the tables of the scopes that are open on this thread, the innermost last."""
     if not hasattr(_scopes, "open"):
         _scopes.open = []
     return _scopes.open

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from fastlstm.identifiers import serialize_object, snake_case
+import numpy as np
+
+from fastlstm.identifiers import is_of_keras, serialize_object, snake_case
+from fastlstm.object_registration import get_registered_object, open_scopes
+from fastlstm.printable import shown
 
 _OPTIMIZERS = """
-Adadelta Adafactor Adagrad Adam Adamax AdamW Ftrl Lion LossScaleOptimizer Muon Nadam RMSprop ScheduleFreeAdamW SGD
+Adadelta Adafactor Adagrad Adam Adamax AdamW Ftrl Lamb Lion Nadam RMSprop SGD
+"""
+_SCHEDULES = """
+CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay PolynomialDecay
 """
 _LOSSES = """
 bce binary_crossentropy binary_focal_crossentropy categorical_crossentropy categorical_focal_crossentropy
-categorical_hinge circle cosine_similarity ctc dice hinge huber kl_divergence kld log_cosh mae mape mean_absolute_error
-mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error mse msle poisson
-sparse_categorical_crossentropy squared_hinge tversky
+categorical_generalized_cross_entropy categorical_hinge ce cosine_similarity crossentropy dice hinge huber kl_divergence
+kld log_cosh mae mape mean_absolute_error mean_absolute_percentage_error mean_squared_error
+mean_squared_logarithmic_error mse msle poisson sparse_categorical_crossentropy squared_hinge tversky
 """
 _ABBREVIATED_LOSSES = {
     "bce": "binary_crossentropy",
@@ -67,7 +76,8 @@ class CompileArguments:
     def config(self) -> dict[str, Any] | None:
         """Return the arguments as plain JSON data that Keras reads back.
 
-        None if one of them is code, or there is no optimizer: Keras opens no file that says so.
+        None if there is no optimizer, as Keras opens no file that says so; or, with a warning, if one of them has no
+        name under which it could be found again.
         """
         if self.arguments["optimizer"] is None:
             return None
@@ -77,23 +87,96 @@ class CompileArguments:
         kept["loss"] = _written_loss(kept["loss"])
         try:
             return json.loads(json.dumps(kept, default=_described))
-        except TypeError:
+        except TypeError as error:
+            warnings.warn(f"The arguments of `compile` are left out: {error}", stacklevel=3)
             return None
 
 
-def kept_compile_config(config: dict[str, Any] | None, keras3: bool) -> dict[str, Any] | None:
-    """Return the `compile` arguments in a file as Keras 3 would write them, None if it would not read them.
+@dataclass(frozen=True)
+class FileArguments:
+    """What a file has of `compile`, kept until the model is trained or evaluated.
+
+    Args:
+        config: The arguments as Keras 3 writes them; all names in it are known.
+        custom_objects: The caller's own classes and functions, by those names.
+        optimizer_state: The arrays of the optimizer in its own order; None for none.
+    """
+
+    config: dict[str, Any]
+    custom_objects: Mapping[str, Any]
+    optimizer_state: Sequence[np.ndarray] | None = None
+
+
+def arguments_of_file(
+    config: Any, keras3: bool, custom_objects: Mapping[str, Any] | None = None
+) -> FileArguments | None:
+    """Return the `compile` arguments in a file as Keras 3 would write them.
 
     Args:
         config: As they are in the file, or None.
         keras3: Whether Keras 3 wrote the file: the arguments of older ones have other names.
+        custom_objects: The caller's own classes and functions by name.
+
+    Returns:
+        None if Keras would not read them; with a warning if they name what is not known.
     """
-    optimizer = (config or {}).get("optimizer")
-    if not keras3 or not isinstance(optimizer, dict) or optimizer.get("class_name") not in _OPTIMIZERS.split():
+    optimizer = config.get("optimizer") if isinstance(config, dict) else None
+    if not keras3 or not isinstance(optimizer, dict) or not isinstance(optimizer.get("class_name"), str):
         return None
+    known = dict(custom_objects or {})
+    for scope in open_scopes():
+        known |= scope
+    own: dict[str, Any] = {}
+    unknown = [
+        f"{noun} {shown(name)}"
+        for noun, item, names in _named_in(config)
+        if (name := _unknown_name(item, names, known, own)) is not None
+    ]
+    if unknown:
+        warnings.warn(
+            f"The model is loaded, but not compiled: there is no {', no '.join(dict.fromkeys(unknown))} here. Give it "
+            "as one of `custom_objects`, or call `compile`; with `compile=False` this warning is not given.",
+            stacklevel=3,
+        )
+        return None
+    if not is_of_keras(optimizer, optimizer["class_name"]):
+        return FileArguments({**config, "loss": _written_loss(config.get("loss"))}, own)
     # A legacy file leaves the module out.
     optimizer = {"module": "keras.optimizers", "registered_name": None, **optimizer}
-    return {**config, "optimizer": optimizer, "loss": _written_loss(config.get("loss"))}
+    return FileArguments({**config, "optimizer": optimizer, "loss": _written_loss(config.get("loss"))}, own)
+
+
+def _named_in(config: dict[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    """What a config names: as what, itself, and the names that are known."""
+    optimizer = config["optimizer"]
+    yield "optimizer", optimizer, _OPTIMIZERS
+    arguments = optimizer.get("config")
+    schedule = arguments.get("learning_rate") if isinstance(arguments, dict) else None
+    if isinstance(schedule, dict):
+        yield "learning rate schedule", schedule, _SCHEDULES
+    for loss in _leaves(config.get("loss")):
+        yield "loss", loss, _LOSSES
+    for argument in ("metrics", "weighted_metrics"):
+        for metric in _leaves(config.get(argument)):
+            yield "metric", metric, _METRICS
+
+
+def _unknown_name(item: Any, names: str, known: Mapping[str, Any], own: dict[str, Any]) -> Any:
+    """Return the name in an item of a config if it is not known, else None; put the caller's own object into `own`."""
+    if item is None:
+        return None
+    registered, name = None, item
+    if isinstance(item, Mapping):
+        name, registered = item.get("class_name"), item.get("registered_name")
+        name = item.get("config") if name == "function" else name
+    if not isinstance(name, str):
+        return item
+    for candidate in (name, registered):
+        found = get_registered_object(candidate, known) if isinstance(candidate, str) else None
+        if found is not None:
+            own[candidate] = found
+            return None
+    return None if is_of_keras(item, name) and _is_known(name, names) else name
 
 
 def _written_optimizer(optimizer: Any) -> Any:
@@ -117,10 +200,15 @@ def _written_loss(loss: Any) -> Any:
 
 
 def _described(value: Any) -> Any:
-    """The Keras 3 dict of an optimizer, loss or metric object."""
-    if not hasattr(value, "get_config"):
-        raise TypeError(f"{value!r} cannot be written to a config.")
-    return serialize_object(value)
+    """The Keras 3 dict of an optimizer, a loss or a metric: an object or a function."""
+    if hasattr(value, "get_config"):
+        return serialize_object(value)
+    name = getattr(value, "__name__", None)
+    if not callable(value) or name is None or name == "<lambda>":
+        raise TypeError(f"{value!r} has no name under which a file could keep it.")
+    if _is_known(name, _LOSSES + _METRICS) and not value.__module__.startswith("fastlstm."):
+        raise TypeError(f"{value!r} has the name of one of Keras', as which it would come back from a file.")
+    return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
 
 
 def _leaves(nested: Any) -> Iterator[Any]:
@@ -137,9 +225,13 @@ def _leaves(nested: Any) -> Iterator[Any]:
 def _check_name(noun: str, identifier: Any, names: str) -> None:
     """Accept None, known names, serialized dicts, and objects or functions of whoever trains."""
     if isinstance(identifier, str):
-        known = not {identifier.lower(), snake_case(identifier)}.isdisjoint(names.lower().split())
+        known = _is_known(identifier, names)
     else:
         known = identifier is None or isinstance(identifier, Mapping) or hasattr(identifier, "get_config")
         known = known or (noun != "optimizer" and callable(identifier))
     if not known:
         raise ValueError(f"Could not interpret {noun} identifier: {identifier}")
+
+
+def _is_known(name: str, names: str) -> bool:
+    return not {name.lower(), snake_case(name)}.isdisjoint(names.lower().split())

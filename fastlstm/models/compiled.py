@@ -19,6 +19,7 @@ from fastlstm.models.compile_metrics import CompileMetrics
 from fastlstm.models.plan import Plan
 from fastlstm.models.predictor import Predictor
 from fastlstm.models.training_plan import TrainingPlan
+from fastlstm.object_registration import get_registered_object
 from fastlstm.regularizers import penalty_gradient
 
 
@@ -48,6 +49,9 @@ class Compiled:
         # Of the outputs, once there was a batch.
         self._structure: Any = None
         self._variables: list[Variable] | None = None
+        self._forget_plans()
+
+    def _forget_plans(self) -> None:
         self._watch = Watch()
         self._seen = -1
         self._training: _Forward | None = None
@@ -59,6 +63,17 @@ class Compiled:
         if self._variables is None:
             self._variables = list(self.model.trainable_weights)
         return self._variables
+
+    def restore_optimizer(self, state: Sequence[np.ndarray]) -> None:
+        """Give the optimizer the state that a file has of it.
+
+        Args:
+            state: Its arrays, in its own order. What does not fit is left out, with a warning.
+        """
+        if len(state) > len(self.optimizer.variables):
+            self.optimizer.build(self.variables)
+        # Else it was written before the first step.
+        self.optimizer.load_own_variables({str(number): array for number, array in enumerate(state)})
 
     # Metrics
 
@@ -244,6 +259,13 @@ class Compiled:
         tensors = [as_tensors(output, [mask]) for output, mask in zip(outputs, masks, strict=True)]
         self._metrics.update_state(self._targets(y, self._structure), tensors, weights)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_watch": None, "_training": None, "_testing": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget_plans()
+
 
 class _Forward:
     """A plan, whose outputs are logits where losses take these.
@@ -279,24 +301,29 @@ def deserialized(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: When one names nothing known, or an argument of it is not valid.
     """
-    names = ("loss_weights", "metrics", "weighted_metrics")
-    arguments = {name: config.get(name) for name in names}
+    arguments = dict(config)
     arguments["optimizer"] = optimizers.get(config.get("optimizer"))
     arguments["loss"] = _deserialized(config.get("loss"), losses.get)
     for name in ("metrics", "weighted_metrics"):
-        arguments[name] = _deserialized(arguments[name], metrics.get)
+        arguments[name] = _deserialized(config.get(name), _metric)
     return arguments
 
 
 def _deserialized(nested: Any, get: Callable[[Any], Any]) -> Any:
-    """The structure with what `get` makes of its dicts; names stay, so that `"accuracy"` is chosen by the data."""
+    """The structure with what `get` makes of its dicts; names stay: `"accuracy"` is chosen by the data."""
     if isinstance(nested, (list, tuple)):
         return [_deserialized(item, get) for item in nested]
     if isinstance(nested, Mapping):
         if "class_name" in nested:
             return get(dict(nested))
         return {key: _deserialized(value, get) for key, value in nested.items()}
-    return nested
+    own = get_registered_object(nested) if isinstance(nested, str) else None
+    return nested if own is None else own
+
+
+def _metric(config: dict[str, Any]) -> Any:
+    is_function = config["class_name"] == "function" and config["config"] in metrics.FUNCTIONS.objects
+    return (metrics.FUNCTIONS if is_function else metrics).get(config)
 
 
 def _one_or_all(outputs: Sequence[Any]) -> Any:

@@ -6,16 +6,17 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from fastlstm.layers.base.serialization import deserialize
 from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining
-from fastlstm.models.compilation import kept_compile_config
+from fastlstm.models.compilation import arguments_of_file
 from fastlstm.models.predictor import Predictor
 from fastlstm.models.weight_spec import weight_spec
 from fastlstm.printable import shown
-from fastlstm.saving import open_file, write_keras, write_legacy_h5, write_weights
+from fastlstm.saving import OptimizerState, open_file, write_keras, write_legacy_h5, write_weights
 from fastlstm.saving.budget import Budget
 from fastlstm.saving.config import normalise
 from fastlstm.saving.errors import reading
@@ -45,8 +46,11 @@ def load_model(
             the `model.json` of a TensorFlow.js layers model; its content decides, not its name. A file may also be
             given as a file object that is open in binary mode, or as bytes.
         custom_objects: Dict of the caller's own classes and functions by the names that the file has for them: layers,
-            cells and models with a `call` in NumPy, activations, the functions of `Lambda` layers.
-        compile: Boolean, whether to keep the arguments of `compile` in the file, if Keras 3 wrote it.
+            cells and models with a `call` in NumPy, activations, the functions of `Lambda` layers, losses, metrics,
+            optimizers.
+        compile: Boolean, whether the model is to be compiled as the file says, if Keras 3 wrote it, with the state of
+            its optimizer: training goes on where it ended. What is not known here is named in a warning, and the model
+            is not compiled. False saves the memory of that state to who only predicts.
         safe_mode: Changes nothing but for a warning if it is False: nothing in a file is ever executed.
         hard_sigmoid: Which function the name `hard_sigmoid` means: `"keras2"` is `clip(0.2 x + 0.5, 0, 1)`,
             `"keras3"` is `clip(x / 6 + 0.5, 0, 1)`, `"auto"` the one of the Keras that wrote the file.
@@ -76,9 +80,11 @@ def load_model(
         if not model.built:
             raise ValueError(f"The model in {file.name} was saved before it was built: the file contains no weights.")
         model.adopt_weights(file.read_weights(weight_spec(model)))
-        compile_config = kept_compile_config(file.compile_config, not _is_old(file.keras_version)) if compile else None
-        if compile_config is not None:
-            model.compile_from_config(compile_config)
+        if compile:
+            keras3 = not _is_old(file.keras_version)
+            arguments = arguments_of_file(file.compile_config, keras3, custom_objects)
+            if arguments is not None:
+                model.compile_as_in_file(replace(arguments, optimizer_state=file.read_optimizer() or None))
     return model
 
 
@@ -117,16 +123,18 @@ def save_model(
         filepath: Ends in `.keras`, or in `.h5` or `.hdf5` for the legacy format.
         overwrite: Boolean; if False and there is such a file, ask on a terminal, and raise elsewhere.
         zipped: False writes a folder instead of a `.keras` file.
-        **kwargs: Keras' `include_optimizer` and `save_format`, which change nothing: there is no optimizer's state
-            to write, and the extension names the format.
+        **kwargs: `include_optimizer`, boolean, whether to write the arguments of `compile` and the state of the
+            optimizer, True by default; Keras' `save_format`, which changes nothing: the extension names the format.
 
     Raises:
         ValueError: When the name ends otherwise, or Keras 3 has no name for what the model does.
         FileExistsError: When the file is there and is not to be replaced.
+
+    Differs from Keras: `include_optimizer` is heeded for both formats.
     """
     path = os.fspath(filepath)
     legacy = path.endswith(_LEGACY_EXTENSIONS)
-    kwargs.pop("include_optimizer", None)
+    include_optimizer = kwargs.pop("include_optimizer", True)
     if kwargs.pop("save_format", None) is not None and not legacy and not path.endswith(".keras"):
         raise ValueError(
             "The `save_format` argument is deprecated in Keras 3. Please remove this argument and pass a file path "
@@ -160,10 +168,18 @@ def save_model(
     for key in ("keras2_masks", "ignores_masks"):  # without masks, they make no difference
         config = _without(config, key)
     config = _for_keras_3(config)
+    optimizer = _optimizer_state(model) if include_optimizer and "compile_config" in config else None
+    if optimizer is None:
+        config.pop("compile_config", None)
     if legacy and zipped:
-        write_legacy_h5(path, config, spec, arrays)
+        write_legacy_h5(path, config, spec, arrays, optimizer=optimizer)
     else:
-        write_keras(path, config, spec, arrays, zipped=zipped)
+        write_keras(path, config, spec, arrays, zipped=zipped, optimizer=optimizer)
+
+
+def _optimizer_state(model: Model) -> OptimizerState | None:
+    state = model.optimizer_state()
+    return None if state is None else OptimizerState(*state)
 
 
 def save_weights(
@@ -175,7 +191,10 @@ def save_weights(
         raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={filepath}")
     _require_built(model, "saving a model")
     if _may_write(path, overwrite):
-        write_weights(path, weight_spec(model), model.weight_arrays(), max_shard_size=max_shard_size)
+        optimizer = None if max_shard_size is not None else _optimizer_state(model)
+        write_weights(
+            path, weight_spec(model), model.weight_arrays(), max_shard_size=max_shard_size, optimizer=optimizer
+        )
 
 
 def load_weights(model: Model, filepath: Source, skip_mismatch: bool = False, **kwargs: Any) -> None:
@@ -186,6 +205,8 @@ def load_weights(model: Model, filepath: Source, skip_mismatch: bool = False, **
     _require_built(model, "loading weights into a model")
     with open_file(filepath) as file:
         arrays = file.read_weights(weight_spec(model), by_name=by_name, skip_mismatch=skip_mismatch)
+        # As in Keras, which reads no optimizer's state when it reads the weights of a legacy file.
+        state = file.read_optimizer() if model.compiled and not file.is_legacy else []
         version = file.keras_version
     layer = _first_with(model, "hard_sigmoid") if version is not None and _is_old(version) else None
     if layer is not None:
@@ -196,6 +217,8 @@ def load_weights(model: Model, filepath: Source, skip_mismatch: bool = False, **
             stacklevel=3,
         )
     model.adopt_weights(arrays)
+    if state and model.optimizer is not None:
+        model.optimizer.load_own_variables({str(number): array for number, array in enumerate(state)})
 
 
 def model_of(config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Model:

@@ -17,7 +17,7 @@ from fastlstm.engine.ops import Op
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, serialize
 from fastlstm.layers.base.variable import CHANGES
-from fastlstm.models.compilation import kept_compile_config
+from fastlstm.models.compilation import arguments_of_file
 from fastlstm.models.model import Model
 from fastlstm.models.plan import grouped, heads_chain
 from fastlstm.saving.config import normalise
@@ -90,9 +90,9 @@ def load_packed(filepath: str | PathLike[str]) -> Model:
         for (_, packing), (_, array) in zip(named, packed, strict=True):
             keep(packing, array)
         _ = model.current_plan
-        compile_config = kept_compile_config(config.get("compile_config"), keras3=True)
-        if compile_config is not None:
-            model.compile_from_config(compile_config)
+        arguments = arguments_of_file(config.get("compile_config"), keras3=True)
+        if arguments is not None:
+            model.compile_as_in_file(arguments)
     return model
 
 

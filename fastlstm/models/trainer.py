@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastlstm.models.compilation import CompileArguments
+import numpy as np
+
+from fastlstm.models.compilation import CompileArguments, FileArguments
+from fastlstm.object_registration import custom_object_scope
 
 if TYPE_CHECKING:
     from fastlstm.models.compiled import Compiled
@@ -14,13 +17,13 @@ if TYPE_CHECKING:
 class Trainer:
     """The part of a model that mirrors Keras' class of this name."""
 
-    inner_names = "compiled_state"
+    inner_names = "compile_as_in_file compiled_state optimizer_state"
 
     def __init__(self) -> None:
         self.compiled = False
         self.loss: Any = None
         self._compile_arguments: CompileArguments | None = None
-        self._compile_config: dict[str, Any] | None = None
+        self._file_arguments: FileArguments | None = None
         self._compiled: Compiled | None = None
 
     def compile(
@@ -66,7 +69,7 @@ class Trainer:
         self._compiled = Compiled(self, given.arguments)
         # Files get the optimizer as it is then.
         given.arguments["optimizer"] = self._compiled.optimizer
-        self._compile_arguments, self._compile_config = given, None
+        self._compile_arguments, self._file_arguments = given, None
         self.loss, self.compiled, self.stop_training = loss, True, False
 
     @property
@@ -79,9 +82,13 @@ class Trainer:
         if not self.compiled:
             raise ValueError("You must call `compile()` before using the model.")
         if self._compiled is None:
-            from fastlstm.models.compiled import Compiled, deserialized
+            from fastlstm.models.compiled import deserialized
 
-            self._compiled = Compiled(self, deserialized(self._compile_config))
+            of_file = self._file_arguments
+            with custom_object_scope(of_file.custom_objects):
+                self.compile(**deserialized(of_file.config))
+            if of_file.optimizer_state is not None:
+                self._compiled.restore_optimizer(of_file.optimizer_state)
         return self._compiled
 
     @property
@@ -109,13 +116,36 @@ class Trainer:
         return self.compiled_state.results()
 
     def get_compile_config(self) -> dict[str, Any] | None:
-        """Return the arguments of `compile`, given or loaded, as plain data; None if there are none or one is code."""
-        return self._compile_config if self._compile_arguments is None else self._compile_arguments.config()
+        """Return the arguments of `compile` as plain data, None if there are none or they have no names."""
+        if self._file_arguments is not None:
+            return self._file_arguments.config
+        return None if self._compile_arguments is None else self._compile_arguments.config()
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Keep the arguments of `compile` that came with a file, as they are."""
-        self._compile_arguments, self._compiled, self._compile_config = None, None, config
-        self.loss, self.compiled, self.stop_training = config.get("loss"), True, False
+        """Compile the model with what `get_compile_config` returned.
+
+        Args:
+            config: Dict of arguments of `compile`, as plain data.
+
+        Raises:
+            ValueError: When one names nothing known.
+        """
+        from fastlstm.models.compiled import deserialized
+
+        self.compile(**deserialized(config))
+
+    def compile_as_in_file(self, arguments: FileArguments) -> None:
+        """Keep the arguments of `compile` that came with a file until they are needed."""
+        self._compile_arguments, self._compiled, self._file_arguments = None, None, arguments
+        self.loss, self.compiled, self.stop_training = arguments.config.get("loss"), True, False
+
+    def optimizer_state(self) -> tuple[str, list[str], list[np.ndarray]] | None:
+        """Return the optimizer's name, and the paths and arrays of its state; None if there is no optimizer."""
+        optimizer = self.optimizer
+        if optimizer is None:
+            return None
+        variables = optimizer.variables
+        return optimizer.name, [variable.path for variable in variables], [variable.value for variable in variables]
 
     def fit(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,39 @@ class OptimizerState:
                 )
             variable.assign(weight)
 
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
+        """Put the state into a dict, by numbers from `"0"` on.
+
+        Args:
+            store: Dict of arrays.
+        """
+        for number, variable in enumerate(self._variables):
+            store[str(number)] = variable.numpy()
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Overwrite the state by what `save_own_variables` put into a dict.
+
+        Args:
+            store: Dict of arrays; one that does not fit is left out as a whole, with a warning.
+        """
+        if len(store) != len(self._variables):
+            problem = (
+                f"because it has {len(self._variables)} variables whereas the saved optimizer has {len(store)} "
+                "variables. "
+            )
+            if not self.built:
+                problem += "Here it is not built: call `optimizer.build(model.trainable_variables)` before."
+        else:
+            saved = [np.asarray(store[str(number)]) for number in range(len(store))]
+            misfits = [pair for pair in zip(self._variables, saved, strict=True) if pair[0].shape != pair[1].shape]
+            if not misfits:
+                for variable, array in zip(self._variables, saved, strict=True):
+                    variable.assign(array)
+                return
+            variable, array = misfits[0]
+            problem = f"because its {variable.path} has shape {variable.shape} and the saved one {array.shape}."
+        warnings.warn(f"Skipping variable loading for optimizer '{self.name}', {problem}", stacklevel=4)
+
     def cut(self, flat: np.ndarray) -> list[np.ndarray]:
         """Return a flat array of all numbers as one of each variable."""
         return [
@@ -182,18 +216,7 @@ class OptimizerState:
 
     def __getstate__(self) -> dict[str, Any]:
         """The state as arrays: what is made by `build`, views and all, is made again."""
-        made = (
-            "ranges",
-            "_places",
-            "constraints",
-            "decays",
-            "averages",
-            "accumulated",
-            "slots",
-            "scratch",
-            "own_gradients",
-        )
-        kept = {name: value for name, value in self.__dict__.items() if name not in made}
+        kept = {name: value for name, value in self.__dict__.items() if name not in _MADE_BY_BUILD}
         own = [self._iterations, *([self._learning_rate] if isinstance(self._learning_rate, Variable) else ())]
         return {**kept, "_variables": own, "state": [variable.numpy() for variable in self._variables]}
 

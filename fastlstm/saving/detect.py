@@ -6,7 +6,6 @@ not wait for them."""
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -150,9 +149,9 @@ def _v3_contents(members: ZipMembers | FolderMembers, budget: Budget) -> Content
             reader = _store_reader(open_root(stream, stack, budget), stored_classes(model))
             return reader(spec, by_name=by_name, skip_mismatch=skip_mismatch)
 
-    def read_optimizer(name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None:
+    def read_optimizer() -> list[np.ndarray]:
         with members.weights() as stream, ExitStack() as stack:
-            return read_state(stored_in_store(unfolded(open_root(stream, stack, budget))), name, shapes)
+            return read_state(stored_in_store(unfolded(open_root(stream, stack, budget))))
 
     compile_config = model.get("compile_config")
     return Contents(
@@ -182,17 +181,17 @@ def _hdf5_contents(root: Group, path: str, budget: Budget) -> Contents:
         version = root.text("keras_version") or (weights.text("keras_version") if weights else None)
         training = _training_config(root, path, budget)
 
-        def read_legacy_optimizer(name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None:
-            return read_state(stored_in_legacy(root), name, shapes)
+        def read_legacy_optimizer() -> list[np.ndarray]:
+            return read_state(stored_in_legacy(root))
 
         reader = _legacy_reader(weights)
-        return Contents(reader, budget, version, model, training, read_optimizer=read_legacy_optimizer)
+        return Contents(reader, budget, version, model, training, read_optimizer=read_legacy_optimizer, is_legacy=True)
     if root.has_attribute("layer_names"):
         return Contents(_legacy_reader(root), budget, root.text("keras_version"))
     if any(unfolded(root).group(name) for name in _STORE_GROUPS):
 
-        def read_optimizer(name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None:
-            return read_state(stored_in_store(unfolded(root)), name, shapes)
+        def read_optimizer() -> list[np.ndarray]:
+            return read_state(stored_in_store(unfolded(root)))
 
         return Contents(_store_reader(root), budget, read_optimizer=read_optimizer)
     raise SavedModelError(f"File format not supported: filepath={path}. It is an HDF5 file, but not one of Keras.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,9 +23,9 @@ class Reader(Protocol):
 
 
 class StateReader(Protocol):
-    """Reads the state of an optimizer; the arguments are those of `read_state`."""
+    """Reads the state of an optimizer."""
 
-    def __call__(self, name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None: ...
+    def __call__(self) -> list[np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,7 @@ class Contents:
         compile_config: The arguments of `compile` as written, under today's names.
         no_model: Why there is no model, and what to do.
         read_optimizer: Reads the optimizer's state, None where the format has none.
+        is_legacy: Whether it is a legacy `.h5`.
     """
 
     read: Reader
@@ -53,6 +53,7 @@ class Contents:
         "`load_weights`."
     )
     read_optimizer: StateReader | None = None
+    is_legacy: bool = False
 
 
 class ModelFile:
@@ -79,6 +80,11 @@ class ModelFile:
     def keras_version(self) -> str | None:
         """The version of Keras that wrote the file, if it says so."""
         return self._contents.keras_version
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether it is a legacy `.h5`."""
+        return self._contents.is_legacy
 
     @property
     def compile_config(self) -> dict[str, Any] | None:
@@ -128,20 +134,13 @@ class ModelFile:
         with reading(self.name):
             return self._contents.read(spec, by_name=by_name, skip_mismatch=skip_mismatch)
 
-    def read_optimizer(self, name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None:
-        """Read the state of an optimizer.
-
-        Args:
-            name: The optimizer's, for a warning.
-            shapes: Of its arrays, in its order.
-
-        Returns:
-            float32 arrays of these shapes; None if there are none, or, with a warning, if they do not fit.
+    def read_optimizer(self) -> list[np.ndarray]:
+        """Read the state of an optimizer: float32 arrays in its own order, none where the file has no state.
 
         Raises:
             ValueError: A damaged file, storage that is not accepted, or more than a load may take.
         """
         if self._contents.read_optimizer is None:
-            return None
+            return []
         with reading(self.name):
-            return self._contents.read_optimizer(name, shapes)
+            return self._contents.read_optimizer()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -50,32 +49,14 @@ def stored_in_legacy(root: Group) -> list[Stored]:
     return [array for name in group.texts("weight_names") if (array := group.array(name)) is not None]
 
 
-def read_state(stored: Sequence[Stored], name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray] | None:
-    """Read the state of an optimizer.
-
-    Args:
-        stored: What the file has of it.
-        name: The optimizer's, for the warning.
-        shapes: Of its arrays.
-
-    Returns:
-        float32 arrays of these shapes; None if there are none, or, with a warning, if they do not fit.
+def read_state(stored: Sequence[Stored]) -> list[np.ndarray]:
+    """Read what a file has of an optimizer: float32 arrays, none where there is no optimizer in it.
 
     Raises:
         ValueError: Storage that is not accepted, or more than a load may take.
     """
-    if not stored:
-        return None
-    if len(stored) != len(shapes):
-        problem = f"it has {len(shapes)} variables whereas the saved optimizer has {len(stored)} variables. "
-    else:
-        misfits = [item for item, shape in zip(stored, shapes, strict=True) if item.shape != shape]
-        if not misfits:
-            values = read_all(Recipe((item,), (shape,)) for item, shape in zip(stored, shapes, strict=True))
-            return [value for value in values if value is not None]
-        problem = f"the saved variable '{misfits[0].where}' has another shape, {misfits[0].shape}."
-    warnings.warn(f"Skipping variable loading for optimizer '{name}', because {problem}", stacklevel=4)
-    return None
+    values = read_all(Recipe((item,), (item.shape,)) for item in stored)
+    return [value for value in values if value is not None]
 
 
 def write_in_store(root: h5py.Group, state: OptimizerState | None) -> None:

@@ -1,8 +1,11 @@
 import pytest
 
-from fastlstm import Input, Sequential, losses, optimizers
+from fastlstm import Input, Sequential, losses, metrics, optimizers
+from fastlstm.identifiers import snake_case
 from fastlstm.layers import Dense
-from fastlstm.models.compilation import kept_compile_config
+from fastlstm.models import compilation
+from fastlstm.models.compilation import arguments_of_file
+from fastlstm.optimizers import schedules
 
 
 @pytest.fixture
@@ -83,18 +86,94 @@ def test_config(model):
     model.compile(None, "mse")
     assert model.get_compile_config() is None
     model.compile("adam", lambda y_true, y_pred: 0)
-    assert model.get_compile_config() is None
+    with pytest.warns(UserWarning, match=r"The arguments of `compile` are left out: <function .*<lambda> at"):
+        assert model.get_compile_config() is None
+
+
+def own_loss(y_true, y_pred):
+    return ((y_true - y_pred) ** 2).mean(-1)
+
+
+def test_functions_are_named(model):
+    model.compile("adam", losses.mean_squared_error, metrics=[own_loss, metrics.MeanSquaredError(), "acc"])
+    config = model.get_compile_config()
+    function = {"module": "builtins", "class_name": "function", "registered_name": "function"}
+    assert config["loss"] == {**function, "config": "mean_squared_error"}
+    assert [config["metrics"][0], config["metrics"][2]] == [{**function, "config": "own_loss"}, "acc"]
+
+    def huber(y_true, y_pred):
+        return y_pred
+
+    model.compile("adam", huber)
+    with pytest.warns(UserWarning, match="has the name of one of Keras'"):
+        assert model.get_compile_config() is None
+
+
+def test_from_config(model):
+    rate = schedules.ExponentialDecay(0.1, 10, 0.9)
+    model.compile(optimizers.SGD(rate, momentum=0.9), losses.Huber(2.0), metrics=["mae"], jit_compile=True)
+    config = model.get_compile_config()
+    other = Sequential([Input((3,)), Dense(2)])
+    other.compile_from_config(config)
+    assert other.get_compile_config() == config
+    assert (other.optimizer.momentum, other.loss.delta) == (0.9, 2.0)
+
+
+ADAM = {"class_name": "Adam", "config": {"learning_rate": 0.1}}
 
 
 def test_what_is_kept_of_a_file():
-    adam = {"class_name": "Adam", "config": {"learning_rate": 0.1}}
-    kept = kept_compile_config({"optimizer": adam, "loss": "mse", "metrics": ["mae"]}, keras3=True)
-    assert kept == {
-        "optimizer": {**adam, "module": "keras.optimizers", "registered_name": None},
+    kept = arguments_of_file({"optimizer": ADAM, "loss": "mse", "metrics": ["mae"]}, keras3=True)
+    assert kept.config == {
+        "optimizer": {**ADAM, "module": "keras.optimizers", "registered_name": None},
         "loss": "mean_squared_error",
         "metrics": ["mae"],
     }
-    assert kept_compile_config({"optimizer": adam, "loss": "mse"}, keras3=False) is None
-    for optimizer in (None, "adam", {"class_name": "Custom>Adam"}, {}):
-        assert kept_compile_config({"optimizer": optimizer}, keras3=True) is None
-    assert kept_compile_config(None, keras3=True) is None
+    assert arguments_of_file({"optimizer": ADAM, "loss": "mse"}, keras3=False) is None
+    for optimizer in (None, "adam", {}):
+        assert arguments_of_file({"optimizer": optimizer}, keras3=True) is None
+    assert arguments_of_file(None, keras3=True) is None
+
+
+@pytest.mark.parametrize(
+    ("config", "unknown"),
+    [
+        ({"optimizer": {"class_name": "Custom>Adam", "config": {}}}, "no optimizer 'Custom>Adam' here"),
+        ({"optimizer": {"class_name": "Muon", "config": {}}, "loss": "foo"}, "no optimizer 'Muon', no loss 'foo' here"),
+        ({"optimizer": {"class_name": "Adam", "config": {}, "module": "__main__"}}, "no optimizer 'Adam' here"),
+        (
+            {"optimizer": {"class_name": "SGD", "config": {"learning_rate": {"class_name": "Mine", "config": {}}}}},
+            "no learning rate schedule 'Mine' here",
+        ),
+        ({"optimizer": ADAM, "loss": {"a": "mse", "b": "own"}}, "no loss 'own' here"),
+        ({"optimizer": ADAM, "loss": ["mse", None, 3]}, "no loss 3 here"),
+        (
+            {"optimizer": ADAM, "metrics": [[{"class_name": "function", "module": "builtins", "config": "own"}]]},
+            "no metric 'own' here",
+        ),
+        ({"optimizer": ADAM, "weighted_metrics": ["acc", "own"]}, "no metric 'own' here"),
+    ],
+)
+def test_what_is_not_known_is_named(config, unknown):
+    with pytest.warns(UserWarning) as warned:
+        assert arguments_of_file(config, keras3=True) is None
+    assert f"not compiled: there is {unknown}" in str(warned[0].message)
+
+
+def test_own_objects_are_known():
+    function = {"class_name": "function", "module": "builtins", "config": "own_loss", "registered_name": "function"}
+    kept = arguments_of_file({"optimizer": ADAM, "loss": function}, True, {"own_loss": own_loss, "other": 3})
+    assert kept.custom_objects == {"own_loss": own_loss}
+
+
+def test_the_names_are_those_of_the_modules():
+    def known(module):
+        return {snake_case(name) for name in module._REGISTRY.objects}
+
+    assert {name.lower() for name in compilation._OPTIMIZERS.split()} == set(optimizers._REGISTRY.objects)
+    assert {*compilation._SCHEDULES.split(), "LearningRateSchedule", "serialize", "deserialize"} == set(
+        schedules.__all__
+    )
+    of_data = {"crossentropy", "ce", "acc"}
+    assert set(compilation._LOSSES.split()) - of_data == known(losses) - {"loss", "loss_function_wrapper"}
+    assert set(compilation._METRICS.split()) - of_data == known(metrics) - {"metric", "mean_metric_wrapper"}

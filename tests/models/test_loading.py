@@ -100,8 +100,11 @@ def test_compile_arguments_travel(model, tmp_path, name):
         ["mae"],
     )
     assert not load_model(tmp_path / name, compile=False).compiled
+    model.save(tmp_path / name, include_optimizer=False)
+    assert not load_model(tmp_path / name).compiled
     model.compile("adam", lambda y_true, y_pred: 0)
-    model.save(tmp_path / name)
+    with pytest.warns(UserWarning, match="The arguments of `compile` are left out"):
+        model.save(tmp_path / name)
     assert not load_model(tmp_path / name).compiled
 
 
