@@ -169,9 +169,11 @@ cdef class Executor(OpList):
         if mask is not None:
             if not sequence:
                 raise ValueError("mask: no op of this chain is recurrent")
-            if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or not mask.flags.c_contiguous:
+            if (not cnp.PyArray_Check(mask) or cnp.PyArray_TYPE(mask) != cnp.NPY_BOOL
+                    or not cnp.PyArray_ISCARRAY_RO(mask)):
                 raise ValueError("mask: expected a C-contiguous bool array")
-            if np.shape(mask) != np.shape(x)[:2]:
+            if (cnp.PyArray_NDIM(mask) != 2 or cnp.PyArray_DIM(mask, 0) != x.shape[0]
+                    or cnp.PyArray_DIM(mask, 1) != x.shape[1]):
                 raise ValueError(f"mask: expected shape {np.shape(x)[:2]}, received {np.shape(mask)}")
         if initial_states is None:
             return
@@ -281,7 +283,7 @@ cdef void clear_states(const Op *ops, int n_ops, Call *call, Py_ssize_t first, P
         if call.mask != NULL:
             memset(state.out_prev + first * ops[i].units, 0, size)
         if n == call.batch:
-            state.zero = ops[i].finite
+            state.zero, state.out_is_h = ops[i].finite, False
         state += 1
 
 

@@ -7,7 +7,7 @@
 x and out are (steps, batch, features) and (steps, batch, units); all buffers belong to the caller.
 """
 
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from fastlstm.engine._kernels cimport (
     FL_GROUP,
@@ -72,26 +72,83 @@ cdef void activation_forward(const Engine *engine, const Op *op, Call *call, Sta
 cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
                             const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """Takes the state through steps start .. start + steps; out is written if the op returns sequences."""
-    cdef Py_ssize_t t, t_mask, size = call.batch * op.units
-    cdef float *z = scratch.z
-    project(engine, op, z, x, steps * call.batch)
+    if call.mask != NULL:
+        masked_forward(engine, op, call, state, scratch, out, x, width, start, steps)
+        return
+    project(engine, op, scratch.z, x, steps * call.batch)
+    run_steps(engine, op, call.batch, state, scratch, out, scratch.z, steps)
+
+
+cdef void run_steps(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch, float *out,
+                    float *z, Py_ssize_t steps) noexcept nogil:
+    """Steps that count for all rows."""
+    cdef Py_ssize_t t, size = batch * op.units
+    cdef float *own = state.h
     for t in range(steps):
-        if call.mask != NULL:
-            t_mask = call.mask_timesteps - 1 - start - t if op.go_backwards else start + t
-            masked_step(engine, op, call, state, scratch, z, t_mask)
-            if op.return_sequences:
-                memcpy(out + t * size, state.out_prev, size * sizeof(float))
-        elif op.return_sequences:
-            op.step(engine, op, call.batch, state, scratch.products, out + t * size, z, t % 2)
+        if op.return_sequences:
+            op.step(engine, op, batch, state, scratch.products, out + t * size, z, t % 2)
             state.h = out + t * size
         else:
-            op.step(engine, op, call.batch, state, scratch.products, state.h_next, z, t % 2)
+            op.step(engine, op, batch, state, scratch.products, state.h_next, z, t % 2)
             state.h, state.h_next = state.h_next, state.h
-        z += call.batch * op.z_width
-    if call.mask == NULL and op.return_sequences:
-        # The chunk's last h lies in `out`, which the next chunk may overwrite.
-        memcpy(state.h_next, state.h, size * sizeof(float))
-        state.h = state.h_next
+        z += batch * op.z_width
+    if op.return_sequences:
+        # The last h lies in `out`, which the next chunk may overwrite.
+        memcpy(own, state.h, size * sizeof(float))
+        state.h = own
+
+
+cdef void masked_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                         const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+    """As recurrent_forward with a mask: steps in a row that count for all rows, or for none, are taken together."""
+    cdef Py_ssize_t t = 0, n, rows, first = 0, end = steps, size = call.batch * op.units
+    cdef float *z = scratch.z
+    while first < end and rows_that_count(call, op, start + first) == 0:
+        first += 1
+    while first < end and rows_that_count(call, op, start + end - 1) == 0:
+        end -= 1
+    if first < end:
+        project(engine, op, z + first * call.batch * op.z_width,
+                x + first * call.batch * (op.features if op.table == NULL else 1), (end - first) * call.batch)
+    while t < steps:
+        rows, n = rows_that_count(call, op, start + t), 1
+        while rows in (0, call.batch) and t + n < steps and rows_that_count(call, op, start + t + n) == rows:
+            n += 1
+        if rows == call.batch:
+            run_steps(engine, op, call.batch, state, scratch, out + t * size, z + t * call.batch * op.z_width, n)
+            state.out_is_h = True
+        elif rows == 0:
+            skip_steps(op, call.batch, state, out + t * size, n)
+        else:
+            n = 1
+            mixed_step(engine, op, call, state, scratch, z + t * call.batch * op.z_width, start + t)
+            if op.return_sequences:
+                memcpy(out + t * size, state.out_prev, size * sizeof(float))
+        t += n
+
+
+cdef Py_ssize_t time_of(const Call *call, const Op *op, Py_ssize_t step) noexcept nogil:
+    """The time step that the op's step is, as the mask counts them."""
+    return call.mask_timesteps - 1 - step if op.go_backwards else step
+
+
+cdef Py_ssize_t rows_that_count(const Call *call, const Op *op, Py_ssize_t step) noexcept nogil:
+    """Rows whose mask is set at the op's step."""
+    cdef Py_ssize_t row, rows = 0
+    cdef const unsigned char *mask = call.mask + time_of(call, op, step)
+    for row in range(call.batch):
+        rows += mask[row * call.mask_timesteps] != 0
+    return rows
+
+
+cdef void skip_steps(const Op *op, Py_ssize_t batch, State *state, float *out, Py_ssize_t steps) noexcept nogil:
+    """Steps that count for no row: the states stay, and the output is that of before or zeros."""
+    cdef Py_ssize_t t, size = batch * op.units * sizeof(float)
+    if op.zero_output_for_mask:
+        memset(state.out_prev, 0, size)
+        state.out_is_h = False
+    for t in range(steps if op.return_sequences else 0):
+        memcpy(out + t * batch * op.units, state.h if state.out_is_h else state.out_prev, size)
 
 
 cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
@@ -135,13 +192,17 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
     barrier(arrived, part, parts, barriers[0])
 
 
-cdef void masked_step(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *z,
-                      Py_ssize_t t_mask) noexcept nogil:
+cdef void mixed_step(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *z,
+                     Py_ssize_t step) noexcept nogil:
     """A step that counts only for the rows whose mask is set; out_prev becomes its output."""
+    cdef Py_ssize_t size = call.batch * op.units * sizeof(float)
+    if state.out_is_h:
+        memcpy(state.out_prev, state.h, size)
+        state.out_is_h = False
     if op.kind == LSTM:
-        memcpy(state.c_prev, state.c, call.batch * op.units * sizeof(float))
-    op.step(engine, op, call.batch, state, scratch.products, state.h_next, z, t_mask % 2)
-    fl_select_rows(state.h, state.c, state.out_prev, state.h_next, state.c_prev, call.mask + t_mask,
+        memcpy(state.c_prev, state.c, size)
+    op.step(engine, op, call.batch, state, scratch.products, state.h_next, z, step % 2)
+    fl_select_rows(state.h, state.c, state.out_prev, state.h_next, state.c_prev, call.mask + time_of(call, op, step),
                    call.mask_timesteps, call.batch, op.units, op.zero_output_for_mask)
 
 

@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 from fastlstm.engine._kernels cimport fl_gather_steps, fl_scatter_steps
 from fastlstm.engine._pool cimport FL_LINE, FL_MAX_PARTS, advance, atomic_long, barrier, run, wait_for
-from fastlstm.engine._structs cimport HANDED_OVER, LSTM, Call, Engine, Op, Scratch, Value, width_after, work_of
+from fastlstm.engine._structs cimport HANDED_OVER, LSTM, Call, Engine, Op, Scratch, State, Value, width_after, work_of
 
 cdef struct Stage:
     const Engine *engine
@@ -44,7 +44,7 @@ cdef void stage_forward(const Engine *engine, const Op *ops, int first, int end,
     cdef const Op *last = &ops[end - 1]
     cdef int i, n_recurrent = 0
     cdef Py_ssize_t width = value.width
-    cdef const float *output
+    cdef const State *ended
     for i in range(first, end):
         width = width_after(&ops[i], width)
         n_recurrent += ops[i].kind >= LSTM
@@ -63,8 +63,9 @@ cdef void stage_forward(const Engine *engine, const Op *ops, int first, int end,
     state[0] += n_recurrent
     value.data, value.width, value.time_major = destination, width, True
     if stage.ends:
-        output = call.states[state[0] - 1].h if call.mask == NULL else call.states[state[0] - 1].out_prev
-        memcpy(destination, output, call.batch * width * sizeof(float))
+        ended = &call.states[state[0] - 1]
+        memcpy(destination, ended.h if call.mask == NULL or ended.out_is_h else ended.out_prev,
+               call.batch * width * sizeof(float))
         value.timesteps = 1
         call.mask = NULL
 

@@ -219,9 +219,7 @@ cdef void step_block(const Step *step, Rows *part, Py_ssize_t first, Py_ssize_t 
         gather(rows.call.states[i].h, step.stored[i].h, chosen, n, step.stored[i].bytes)
         if step.stored[i].c != NULL:
             gather(rows.call.states[i].c, step.stored[i].c, chosen, n, step.stored[i].bytes)
-        if step.mask != NULL:
-            # A masked row gives what it gave before, which is its h.
-            memcpy(rows.call.states[i].out_prev, rows.call.states[i].h, n * step.stored[i].bytes)
+        rows.call.states[i].out_is_h = True  # a masked row gives what it gave before
     rows.call.batch = n
     rows.call.mask = step.mask + first if step.mask != NULL else NULL
     rows.value.data = step.x + first * step.width

@@ -77,6 +77,7 @@ cdef struct State:                    # of one recurrent op during one call, eac
     float *c                          # NULL but for LSTM
     float *c_prev                     # only with a mask, as out_prev
     float *out_prev
+    bint out_is_h                     # with a mask: the output of the step before is h, else out_prev
     bint zero                         # h is all zeros, and the op's recurrent weights are finite
 
 cdef struct Value:                    # what passes between stages

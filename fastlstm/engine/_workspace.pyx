@@ -108,7 +108,7 @@ cdef void place_scratch(Arena *arena, Call *call, int part, size_t z, size_t pro
 cdef void place_state(Arena *arena, Call *call, const Op *op, int index) noexcept:
     cdef State state
     cdef size_t size = fl_times(call.batch, op.units)
-    state.zero = False
+    state.zero = state.out_is_h = False
     state.h = take_floats(arena, size)
     state.h_next = take_floats(arena, size)
     state.c = take_floats(arena, size) if op.kind == LSTM else NULL
