@@ -2,6 +2,7 @@
 
 cimport numpy as cnp
 
+from fastlstm.engine._interrupt cimport Interrupt
 from fastlstm.engine._op_list cimport OpList
 from fastlstm.engine._structs cimport Call, Engine, Op, Value
 from fastlstm.engine._workspace cimport Workspace
@@ -32,8 +33,9 @@ cdef void rows_forward(void *context, int index) noexcept nogil
 cdef class Executor(OpList):
     cdef list workspaces              # a free-list
 
-    cdef _run(self, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, initial_states, states, Py_ssize_t batch,
-              Py_ssize_t timesteps, int by_rows, int parts, bint by_units)
+    cdef _run(self, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, initial_states, states, Py_ssize_t start,
+              Py_ssize_t end, Py_ssize_t batch, Py_ssize_t timesteps, int by_rows, int parts, bint by_units,
+              Interrupt *interrupt)
     cdef void _set_rows(self, Rows *rows, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, Py_ssize_t first,
                         Py_ssize_t batch, Py_ssize_t whole_batch, Py_ssize_t timesteps)
     cdef _check(self, cnp.ndarray x, mask, initial_states)

@@ -11,6 +11,7 @@ cimport numpy as cnp
 from libc.limits cimport INT_MAX
 from libc.string cimport memcpy, memset
 
+from fastlstm.engine._interrupt cimport Interrupt, watch
 from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport OpList, raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
@@ -26,6 +27,8 @@ cdef enum:
     # With the ops on several threads: the shorter, the sooner the next one starts. One tile of rows.
     PIPELINE_CHUNK_ROWS = 6
     LARGEST_KEPT_WORKSPACE = 16_777_216  # bytes
+    # A step's cost (OpList.cost times rows) from which on a batch is run in several parts, one after the other.
+    LONG_STEP = 250_000_000
     ANY = -1                          # length of an axis
 
 cdef extern from "<stdatomic.h>":
@@ -99,28 +102,37 @@ cdef class Executor(OpList):
         if threads > 1 and not self.has_callbacks and self.work * batch * timesteps >= <double> PARALLEL_WORK:
             by_rows, by_ops, by_units = self.split(batch, timesteps, mask is not None, threads)
             parts = acquire(max(by_rows, by_ops, by_units), self.work * batch * timesteps)
+        by_rows = min(by_rows, parts)
+        cdef Interrupt signals
+        cdef Py_ssize_t i, cuts = 1 + <Py_ssize_t> min(self.cost * batch / LONG_STEP / by_rows, batch // by_rows - 1.0)
+        cdef Interrupt *interrupt = watch(&signals, self.cost * max(min(batch, CHUNK_ROWS), batch // cuts // by_rows),
+                                          self.cost * batch * timesteps)
         try:
-            self._run(x, width, out, mask, initial_states, states, batch, timesteps, min(by_rows, parts),
-                      min(max(by_ops, by_units), parts), by_units > 1)
+            for i in range(cuts):
+                self._run(x, width, out, mask, initial_states, states, batch * i // cuts, batch * (i + 1) // cuts,
+                          batch, timesteps, by_rows, min(max(by_ops, by_units), parts), by_units > 1, interrupt)
         finally:
             if parts > 1:
                 release()
         return out, states
 
-    cdef _run(self, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, initial_states, states, Py_ssize_t batch,
-              Py_ssize_t timesteps, int by_rows, int parts, bint by_units):
-        """Runs the chain on acquired threads: the batch cut into `by_rows` parts, each call into `parts`."""
+    cdef _run(self, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, initial_states, states, Py_ssize_t start,
+              Py_ssize_t end, Py_ssize_t batch, Py_ssize_t timesteps, int by_rows, int parts, bint by_units,
+              Interrupt *interrupt):
+        """Runs rows start .. end on acquired threads: cut into `by_rows` parts, each call into `parts`."""
         cdef Rows rows[FL_MAX_PARTS]
         cdef int i
-        cdef Py_ssize_t first
+        cdef Py_ssize_t first, n = end - start
         cdef list workspaces = []
         cdef bint noticed = self.work * batch * timesteps >= <double> PARALLEL_WORK and not self.has_callbacks
         for i in range(by_rows):
-            first = batch * i // by_rows
-            self._set_rows(&rows[i], x, width, out, mask, first, batch * (i + 1) // by_rows - first, batch, timesteps)
+            first = start + n * i // by_rows
+            self._set_rows(&rows[i], x, width, out, mask, first, start + n * (i + 1) // by_rows - first, batch,
+                           timesteps)
             rows[i].call.parts, rows[i].call.by_units = parts, by_units
+            rows[i].call.interrupt, rows[i].call.on_caller = interrupt, i == 0
             if parts > 1 and not by_units:
-                rows[i].call.chunk = min(timesteps, max(1, PIPELINE_CHUNK_ROWS // batch))
+                rows[i].call.chunk = min(timesteps, max(1, PIPELINE_CHUNK_ROWS // n))
             workspaces.append(self._take_workspace(&rows[i].call, &rows[i].value))
             self._set_states(&rows[i].call, initial_states, first)
         with nogil:
@@ -135,7 +147,7 @@ cdef class Executor(OpList):
         raise_pending()
         for i in range(by_rows):
             if states is not None:
-                self._get_states(&rows[i].call, states, batch * i // by_rows)
+                self._get_states(&rows[i].call, states, start + n * i // by_rows)
             self._keep_workspace(workspaces[i])
 
     cdef void _set_rows(self, Rows *rows, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, Py_ssize_t first,
@@ -149,6 +161,7 @@ cdef class Executor(OpList):
         rows.call.batch = batch
         rows.call.chunk = min(timesteps, max(1, CHUNK_ROWS // batch))
         rows.call.mask_timesteps, rows.call.mask = timesteps, NULL
+        rows.call.interrupt, rows.call.on_caller = NULL, True
         if mask is not None:
             rows.call.mask = <const unsigned char *> cnp.PyArray_DATA(mask) + first * timesteps
 
@@ -312,6 +325,10 @@ def run_pair(Executor first not None, Executor second not None, cnp.ndarray x no
         start_beside(&rows[1], second, x, mask, second_states, return_states),
     ]
     cdef int parts = acquire(2, work)
+    cdef Interrupt signals
+    cdef double cost = (first.cost + second.cost) * x.shape[0]
+    rows[0].call.interrupt = rows[1].call.interrupt = watch(&signals, cost, cost * x.shape[1])
+    rows[1].call.on_caller = parts == 1
     with nogil:
         begin_call()
         if parts > 1:

@@ -14,6 +14,7 @@ cdef class OpList:
     cdef str ids_name                 # whose they are
     cdef tuple recurrent              # (units, number of states) of every recurrent op
     cdef double work                  # multiplications of a row and step
+    cdef double cost                  # about as many as take as long as the row and step
     cdef readonly bint has_callbacks  # to Python: then a call stays on its thread, where an exception belongs
     cdef list kept                    # arrays and functions that the ops point to
 

@@ -11,6 +11,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
 from fastlstm.engine._forward cimport choose_forward
+from fastlstm.engine._interrupt cimport pend
 from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels, fl_kernels_find, fl_kernels_name
 from fastlstm.engine._structs cimport ACTIVATION, DENSE, EMBEDDING, GRU, LSTM, SIMPLE_RNN, Matrix, Op, work_of
 
@@ -97,6 +98,7 @@ cdef class OpList:
             self.recurrent += ((op.units, 2 if op.kind == LSTM else 1),)
         choose_forward(op, lowered.fused, lowered.reset_after)
         self.work += work_of(op)
+        self.cost += work_of(op) + 16.0 * max(op.units, self.features) + 64.0
         self.n_ops += 1
 
     cdef const float *_data(self, array):
@@ -139,16 +141,6 @@ cdef const fl_kernels *find_kernels(bytes isa) except NULL:
 cdef const fl_blas *_load_blas() except NULL:
     from fastlstm.engine import _blas
     return <const fl_blas *> PyCapsule_GetPointer(_blas.capsule, "fastlstm.blas")
-
-
-cdef extern from *:
-    """
-    static void fl_pend(PyObject *error)
-    {
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-    }
-    """
-    void pend "fl_pend" (object error)
 
 
 cdef void call_function(void *context, float *out, const float *x, size_t rows, size_t units) noexcept with gil:

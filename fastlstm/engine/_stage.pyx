@@ -9,8 +9,10 @@ cache. Several threads share a stage in one of two ways; the sums are the same, 
   step takes far longer than the barrier.
 """
 
+from libc.limits cimport LONG_MAX
 from libc.string cimport memcpy
 
+from fastlstm.engine._interrupt cimport stops
 from fastlstm.engine._kernels cimport fl_gather_steps, fl_scatter_steps
 from fastlstm.engine._pool cimport FL_LINE, FL_MAX_PARTS, advance, atomic_long, barrier, run, wait_for
 from fastlstm.engine._structs cimport HANDED_OVER, LSTM, Call, Engine, Op, Scratch, State, Value, width_after, work_of
@@ -26,6 +28,7 @@ cdef struct Stage:
     bint backwards                    # the input is read from its last step
     bint ends                         # the output is one step, left in the last state
     bint in_place                     # the output lies as the chunks do
+    bint stopped                      # by units: as of the last barrier
     int parts
     int starts[FL_MAX_PARTS + 1]         # first op of every part
     atomic_long done[FL_MAX_PARTS * FL_LINE]
@@ -53,6 +56,7 @@ cdef void stage_forward(const Engine *engine, const Op *ops, int first, int end,
     stage.backwards = ops[first].kind >= LSTM and ops[first].go_backwards
     stage.ends = last.kind >= LSTM and not last.return_sequences
     stage.in_place = not batch_major_out or call.batch == 1 or value.timesteps == 1
+    stage.stopped = False
     share_out(&stage, first, 1 if call.by_units else min(call.parts, n_recurrent))
     if call.by_units and call.parts > 1 and n_recurrent > 0 and call.mask == NULL:
         run(units_forward, &stage, call.parts)
@@ -104,6 +108,9 @@ cdef void part_forward(void *context, int part) noexcept nogil:
     for chunk in range((stage.value.timesteps + call.chunk - 1) // call.chunk):
         start = chunk * call.chunk
         steps = min(call.chunk, stage.value.timesteps - start)
+        if stops(call.interrupt, part == 0 and call.on_caller):
+            advance(&stage.done[part * FL_LINE], LONG_MAX)  # nobody waits for this part any more
+            return
         if part > 0:
             wait_for(&stage.done[(part - 1) * FL_LINE], chunk + 1)
             x = slot(&call.scratch[part - 1], call, chunk, width)
@@ -132,8 +139,12 @@ cdef void units_forward(void *context, int part) noexcept nogil:
         x = scratch.buffers[0]
         if part == 0 or stage.value.time_major and not stage.backwards:
             x = input_steps(stage, scratch.buffers[0], start, steps)
+        if part == 0:
+            stage.stopped = stops(call.interrupt, call.on_caller)
         barriers += 1
         barrier(stage.done, part, call.parts, barriers)
+        if stage.stopped:
+            return  # all parts: part 0 writes it again when all have been at another barrier
         width, state = stage.value.width, stage.state
         for i in range(stage.starts[0], stage.end):
             op = &stage.ops[i]

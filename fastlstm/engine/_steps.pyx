@@ -148,6 +148,7 @@ cdef class Steps:
         rows.value = Value(NULL, 1, self.width, True)
         rows.call.batch, rows.call.chunk = batch, 1
         rows.call.parts, rows.call.by_units = 1, False
+        rows.call.interrupt, rows.call.on_caller = NULL, True
         # Any address has room made for a mask.
         rows.call.mask, rows.call.mask_timesteps = <const unsigned char *> self.ops if masked else NULL, 1
         workspace = Workspace(workspace_size(&rows.call, &rows.value, self.ops, self.starts, 1))

@@ -10,6 +10,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.string cimport memcpy, memset
 
 from fastlstm.engine._engine cimport CHUNK_ROWS, Executor, Rows, check_array, clear_states, rows_forward
+from fastlstm.engine._interrupt cimport Interrupt, stops, watch
 from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport raise_pending
 from fastlstm.engine._sampling cimport Sampler
@@ -178,6 +179,7 @@ cdef class Stepper(Steps):
 
         Raises:
             ValueError, RuntimeError: As `step`.
+            What a signal's handler raises, as KeyboardInterrupt: The states are then as before.
         """
         cdef Rows rows
         cdef bint bare = False
@@ -195,10 +197,17 @@ cdef class Stepper(Steps):
         # The steps of a chunk take more room than one does; what passes between stages takes none.
         cdef Value sized = Value(NULL, 0, self.width, True)
         cdef Workspace workspace = self.program._take_workspace(&rows.call, &sized)
+        cdef double cost = self.program.cost * self.batch
+        cdef Interrupt signals
+        rows.call.interrupt = watch(&signals, cost * rows.call.chunk, cost * timesteps)
         self.turn.enter()
         with nogil:
             self.copy_states(rows.call.states, self.running.rows.call.states)
             rows_forward(&rows, 0)
+        if rows.call.interrupt != NULL and signals.stopped:
+            self.turn.leave()
+            raise_pending()
+        with nogil:
             self.copy_states(self.running.rows.call.states, rows.call.states)
             for b in range(self.batch):
                 memcpy(self.running.last + b * self.units, rows.out + ((b + 1) * timesteps - 1) * self.units,
@@ -222,6 +231,7 @@ cdef class Stepper(Steps):
         Raises:
             ValueError: A shape or dtype does not fit, or the output does not fit the input.
             RuntimeError: As `step`.
+            What a signal's handler raises, as KeyboardInterrupt: The states are then those after some of the steps.
         """
         cdef long choices = self.program.vocabulary if sampler is not None and self.ndim == 1 else self.width
         if self.units != choices or steps < 1 or (sampler is None and self.ndim == 1):
@@ -246,8 +256,13 @@ cdef class Stepper(Steps):
         cdef float *x = <float *> cnp.PyArray_DATA(given)
         cdef float *to = <float *> cnp.PyArray_DATA(out)
         cdef Py_ssize_t t, b, size = self.units * sizeof(float)
+        cdef double cost = self.program.cost * self.batch
+        cdef Interrupt signals
+        cdef Interrupt *interrupt = watch(&signals, cost, cost * steps)
         with nogil:
             for t in range(steps):
+                if t > 0 and stops(interrupt, True):
+                    break
                 advance(&self.running, x, self.running.last)
                 memcpy(x, self.running.last, self.batch * size)
                 for b in range(self.batch):
@@ -258,8 +273,13 @@ cdef class Stepper(Steps):
         cdef float *ids = <float *> cnp.PyArray_DATA(chosen)
         cdef cnp.int64_t *to = <cnp.int64_t *> cnp.PyArray_DATA(out)
         cdef Py_ssize_t t, b
+        cdef double cost = self.program.cost * self.batch
+        cdef Interrupt signals
+        cdef Interrupt *interrupt = watch(&signals, cost, cost * steps)
         with nogil:
             for t in range(steps):
+                if t > 0 and stops(interrupt, True):
+                    break
                 advance(&self.running, x, self.running.last)
                 sampler.choose(ids, self.running.last)
                 if self.ndim == 2:

@@ -10,6 +10,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from fastlstm.engine._engine cimport PARALLEL_WORK, Executor, Rows, check_array, rows_forward
+from fastlstm.engine._interrupt cimport Interrupt, stops, watch
 from fastlstm.engine._op_list cimport raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
 from fastlstm.engine._steps cimport Steps, unfit_out
@@ -45,6 +46,7 @@ cdef struct Step:
     Py_ssize_t blocks
     Py_ssize_t width
     Py_ssize_t units
+    Interrupt *interrupt
 
 
 cdef class PoolStepper(Steps):
@@ -106,8 +108,12 @@ cdef class PoolStepper(Steps):
         Raises:
             ValueError: A shape or dtype does not fit, or there is no such row; the states are then as before.
             RuntimeError: Another thread is using the same streams.
+            What a signal's handler raises, as KeyboardInterrupt: The states are then as before.
         """
         cdef Step step
+        cdef Interrupt signals
+        cdef double cost
+        cdef list before
         cdef Py_ssize_t i
         cdef cnp.npy_intp shape[2]
         if rows.ndim != 1 or cnp.PyArray_TYPE(rows) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(rows):
@@ -135,12 +141,27 @@ cdef class PoolStepper(Steps):
             for i in range(step.n):
                 if not 0 <= step.rows[i] < self.capacity:
                     raise ValueError(f"rows: expected rows from 0 to {self.capacity - 1}, received {step.rows[i]}")
+            cost = self.program.cost * step.n
+            step.interrupt = watch(&signals, cost / max(1, step.n // BLOCK), cost)
+            if step.interrupt != NULL:
+                before = [[array[rows] for array in of_op] for of_op in self.arrays]
             if step.n > 0:
                 self.run_blocks(&step)
+            if step.interrupt != NULL and signals.stopped:
+                self.put_back(rows, before)
         finally:
             self.turn.leave()
         raise_pending()
         return out
+
+    cdef put_back(self, cnp.ndarray rows, list before):
+        """Raises the pending exception, with the states as they were."""
+        try:
+            raise_pending()
+        finally:
+            for of_op, kept in zip(self.arrays, before):
+                for array, states in zip(of_op, kept):
+                    array[rows] = states
 
     cdef run_blocks(self, Step *step):
         cdef int threads = 1
@@ -203,7 +224,7 @@ cdef void step_part(void *context, int part) noexcept nogil:
     """Every n_parts-th block."""
     cdef Step *step = <Step *> context
     cdef Py_ssize_t block = part, first
-    while block < step.blocks:
+    while block < step.blocks and not stops(step.interrupt, part == 0):
         first = step.n * block // step.blocks
         step_block(step, &step.parts[part], first, step.n * (block + 1) // step.blocks - first)
         block += step.n_parts

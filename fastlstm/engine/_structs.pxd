@@ -1,5 +1,6 @@
 """The executor's structs: what an op is, and what a call holds."""
 
+from fastlstm.engine._interrupt cimport Interrupt
 from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels
 from fastlstm.engine._pool cimport atomic_long
 
@@ -102,6 +103,8 @@ cdef struct Call:
     Py_ssize_t mask_timesteps
     int parts                         # threads that share the call
     bint by_units                     # each with some units of every LSTM, in step; else each with some of the ops
+    Interrupt *interrupt              # NULL: the call is short
+    bint on_caller                    # part 0 runs on the thread that the call came from
     State *states                     # one per recurrent op
     Scratch *scratch                  # one per part
     float *sequences[2]               # (timesteps, batch, width), between stages

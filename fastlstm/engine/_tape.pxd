@@ -4,6 +4,7 @@ Everything lies time-major, (steps, batch, …), in the order in which the op pr
 steps are dense: the products of weight gradients run over them.
 """
 
+from fastlstm.engine._interrupt cimport Interrupt
 from fastlstm.engine._kernels cimport fl_activation, fl_kernels
 from fastlstm.engine._pool cimport FL_LINE, FL_MAX_PARTS, atomic_long
 from fastlstm.engine._structs cimport OpKind
@@ -69,6 +70,7 @@ cdef struct TrainingCall:
     const unsigned char *mask         # (batch, mask_timesteps) or NULL
     Py_ssize_t mask_timesteps
     int parts                         # threads, which share the rows of the batch
+    Interrupt *interrupt              # NULL: the call is short
     float *products                   # (batch, products_width), of a GRU's step
     Py_ssize_t products_width
     float *scratch                    # (most parts, scratch_width)

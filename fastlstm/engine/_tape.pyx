@@ -15,6 +15,7 @@ in turns depend on that: their rows have other widths, so one thread's place at 
 
 from libc.string cimport memcpy, memset
 
+from fastlstm.engine._interrupt cimport stops
 from fastlstm.engine._kernels cimport (
     fl_add_table_rows,
     fl_gather_rows,
@@ -47,6 +48,11 @@ cdef Part part_of(TrainingCall *call, int index) noexcept nogil:
     part.whole = part.rows == call.batch
     part.chunk = max(<Py_ssize_t> 1, CHUNK_ROWS // call.batch)
     return part
+
+
+cdef inline bint ends(const Part *part) noexcept nogil:
+    """Whether the call is to end before it is done; the parts still meet wherever they would."""
+    return stops(part.call.interrupt, part.index == 0)
 
 
 cdef inline float *at(float *data, Py_ssize_t step, Py_ssize_t width, const Part *part) noexcept nogil:
@@ -123,6 +129,8 @@ cdef void plain_forward(const Part *part, const TrainedOp *op, Tape *tape) noexc
     cdef float *out
     cdef float *z
     for step in range(tape.steps):
+        if ends(part):
+            return
         out = at(tape.out, step, width, part)
         if op.kind == EMBEDDING:
             fl_gather_rows(out, op.table, at(tape.x, step, 1, part), part.rows, op.units, op.units, op.vocabulary)
@@ -158,6 +166,8 @@ cdef void recurrent_forward(const Part *part, const TrainedOp *op, Tape *tape) n
     if call.mask != NULL:
         memset(at(tape.out, 0, units, part), 0, part.rows * units * sizeof(float))
     for step in range(tape.steps):
+        if ends(part):
+            return
         project(part, op, tape, step)
         h, h_next = at(tape.h, step, units, part), at(tape.h, step + 1, units, part)
         c = c_next = NULL
@@ -251,6 +261,8 @@ cdef void embedding_backward(Part *part, const TrainedOp *op, const Tape *tape, 
         return
     meet(part)
     for step in range(tape.steps):
+        if ends(part):
+            return
         fl_add_table_rows(call.gradients + op.table_gradient + first, tape.x + step * call.batch,
                           d_out.data + step * d_out.step + first, call.batch, columns, op.units, d_out.row,
                           op.vocabulary)
@@ -262,6 +274,8 @@ cdef void activation_backward(Part *part, const TrainedOp *op, const Tape *tape,
     if dx.data == NULL:
         return
     for step in range(tape.steps):
+        if ends(part):
+            break
         for row in range(part.first, part.first + part.rows):
             part.call.kernels.activation_backward(rows_at(dx, step, row), rows_at(d_out, step, row),
                                                   tape.x + (step * part.call.batch + row) * tape.width, 1, tape.width,
@@ -278,12 +292,14 @@ cdef void op_backward(Part *part, const TrainedOp *op, Tape *tape, const Rows *d
     while start > 0:
         end, start = start, (start - 1) // part.chunk * part.chunk
         for step in range(end - 1, start - 1, -1):
+            if ends(part):
+                break
             if op.kind == DENSE:
                 dense_backward(part, op, tape, d_out, step)
             else:
                 join_output(part, op, tape, d_out, step)
                 step_backward(part, op, tape, step)
-        if dx.data != NULL:
+        if dx.data != NULL and not ends(part):
             input_backward(part, op, tape, dx, start, end)
         meet(part)
         weights_backward(part, op, tape, start * call.batch, (end - start) * call.batch)
@@ -383,7 +399,7 @@ cdef void weights_backward(const Part *part, const TrainedOp *op, const Tape *ta
     """The part's share of the gradients over some rows of all steps, cut into chunks."""
     cdef Py_ssize_t end = row + rows, n
     cdef float *gates
-    while row < end:
+    while row < end and not ends(part):
         n = min(<Py_ssize_t> CHUNK_ROWS, end - row)
         gates = tape.gates + row * op.stride
         matrix_backward(part, &op.kernel, tape.x + row * op.features, op.features, gates, op.stride, n)

@@ -6,6 +6,7 @@ from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy, memset
 
 from fastlstm.engine._engine cimport ENOUGH_ROWS, PARALLEL_WORK
+from fastlstm.engine._interrupt cimport Interrupt, watch
 from fastlstm.engine._kernels cimport (
     fl_activation,
     fl_kernels,
@@ -13,7 +14,7 @@ from fastlstm.engine._kernels cimport (
     fl_pack_transposed,
     fl_unpack,
 )
-from fastlstm.engine._op_list cimport find_kernels
+from fastlstm.engine._op_list cimport find_kernels, raise_pending
 from fastlstm.engine._pool cimport acquire, begin_call, end_call, fl_task, release, run
 from fastlstm.engine._structs cimport ACTIVATION, DENSE, EMBEDDING, GRU, LSTM, SIMPLE_RNN
 from fastlstm.engine._tape cimport Rows, Tape, TrainedMatrix, TrainedOp, TrainingCall, call_backward, call_forward
@@ -386,9 +387,15 @@ cdef class Recording:
                       self.call.gradients + matrix.bias_gradient, columns, 1, matrix.columns)
 
     cdef _run(self, fl_task *task):
-        """Runs a task on as many threads as there are to be had."""
+        """Runs a task on as many threads as there are to be had.
+
+        Raises:
+            What a signal's handler raises, as KeyboardInterrupt.
+        """
         cdef int parts = 1
         cdef bint noticed = self.work >= <double> PARALLEL_WORK
+        cdef Interrupt signals
+        self.call.interrupt = watch(&signals, self.work / self.steps / self.executor.n_ops, self.work)
         if noticed and self.most_parts > 1:
             parts = acquire(self.most_parts, self.work)
         self.call.parts = parts
@@ -404,6 +411,7 @@ cdef class Recording:
                 end_call()
         if parts > 1:
             release()
+        raise_pending()
 
 
 cdef inline Rows whole_rows(cnp.ndarray array, Py_ssize_t batch, Py_ssize_t steps):
