@@ -86,10 +86,6 @@ def by_name(model: Model, y: Any) -> dict[str, np.ndarray]:
     """A model's outputs by the names of the layers that give them, numbered where a layer gives several."""
     if isinstance(y, dict):
         return y
-    arrays: dict[str, np.ndarray] = {}
-    for tensor, array in zip(model.outputs, y if isinstance(y, (list, tuple)) else [y], strict=True):
-        name, number = tensor.origin.name, 1
-        while name in arrays:
-            name, number = f"{tensor.origin.name}_{number}", number + 1
-        arrays[name] = array
-    return arrays
+    from fastlstm.models.tensor_names import output_names
+
+    return dict(zip(output_names(model), y if isinstance(y, (list, tuple)) else [y], strict=True))

@@ -244,6 +244,33 @@ class StreamPool:
             return self._ids.capacity
 
     @property
+    def step_shape(self) -> tuple[int, ...]:
+        """Shape of one stream's input of a step: `(features,)`, or `()` for ids."""
+        return self._plan.step_shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of one stream's output of a step."""
+        return self._plan.output_shape
+
+    @property
+    def state_shapes(self) -> list[list[tuple[int, ...]]]:
+        """The shapes of what `state` returns."""
+        with self._lock:
+            nothing = self._steps.states(np.zeros(0, np.int64))
+        return [[(1, *array.shape[1:]) for array in of_layer] for of_layer in nothing]
+
+    @property
+    def vocabulary(self) -> int:
+        """The number of ids if the input is ids, else 0."""
+        return self._plan.vocabulary
+
+    @property
+    def needs_python(self) -> str | None:
+        """Why a step cannot do without Python, in words that name the layer; None if it can."""
+        return self._plan.needs_python
+
+    @property
     def ids(self) -> list[int]:
         """The ids of the open streams."""
         with self._lock:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.models import Model
+from fastlstm.models.inputs import flatten
 from fastlstm.models.plan import Plan
 from fastlstm.models.ragged import joins_lengths, keeps_rows_apart, run_joined, split
 from fastlstm.serving.joiner import Joiner, Observer, QueueFull, Request
@@ -72,6 +73,11 @@ class Batcher:
             QueueFull: When too many requests are waiting.
         """
         return self._finished(await self._joiner.ask(self._request(x)))
+
+    async def predict_flat(self, x: Any) -> Arrays:
+        """Return what `predict` does as a tuple in the order of `model.outputs`, of arrays that may be views."""
+        result = await self._joiner.ask(self._request(x))
+        return result if self.joins else tuple(flatten(result))
 
     def predict_sync(self, x: Any) -> Any:
         """Return what `predict` does, on a thread, which waits for it; never on that of an event loop."""
