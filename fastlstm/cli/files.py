@@ -7,6 +7,8 @@ import io
 import sys
 import zipfile
 import zlib
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -17,6 +19,7 @@ from fastlstm.saving.replace import replaced_file
 STANDARD = Path("-")
 NPY_MAGIC = b"\x93NUMPY"
 ZIP_MAGIC = b"PK"
+MAPPED_FROM = 2**26  # bytes of an .npy file that is not read whole
 
 
 def positive(text: str) -> int:
@@ -70,6 +73,16 @@ def _parse(reader: Any, file: BinaryIO, name: str) -> Any:
 
 def read_npy(file: BinaryIO) -> np.ndarray:
     return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def mapped_npy(path: Path) -> np.ndarray | None:
+    """The array of an .npy file, read as it is used; None where it is too small for that to matter."""
+    if path == STANDARD or path.suffix.lower() != ".npy" or not path.is_file() or path.stat().st_size <= MAPPED_FROM:
+        return None
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
 
 
 def read_npz(file: BinaryIO) -> np.ndarray | dict[str, np.ndarray]:
@@ -130,6 +143,18 @@ def write(path: Path, ending: str, arrays: dict[str, np.ndarray]) -> None:
 def write_npy(file: IO[bytes], arrays: dict[str, np.ndarray]) -> None:
     (array,) = arrays.values()
     np.lib.format.write_array(file, array, allow_pickle=False)
+
+
+def write_in_parts(path: Path, name: str, rows: int, parts: Iterator[np.ndarray]) -> None:
+    """Write an .npy of the parts of an array of so many rows, one after the other, as `write` does a whole one."""
+    first = next(parts)
+    shape = (rows, *first.shape[1:])
+    header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
+    with replaced_file(path) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in chain([first], parts):
+            file.write(np.ascontiguousarray(part).data)
+    print(f"wrote {path}: {name} {shape}")
 
 
 def write_npz(file: IO[bytes], arrays: dict[str, np.ndarray]) -> None:

@@ -12,6 +12,7 @@ OUTPUT  .npy, .npz with one array for each of the model's outputs, or .csv with 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fastlstm.models import Model
 
 Shape = tuple[int | None, ...]
+PART = 2**24  # bytes of a mapped input that are predicted at once
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +52,14 @@ def run(options: argparse.Namespace) -> None:
     if options.stride is not None and options.window is None:
         raise ValueError("--stride needs --window")
     from fastlstm.models import load_model
+    from fastlstm.models.tensor_names import output_names
 
     model = load_model(options.file, compile=False)
+    mapped = files.mapped_npy(options.input) if ending == ".npy" and len(model.outputs) == 1 else None
+    if mapped is not None and options.window is None:
+        parts = predicted_in_parts(model, mapped, options.batch_size)
+        files.write_in_parts(options.output, next(iter(output_names(model))), len(mapped), parts)
+        return
     source, x = files.read(options.input)
     if source == ".csv":
         x = samples(options.input, x, model.input_shape, options.window, options.stride or 1)
@@ -80,6 +88,14 @@ def samples(path: Path, table: np.ndarray, shape: Shape | list[Shape], window: i
         raise ValueError(f"{path}: {len(table)} lines are less than a window of {steps}")
     windows = np.lib.stride_tricks.sliding_window_view(table, steps, axis=0)[::stride]  # (samples, columns, steps)
     return np.ascontiguousarray(windows.swapaxes(1, 2))
+
+
+def predicted_in_parts(model: Model, x: np.ndarray, batch_size: int | None) -> Iterator[np.ndarray]:
+    """The outputs of some batches at a time, as many as PART bytes of input hold."""
+    rows = batch_size or 32
+    step = rows * max(1, PART // max(1, rows * x[:1].nbytes))
+    for start in range(0, len(x), step):
+        yield model.predict(x[start : start + step], batch_size=batch_size, verbose=0)
 
 
 def by_name(model: Model, y: Any) -> dict[str, np.ndarray]:

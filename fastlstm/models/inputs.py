@@ -192,6 +192,17 @@ def generated(batches: Iterable[Any]) -> Iterator[Any]:
         yield batch[0] if isinstance(batch, (tuple, list)) else batch
 
 
+def check_out(out: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> None:
+    """Raise ValueError unless there is a writable float32 array of each of the shapes."""
+    fit = len(out) == len(shapes) and all(
+        isinstance(array, np.ndarray) and array.dtype == np.float32 and array.shape == shape and array.flags.writeable
+        for array, shape in zip(out, shapes, strict=True)
+    )
+    if not fit:
+        received = [f"{type(array).__name__} {getattr(array, 'dtype', '')} {np.shape(array)}" for array in out]
+        raise ValueError(f"`out` should be writable float32 arrays of shapes {list(shapes)}. Received: {received}")
+
+
 def limited(batches: Iterator[Any], steps: int | None) -> Iterator[Any]:
     """Stop after `steps` batches, with Keras' warning when there are fewer."""
     if steps is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from os import PathLike
+from os.path import isfile
 from typing import TYPE_CHECKING, Any
 
 from fastlstm.engine import LAYOUT_VERSION, Packing, keep, obtain, packings, require_packed
@@ -94,6 +95,22 @@ def load_packed(filepath: str | PathLike[str]) -> Model:
         if arguments is not None:
             model.compile_as_in_file(arguments)
     return model
+
+
+def open_model(filepath: str | PathLike[str]) -> Model:
+    """Return the model in a file, which may be packed or any that `load_model` opens; it is not compiled.
+
+    Raises:
+        ValueError, OSError: As `load_packed` and `load_model`.
+    """
+    from fastlstm.models.loading import load_model
+    from fastlstm.saving.packed import MAGIC
+
+    packed = False
+    if isfile(filepath):
+        with open(filepath, "rb") as file:
+            packed = file.read(len(MAGIC)) == MAGIC
+    return load_packed(filepath) if packed else load_model(filepath, compile=False)
 
 
 def _check_serializable(model: Model) -> None:

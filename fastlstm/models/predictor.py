@@ -192,8 +192,9 @@ class Predictor(Layer, builds_once=False):
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Any = None,
+        out: Any = None,
     ) -> Any:
-        """Return the outputs for all rows, as new float32 arrays.
+        """Return the outputs for all rows, as new float32 arrays. Differs from Keras: has `out`.
 
         Args:
             x: Array of any numeric dtype, with the batch as its first axis; for several inputs a list or tuple of
@@ -205,6 +206,8 @@ class Predictor(Layer, builds_once=False):
                 the work has taken a second.
             steps: Number of batches, None for all.
             callbacks: A callback of `fastlstm.callbacks`, or a list of them, whose `on_predict_…` methods are called.
+            out: Writable float32 array that gets the outputs, batch by batch, and is returned; several in the structure
+                of the model's outputs. With `np.memmap` for this and for `x`, memory holds one batch.
 
         Returns:
             An array, or several in the structure of the model's outputs. For a list of sequences, outputs of different
@@ -214,6 +217,11 @@ class Predictor(Layer, builds_once=False):
             ValueError: When an argument is not valid, or the inputs do not fit.
         """
         size, steps = data.checked_batch_size(batch_size), data.checked_steps(steps)
+        if out is not None:
+            for name, value in (("steps", steps), ("callbacks", callbacks)):
+                if value:
+                    raise ValueError(f"`{name}` is not supported with `out`. Received: {name}={value}")
+            return self._predict_into(x, out, size, verbose)
         if data.is_generator(x):
             batches: Iterator[Any] = (self.prepared(batch) for batch in data.generated(x))
             count = getattr(x, "num_batches", None) if steps is None else steps
@@ -230,6 +238,22 @@ class Predictor(Layer, builds_once=False):
         count = count if steps is None else min(count, steps)
         batches = data.limited(data.slices(x, size), steps)
         return data.joined(self._run_all(batches, verbose, count, callbacks))
+
+    def _predict_into(self, x: Any, out: Any, size: int, verbose: Any) -> Any:
+        """Write the outputs of all rows; each batch is made ready by itself."""
+        if data.is_generator(x) or (not isinstance(data.checked_data(x), np.ndarray) and self._is_ragged(x)):
+            raise ValueError(f"`out` is for arrays of rows. Received: x of type {type(x).__name__}")
+        leaves, total = flatten(out), data.rows(x)
+        with Progress(verbose, max(1, -(-total // size))) as progress:
+            for number, batch in enumerate(data.slices(x, size)):
+                outputs = flatten(self._run(self._ready(batch, size)))
+                if number == 0:
+                    data.check_out(leaves, [(total, *output.shape[1:]) for output in outputs])
+                start = number * size
+                for leaf, output in zip(leaves, outputs, strict=True):
+                    leaf[start : start + len(output)] = output
+                progress.advance()
+        return out
 
     def _is_ragged(self, x: Any) -> bool:
         if not self.expands:

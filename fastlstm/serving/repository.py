@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastlstm.models import Model, load_model, load_packed
+from fastlstm.models import Model
+from fastlstm.models.packed import open_model
 from fastlstm.models.tensor_names import input_names, output_names
-from fastlstm.saving.packed import MAGIC
 from fastlstm.serving.batcher import Batcher
 from fastlstm.serving.metrics import ModelMetrics
 from fastlstm.serving.protocol import ServiceError
@@ -22,19 +20,6 @@ from fastlstm.serving.settings import Settings
 from fastlstm.serving.streams import Streams
 
 VERSION = "1"
-
-
-def load(path: str | os.PathLike[str]) -> Model:
-    """Return the model in a file, which may be a packed one.
-
-    Raises:
-        ValueError, OSError: As `load_model` and `load_packed`.
-    """
-    packed = False
-    if Path(path).is_file():
-        with open(path, "rb") as file:
-            packed = file.read(len(MAGIC)) == MAGIC
-    return load_packed(path) if packed else load_model(path, compile=False)
 
 
 @dataclass(frozen=True)
@@ -72,7 +57,7 @@ class Served:
             raise ValueError(f"A name of a model has neither blanks nor any of / ? # %. Received: {name!r}")
         self.name, self.metrics, self._settings = name, metrics, settings
         self.path = None if isinstance(source, Model) else source
-        self.current = self._version(source if self.path is None else load(self.path))
+        self.current = self._version(source if self.path is None else open_model(self.path))
         self.streams: Streams | None = None
         self._without_streams = "--max-streams is 0"
         if settings.max_streams:
@@ -108,7 +93,7 @@ class Served:
         if self.path is None:
             raise ValueError(f"Model '{self.name}' has no file.")
         loop = asyncio.get_running_loop()
-        new = self._version(await loop.run_in_executor(None, load, self.path))
+        new = self._version(await loop.run_in_executor(None, open_model, self.path))
         if self.streams is not None:
             self.streams.replace(new.model)
         old, self.current = self.current, new

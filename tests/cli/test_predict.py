@@ -202,3 +202,30 @@ def test_errors(files, run, assert_one_line_error, words, expected):
     np.savez(folder / "two.npz", a=files.x, b=files.x)
     assert_one_line_error(run("predict", *words.split()), *expected)
     assert not (folder / "y.npy").exists()
+
+
+def test_a_large_file_is_predicted_in_parts(files, run, capsys, monkeypatch):
+    from fastlstm.cli import predict
+
+    monkeypatch.setattr(cli_files, "MAPPED_FROM", 0)
+    monkeypatch.setattr(predict, "PART", 1000)
+    model, x = files.models["last"], random(501, TIMESTEPS, FEATURES)
+    read = []
+    monkeypatch.setitem(cli_files.READERS, ".npy", lambda file: read.append(file))
+    for array in (x, np.asfortranarray(x.astype("float64"))):
+        np.save("large.npy", array)
+        for batch_size in ([], ["--batch-size", 7]):
+            assert run("predict", "last.keras", "large.npy", "-o", "y.npy", *batch_size) == 0
+            np.testing.assert_array_equal(np.load("y.npy"), model.predict(x, verbose=0))
+            name = model.layers[-1].name
+            assert capsys.readouterr().out == f"wrote y.npy: {name} (501, {OUTPUTS})\n"
+    assert not read
+
+
+def test_a_large_file_that_cannot_be_read(files, run, assert_one_line_error, monkeypatch):
+    monkeypatch.setattr(cli_files, "MAPPED_FROM", 0)
+    (files.directory / "cut.npy").write_bytes((files.directory / "x.npy").read_bytes()[:-40])
+    np.save("objects.npy", np.array([[None]]), allow_pickle=True)
+    for name in ("cut", "objects"):
+        assert_one_line_error(run("predict", "last.keras", f"{name}.npy", "-o", "y.npy"), f"{name}.npy cannot be read")
+    assert not (files.directory / "y.npy").exists()
