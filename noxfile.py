@@ -42,6 +42,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, into build/docs; a warning is an error."""
+    session.install(".[docs]")
+    session.run("sphinx-build", "-q", "-W", "-b", "html", "docs", "build/docs")
+
+
+@nox.session
 @nox.parametrize("sanitizer", ["address,undefined", "thread"])
 def sanitize(session: nox.Session, sanitizer: str) -> None:
     """The engine's tests under GCC's sanitizers, on a copy of the sources."""

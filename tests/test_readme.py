@@ -12,34 +12,25 @@ from pathlib import Path
 
 import pytest
 
+from snippets import blocks, run
+
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     """The folder where all Python of the README has run, and what each block has printed."""
     folder = tmp_path_factory.mktemp("readme")
-    mark = "=== end of a block ==="
-    script = folder / "readme.py"
-    script.write_text("".join(f"{block}\nprint({mark!r})\n" for block in blocks("python")), encoding="utf-8")
-    command = [sys.executable, "-W", "error", script.name]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stderr == ""
-    return folder, finished.stdout.split(mark + "\n")
+    return folder, run(blocks(TEXT, "python"), folder)
 
 
 def test_python(session):
-    assert len(session[1]) - 1 == len(blocks("python")) >= 3
+    assert len(session[1]) == len(blocks(TEXT, "python")) >= 3
 
 
 def test_the_first_snippet_is_short_and_prints_what_it_says(session):
-    code, printed = blocks("python")[0], session[1][0]
+    code, printed = blocks(TEXT, "python")[0], session[1][0]
     assert len([line for line in code.splitlines() if line.strip()]) == 4
     says = re.findall(r"^print\(.*#\s*(.+)$", code, re.MULTILINE)
     assert printed.splitlines()[-1:] == says != []
@@ -47,7 +38,7 @@ def test_the_first_snippet_is_short_and_prints_what_it_says(session):
 
 def test_commands(session):
     folder, _ = session
-    commands = [line for block in blocks("") for line in block.splitlines() if line.startswith("fastlstm ")]
+    commands = [line for block in blocks(TEXT, "") for line in block.splitlines() if line.startswith("fastlstm ")]
     assert len(commands) >= 3
     for command in commands:
         line = [sys.executable, "-m", *shlex.split(command, comments=True)]
