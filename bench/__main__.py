@@ -18,7 +18,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, demo, environments, frames, memory, processes, report, runner, service, soak, streams
+from bench import chart, demo, environments, frames, memory, processes, real, report, runner, service, soak, streams
 from bench.cases import CASES, Case, parse_case
 from bench.engines import ENGINES, engine
 from bench.protocol import command, environment, working
@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> int:
         "setup": (setup, "make the engines' environments"),
         "start": (start, "time import, load and first prediction"),
         "frames": (time_frames, "time networks over frames, CNN-LSTM and ConvLSTM, beside Keras' tf.function"),
+        "real": (time_real, "time the model files of a folder beside ONNX Runtime on Keras' own exports"),
         "demo": (time_demo, "time the call of `fastlstm demo` by fastlstm and by Keras"),
         "memory": (take_memory, "what a loaded model takes by its weights, and a call by its time steps"),
         "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> int:
         "chart": (draw, "a run's chart in SVG"),
     }
     subparsers = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in parts.items()}
-    for name in ("run", "setup", "start", "frames", "demo", "streams", "service"):
+    for name in ("run", "setup", "start", "frames", "real", "demo", "streams", "service"):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
     subparsers["setup"].add_argument(
@@ -55,6 +56,12 @@ def main(arguments: list[str]) -> int:
     subparsers["frames"].add_argument("--threads", type=int, choices=(1, 2), default=1)
     subparsers["frames"].add_argument("--rounds", type=int, default=5)
     subparsers["frames"].add_argument("--seconds", type=float, default=0.5, help="of one network in one process")
+    subparsers["real"].add_argument("folder", type=Path, metavar="DIR")
+    subparsers["real"].add_argument("--threads", type=int, choices=(1, 2), default=1)
+    subparsers["real"].add_argument("--rounds", type=int, default=7)
+    subparsers["real"].add_argument("--seconds", type=float, default=0.1, help="of one engine's turn at one call")
+    subparsers["real"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
+    subparsers["real"].add_argument("--chart", type=Path, metavar="FILE", help="also draw them, in SVG")
     subparsers["demo"].add_argument("--rounds", type=int, default=7)
     subparsers["demo"].add_argument("--seconds", type=float, default=2.0, help="of one engine in one process")
     subparsers["demo"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
@@ -224,6 +231,25 @@ def time_frames(options: argparse.Namespace) -> int:
     for row in rows:
         shown.add_row(*row)
     Console().print(shown)
+    return 0
+
+
+def time_real(options: argparse.Namespace) -> int:
+    result: dict = {}
+    with Console(stderr=True).status("Keras' exports") as status:
+        for result in real.run(options.folder, options.environments, options.threads, options.rounds, options.seconds):
+            status.update(f"{len(result['models'])}: {result['models'][-1]['name']}")
+            if options.json:
+                options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    headings, *rows = real.table(result)
+    shown = Table(*headings, box=box.MARKDOWN)
+    for row in rows:
+        shown.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 300).print(shown)
+    for line in real.remarks(result):
+        print(f"- {line}")
+    if options.chart:
+        options.chart.write_text(real.svg(result), encoding="utf-8")
     return 0
 
 

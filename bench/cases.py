@@ -71,6 +71,22 @@ CASES = {
 }
 
 
+def draw(inputs: list[tuple[list[int], int | None]], rows: int) -> list[np.ndarray]:
+    """Inputs of a model, in float32.
+
+    Args:
+        inputs: Of each a row's shape, and how many ids there are where its numbers are ids.
+        rows: Of the batch.
+    """
+    random = np.random.default_rng(SEED)
+    return [
+        random.standard_normal((rows, *shape), np.float32)
+        if ids is None
+        else random.integers(0, ids, (rows, *shape)).astype(np.float32)
+        for shape, ids in inputs
+    ]
+
+
 def parse_case(text: str) -> Case:
     """The case of `batch,timesteps,features,units…`, a layer's units written `50` or, four times over, `50x4`.
 

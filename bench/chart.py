@@ -39,6 +39,23 @@ class Scale:
         return LEFT + (WIDTH - LEFT - RIGHT) * log10(min(ratio, self.high) / self.low) / log10(self.high / self.low)
 
 
+@dataclass(frozen=True)
+class Group:
+    """Bars that belong together.
+
+    Args:
+        label: Beside them.
+        note: In small below it.
+        end: To the right of them.
+        ratios: Of each bar the legend's name → its ratio; not all need to be there.
+    """
+
+    label: str
+    note: str
+    end: str
+    ratios: dict[str, float]
+
+
 def svg(result: dict[str, Any], keys: list[str] | None = None) -> str:
     """The chart's text.
 
@@ -53,26 +70,44 @@ def svg(result: dict[str, Any], keys: list[str] | None = None) -> str:
     shown = [row for row in rows(result) if SUBJECT in row.microseconds and set(others) & set(row.microseconds)]
     if not shown:
         raise ValueError("The chart needs a case that ran on fastlstm and on a peer.")
-    ratios = [ratio for row in shown for ratio in _ratios(row, others).values()]
+    sizes = {case["name"]: _sizes(case) for case in result["cases"]}
     of_peers = [ratio for row in shown for ratio in _ratios(row, [*PEERS]).values()]
-    scale = Scale(min([0.5, *ratios]), max([2.0, *(of_peers or ratios)]))
-    group = len(others) * BAR + GAP
-    height = TOP + len(shown) * group + BOTTOM
+    groups = [
+        Group(row.name, sizes[row.name], "" if row.ratio is None else f"{row.ratio:.2f}x", _ratios(row, others))
+        for row in shown
+    ]
     threads = f"{result['threads']} thread{'s' * (result['threads'] > 1)}"
     title = f"Time of one call by fastlstm's, {threads} (to the right: slower than fastlstm; log scale)"
+    heads = ("batch × timesteps × features → units", "best peer")
+    return drawn(title, heads, [engine(key).name for key in others], groups, max(of_peers, default=None))
+
+
+def drawn(title: str, heads: tuple[str, str], legend: list[str], groups: list[Group], end: float | None = None) -> str:
+    """A chart of groups of bars.
+
+    Args:
+        title: Of the chart.
+        heads: Above what stands to the left and to the right of the bars.
+        legend: Names of the bars, in their order.
+        groups: At least one.
+        end: The ratio where the scale ends, if it is to the right of 2; default the largest.
+    """
+    ratios = [ratio for group in groups for ratio in group.ratios.values()]
+    scale = Scale(min([0.5, *ratios]), max(2.0, *(ratios if end is None else [end])))
+    pitch = len(legend) * BAR + GAP
+    height = TOP + len(groups) * pitch + BOTTOM
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         f'role="img" aria-label="{escape(title)}">',
         f"<style>{STYLE}</style>",
         f'<text x="{LEFT}" y="18">{escape(title)}</text>',
-        f'<text class="small" x="8" y="{TOP - 14}">batch × timesteps × features → units</text>',
-        f'<text x="{WIDTH - 8}" y="{TOP - 14}" text-anchor="end">best peer</text>',
-        *_legend(others),
+        f'<text class="small" x="8" y="{TOP - 14}">{escape(heads[0])}</text>',
+        f'<text x="{WIDTH - 8}" y="{TOP - 14}" text-anchor="end">{escape(heads[1])}</text>',
+        *_legend(legend),
         *_grid(scale, height - BOTTOM),
     ]
-    sizes = {case["name"]: _sizes(case) for case in result["cases"]}
-    for n, row in enumerate(shown):
-        parts += _bars(row, sizes[row.name], others, scale, TOP + n * group)
+    for n, group in enumerate(groups):
+        parts += _bars(group, legend, scale, TOP + n * pitch)
     one = f"{scale.across(1):.1f}"
     parts.append(f'<line class="one" x1="{one}" x2="{one}" y1="{TOP - 8}" y2="{height - BOTTOM}"/>')
     return "\n".join([*parts, "</svg>"]) + "\n"
@@ -86,15 +121,14 @@ def _sizes(case: dict[str, Any]) -> str:
 
 
 def _ratios(row: Row, others: list[str]) -> dict[str, float]:
-    """Each engine's time by fastlstm's, of those that ran."""
+    """Each engine's time by fastlstm's, of those that ran, by the engine's name."""
     times = row.microseconds
-    return {key: times[key] / times[SUBJECT] for key in others if key in times}
+    return {engine(key).name: times[key] / times[SUBJECT] for key in others if key in times}
 
 
-def _legend(others: list[str]) -> list[str]:
+def _legend(names: list[str]) -> list[str]:
     parts, x = [], float(LEFT)
-    for key, colour in zip(others, COLOURS, strict=False):
-        name = engine(key).name
+    for name, colour in zip(names, COLOURS, strict=False):
         parts.append(f'<rect x="{x:.0f}" y="30" width="10" height="10" fill="{colour}"/>')
         parts.append(f'<text x="{x + 15:.0f}" y="39">{escape(name)}</text>')
         x += 34 + 7 * len(name)
@@ -112,27 +146,24 @@ def _grid(scale: Scale, bottom: float) -> list[str]:
     return parts
 
 
-def _bars(row: Row, sizes: str, others: list[str], scale: Scale, top: float) -> list[str]:
-    """From 1 to the right where the engine is slower, to the left where it is faster."""
-    ratios = _ratios(row, others)
-    middle = top + len(others) * BAR / 2
-    ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
+def _bars(group: Group, legend: list[str], scale: Scale, top: float) -> list[str]:
+    """From 1 to the right where what a bar stands for is slower, to the left where it is faster."""
+    middle = top + len(legend) * BAR / 2
     parts = [
-        f'<text x="{LEFT - 8}" y="{middle - 1:.1f}" text-anchor="end">{escape(row.name)}</text>',
-        f'<text class="small" x="{LEFT - 8}" y="{middle + 11:.1f}" text-anchor="end">{sizes}</text>',
-        f'<text x="{WIDTH - 8}" y="{middle + 4:.1f}" text-anchor="end">{ratio}</text>',
+        f'<text x="{LEFT - 8}" y="{middle - 1:.1f}" text-anchor="end">{escape(group.label)}</text>',
+        f'<text class="small" x="{LEFT - 8}" y="{middle + 11:.1f}" text-anchor="end">{escape(group.note)}</text>',
+        f'<text x="{WIDTH - 8}" y="{middle + 4:.1f}" text-anchor="end">{group.end}</text>',
     ]
-    for n, (key, colour) in enumerate(zip(others, COLOURS, strict=False)):
-        if key not in ratios:
+    for n, (name, colour) in enumerate(zip(legend, COLOURS, strict=False)):
+        if name not in group.ratios:
             continue
-        begin, end = sorted((scale.across(1), scale.across(ratios[key])))
-        note = escape(f"{engine(key).name}, {row.name}: {ratios[key]:.2f}x")
+        ratio = group.ratios[name]
+        begin, end = sorted((scale.across(1), scale.across(ratio)))
+        note = escape(f"{name}, {group.label}: {ratio:.2f}x")
         parts.append(
             f'<rect x="{begin:.1f}" y="{top + n * BAR:.1f}" width="{end - begin:.1f}" height="{BAR - 1}" '
             f'fill="{colour}"><title>{note}</title></rect>'
         )
-        if ratios[key] > scale.high:
-            parts.append(
-                f'<text class="small" x="{end + 3:.1f}" y="{top + n * BAR + 7:.1f}">{ratios[key]:,.0f}x</text>'
-            )
+        if ratio > scale.high:
+            parts.append(f'<text class="small" x="{end + 3:.1f}" y="{top + n * BAR + 7:.1f}">{ratio:,.0f}x</text>')
     return parts

@@ -8,11 +8,11 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from bench.engines import OTHERS, PEERS, engine
+from bench.engines import EXPORTER, OTHERS, PEERS, engine
 
 DEFAULT = Path.home() / ".cache" / "fastlstm-bench"
 # The engines with an environment of their own.
-MADE = PEERS + OTHERS
+MADE = (*PEERS, *OTHERS, EXPORTER)
 
 
 def python(folder: Path, key: str) -> Path:

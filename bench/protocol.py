@@ -2,6 +2,10 @@
 
     {"do": "versions"}                → {"versions": {…}}
     {"do": "build", "case": {…}}      → {"y": base64 of float32, "shape": […]}, from one call
+    {"do": "export", "path", "to", "inputs"}
+                                      → {"by": which Keras did}
+    {"do": "open", "path", "inputs", "rows"}
+                                      → {"y", "shape"}, all outputs of one call in a row
     {"do": "time", "seconds": 0.2}    → {"seconds": median of one call}
     anything that fails               → {"failed": "why"}
 
@@ -28,7 +32,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from bench.cases import Case
+from bench.cases import Case, draw
 from bench.engines import engine
 from bench.environments import versions
 
@@ -94,7 +98,18 @@ class Worker:
         Raises:
             RuntimeError: The engine could not.
         """
-        answer = self.ask("build", case=asdict(case))
+        return self._output("build", case=asdict(case))
+
+    def open(self, path: str, inputs: list[Any], rows: int) -> np.ndarray:
+        """Open a file and return all outputs of one call in a row.
+
+        Raises:
+            RuntimeError: The engine could not.
+        """
+        return self._output("open", path=path, inputs=inputs, rows=rows)
+
+    def _output(self, do: str, **values: Any) -> np.ndarray:
+        answer = self.ask(do, **values)
         if "failed" in answer:
             raise RuntimeError(answer["failed"])
         return np.frombuffer(base64.b64decode(answer["y"]), np.float32).reshape(answer["shape"])
@@ -111,7 +126,7 @@ def serve(key: str, cpus: list[int], threads: int) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     gc.disable()
-    call = x = None
+    call = x = None  # of the model that was built or opened last
     for line in sys.stdin:
         question = json.loads(line)
         try:
@@ -122,13 +137,28 @@ def serve(key: str, cpus: list[int], threads: int) -> None:
                 call = None  # the last model's memory goes first
                 gc.collect()
                 x, call = case.input(), engine(key).build(case, case.weights(), threads)
-                y = np.asarray(call(x), np.float32)
-                answer = {"y": base64.b64encode(np.ascontiguousarray(y).data).decode(), "shape": y.shape}
+                answer = encoded(np.asarray(call(x), np.float32))
+            elif question["do"] == "export":
+                x = draw(question["inputs"], 1)
+                answer = {"by": engine(key).export(question["path"], question["to"], x)}
+            elif question["do"] == "open":
+                call = None
+                gc.collect()
+                x = draw(question["inputs"], question["rows"])
+                call = engine(key).on_file(question["path"], x, threads)
+                y = call(x)
+                outputs = y if isinstance(y, (list, tuple)) else y.values() if isinstance(y, dict) else [y]
+                answer = encoded(np.concatenate([np.ravel(output) for output in outputs]).astype(np.float32))
             else:
                 answer = {"seconds": seconds_per_call(call, x, question["seconds"])}
         except Exception as error:
             answer = {"failed": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def encoded(y: np.ndarray) -> dict[str, Any]:
+    """An array as an answer."""
+    return {"y": base64.b64encode(np.ascontiguousarray(y).data).decode(), "shape": y.shape}
 
 
 def seconds_per_call(call: Callable, x: np.ndarray, seconds: float) -> float:

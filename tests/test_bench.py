@@ -32,6 +32,7 @@ from bench import (  # noqa: E402
     onnx_graph,
     processes,
     protocol,
+    real,
     report,
     runner,
     service,
@@ -391,6 +392,90 @@ def test_networks_over_frames(tmp_path, monkeypatch):
     assert all(
         one["seconds"] > 0 and np.ptp(one["y"]) >= 0 for one in frames.measure("fastlstm", others, 1, 0).values()
     )
+
+
+def test_a_worker_opens_a_file(tmp_path):
+    layers = fastlstm.layers
+    model = fastlstm.Sequential([fastlstm.Input((None,)), layers.Embedding(7, 3), layers.LSTM(4), layers.Dropout(0.5)])
+    assert real.described(model) == "[?] Embedding LSTM(4)"
+    inputs = real.inputs_of(model)
+    assert inputs == [([real.LENGTH], 7)]
+    path = tmp_path / "model.keras"
+    model.save(path)
+    x = cases.draw(inputs, 3)
+    assert x[0].shape == (3, real.LENGTH) and x[0].dtype == np.float32 and set(x[0].ravel()) == set(range(7))
+    with protocol.working("fastlstm", Path(sys.executable), runner.usable_cpus(), 1) as worker:
+        np.testing.assert_array_equal(worker.open(str(path), inputs, 3), model.predict(x[0], verbose=0).ravel())
+        assert worker.ask("time", seconds=0)["seconds"] > 0
+        with pytest.raises(RuntimeError, match="Error"):
+            worker.open(str(tmp_path / "none.keras"), inputs, 1)
+
+
+def test_several_inputs_and_outputs(tmp_path):
+    layers = fastlstm.layers
+    first, second = fastlstm.Input((5, 2)), fastlstm.Input((3,))
+    both = layers.Concatenate()([layers.Bidirectional(layers.LSTM(4))(first), second])
+    model = fastlstm.Model([first, second], [layers.Dense(2)(both), both])
+    assert real.inputs_of(model) == [([5, 2], None), ([3], None)]
+    assert real.described(model) == "[5, 2] [3] Bidirectional(LSTM(4)) Concatenate Dense(2)"
+    path = tmp_path / "model.keras"
+    model.save(path)
+    with protocol.working("fastlstm", Path(sys.executable), runner.usable_cpus(), 1) as worker:
+        y = worker.open(str(path), real.inputs_of(model), 2)
+    outputs = model.predict(cases.draw(real.inputs_of(model), 2), verbose=0)
+    np.testing.assert_array_equal(y, np.concatenate([np.ravel(output) for output in outputs]))
+
+
+@pytest.fixture
+def real_result():
+    """A model that is behind at one row, one that is ahead, one that was not exported."""
+
+    def call(ours, theirs):
+        return {"microseconds": {"fastlstm": ours, "onnxruntime": theirs}, "difference": 3e-8}
+
+    ahead = {"1": call([10.0, 20.0, 10.0], [40.0, 60.0, 50.0]), "32": call([30.0] * 3, [60.0] * 3)}
+    behind = {"1": call([10.0] * 3, [5.0] * 3)}
+    rest = {"by": "keras", "failed": None}
+    return {
+        "date": "2000-01-01",
+        "threads": 1,
+        "rounds": 3,
+        "machine": {"processor": "P", "cores": 2, "system": "S"},
+        "versions": {key: {"versions": {"numpy": "2"}} for key in (*real.ENGINES, "keras_export")},
+        "models": [
+            {"name": "ahead", "network": "LSTM(5)", **rest, "calls": ahead},
+            {"name": "none", "network": "LSTM(6)", "by": None, "failed": "Keras' export: why", "calls": {}},
+            {"name": "behind", "network": "LSTM(7)", **rest, "failed": "32 rows: no", "calls": behind},
+        ],
+    }
+
+
+def test_real_models(real_result):
+    headings, *rows = real.table(real_result)
+    assert headings[2:5] == ["fastlstm, 1 row", "ONNX Runtime, 1 row", "ratio, 1 row"]
+    assert rows == [
+        ["behind", "LSTM(7)", "10.0", "5.0", "0.50x", "", "", ""],
+        ["ahead", "LSTM(5)", "10.0", "50.0", "4.00x", "30.0", "60.0", "2.00x"],
+        ["none", "LSTM(6)", *[""] * 6],
+    ]
+    lines = real.remarks(real_result)
+    assert lines[:3] == [
+        "1 row(s): geometric mean 1.41x over 2 models, behind in 1.",
+        "32 row(s): geometric mean 2.00x over 1 models, behind in 0.",
+        "Largest difference between the engines' outputs: 3.0e-08.",
+    ]
+    assert "none: Keras' export: why" in lines and "behind: 32 rows: no" in lines
+    texts = ["".join(element.itertext()) for element in ElementTree.fromstring(real.svg(real_result))]
+    assert texts.index("behind") < texts.index("ahead") and "none" not in texts
+    assert {"1 row, behind: 0.50x", "1 row, ahead: 4.00x", "32 rows, ahead: 2.00x"} <= set(texts)
+    real_result["models"] = real_result["models"][1:2]
+    with pytest.raises(ValueError, match="ran on both engines"):
+        real.svg(real_result)
+
+
+def test_real_wants_models(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file of"):
+        next(real.run(tmp_path, tmp_path, 1, 1, 0))
 
 
 def test_demo_call(tmp_path, monkeypatch, capsys):

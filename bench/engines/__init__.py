@@ -3,6 +3,7 @@
 `name`: as in tables. `requirements`: what pip installs into its environment; empty for the runner's own.
 `build(case, weights, threads)`: a function from x to y, arrays to arrays, weights already in place. It imports its
 library itself, so that the runner can read the other names without it.
+`on_file(path, inputs, threads)`: only of those of `bench real`; a function from a list of such inputs to the outputs.
 `opened(path)`: only of those that open Keras' files; the model's `predict` as its users call it.
 `source`: only where pip has no package; a file of the folder that `setup --source` names, which the environment's
 `source` then links to.
@@ -17,6 +18,7 @@ from types import ModuleType
 OURS = ("fastlstm", "fastlstm_blas")
 PEERS = ("onnxruntime", "openvino", "pytorch", "jax")
 OTHERS = ("keras_function", "keras_predict", "litert", "rtneural")
+EXPORTER = "keras_export"
 ENGINES = OURS + PEERS + OTHERS
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import numpy as np
+
 from bench.cases import Case, Weights
 
 name = "fastlstm"
@@ -26,6 +28,14 @@ def fastlstm_model(case: Case, weights: Weights):
 def build(case: Case, weights: Weights, threads: int) -> Callable:
     os.environ["FASTLSTM_NUM_THREADS"] = str(threads)
     return fastlstm_model(case, weights).predict_on_batch
+
+
+def on_file(path: str, inputs: list[np.ndarray], threads: int) -> Callable:
+    os.environ["FASTLSTM_NUM_THREADS"] = str(threads)
+    from fastlstm.models import load_model
+
+    call = load_model(path, compile=False).predict_on_batch
+    return call if len(inputs) > 1 else lambda inputs: call(inputs[0])
 
 
 def opened(path: str) -> Callable:
