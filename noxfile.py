@@ -68,6 +68,13 @@ def sanitize(session: nox.Session, sanitizer: str) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Every target of fuzz/ in turn; `-- --minutes 60` for an hour each, `-- load` for one."""
+    session.install(".", *nox.project.load_toml()["project"]["optional-dependencies"]["fuzz"])
+    session.run("python", "fuzz", *session.posargs)
+
+
+@nox.session
 def bundle(session: nox.Session) -> None:
     """A program that PyInstaller bundles."""
     session.install(".", "pytest", "hypothesis", "pyinstaller")
