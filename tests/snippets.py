@@ -9,7 +9,8 @@ MARK = "=== end of a block ==="
 
 def blocks(text, language):
     """Return the fenced blocks of a language in a Markdown text."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    every = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for found, block in every if found == language]
 
 
 def run(python, folder):
