@@ -44,7 +44,7 @@ from fastlstm.object_registration import (
 from fastlstm.regularizers import Regularizer
 
 if TYPE_CHECKING:
-    from fastlstm import callbacks, losses, metrics, ops, optimizers, preprocessing, utils
+    from fastlstm import callbacks, losses, metrics, onnx, ops, optimizers, preprocessing, utils
     from fastlstm.losses import Loss
     from fastlstm.metrics import Metric
     from fastlstm.optimizers import Optimizer
@@ -79,6 +79,7 @@ __all__ = [
     "metrics",
     "model_from_json",
     "models",
+    "onnx",
     "ops",
     "optimizers",
     "preprocessing",
@@ -110,7 +111,8 @@ vars(saving).update(
 )
 
 # Imported when they are first asked for: who only predicts does without them.
-_ON_DEMAND = dict.fromkeys(("callbacks", "losses", "metrics", "ops", "optimizers", "preprocessing", "utils"), "")
+_ROOMS = ("callbacks", "losses", "metrics", "onnx", "ops", "optimizers", "preprocessing", "utils")
+_ON_DEMAND = dict.fromkeys(_ROOMS, "")
 _ON_DEMAND |= {"Loss": "losses", "Metric": "metrics", "Optimizer": "optimizers"}
 
 _missing = missing_names(

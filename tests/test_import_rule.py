@@ -28,19 +28,21 @@ MAY_IMPORT = {
     **dict.fromkeys(TRAINING, TRAINING | LEAVES | {"engine"}),
     "layers": LEAVES | {"engine"},
     "models": LEAVES | TRAINING | {"engine", "layers", "saving"},
+    "onnx": LEAVES | {"_version", "engine", "layers", "models", "saving"},
     "_pyinstaller": set(),
     "demo": {"models"},
     "serving": {"_version", "engine", "models", "printable", "saving"},
     "dask": {"engine", "models", "saving"},
-    "cli": {"_version", "demo", "engine", "models", "saving", "serving"},
+    "cli": {"_version", "demo", "engine", "models", "onnx", "saving", "serving"},
     "__main__": {"cli"},
-    "__init__": {"_version", "engine", "layers", "models", "saving", *LEAVES, *TRAINING},
+    "__init__": {"_version", "engine", "layers", "models", "onnx", "saving", *LEAVES, *TRAINING},
 }
 # library → the only places that may name it
 ONLY_IN = {
     "h5py": r"fastlstm/saving/",
     "scipy.linalg": r"fastlstm/engine/_blas\.pyx$",
     "rich": r"fastlstm/(cli/demo|models/summary)\.py$",
+    "onnx": r"fastlstm/onnx/library\.py$",
     "matplotlib": r"fastlstm/cli/demo\.py$",
     **dict.fromkeys(("starlette", "uvicorn", "prometheus_client", "orjson"), r"fastlstm/serving/"),
     **dict.fromkeys(("dask", "distributed"), r"fastlstm/dask\.py$"),

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fastlstm._version import __version__
-from fastlstm.cli import check, demo, forecast, predict, serve, summary
+from fastlstm.cli import check, demo, export, forecast, predict, serve, summary
 from fastlstm.cli.text import printable
 
-COMMANDS = (demo, summary, check, predict, forecast, serve)
+COMMANDS = (demo, summary, check, predict, forecast, export, serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -129,7 +129,11 @@ class Definition:
 
     def output_dtype(self, operands: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
         """Return the dtype of the result, or a list or tuple of them."""
-        return self._dtype(*self._dtypes(operands), **parameters)[1]
+        return self.casts(operands, parameters)[1]
+
+    def casts(self, operands: Sequence[Any], parameters: Mapping[str, Any]) -> dtypes.Rule:
+        """Return what the tensors are cast to, or None, and the dtype of the result, or several."""
+        return self._dtype(*self._dtypes(operands), **parameters)
 
     def run(self, operands: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
         """Return the result for arrays and numbers.
@@ -137,7 +141,7 @@ class Definition:
         Raises:
             ValueError: When they do not fit.
         """
-        cast, result = self._dtype(*self._dtypes(operands), **parameters)
+        cast, result = self.casts(operands, parameters)
 
         def array(value: Any) -> np.ndarray:
             made = dtypes.as_array(value)
