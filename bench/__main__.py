@@ -18,7 +18,21 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, demo, environments, frames, memory, processes, real, report, runner, service, soak, streams
+from bench import (
+    chart,
+    demo,
+    environments,
+    frames,
+    memory,
+    processes,
+    real,
+    report,
+    runner,
+    serve,
+    service,
+    soak,
+    streams,
+)
 from bench.cases import CASES, Case, parse_case
 from bench.engines import ENGINES, engine
 from bench.protocol import command, environment, working
@@ -39,12 +53,13 @@ def main(arguments: list[str]) -> int:
         "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
         "processes": (time_processes, "time and weigh workers that load a model"),
         "service": (time_service, "time one model called by several threads at once"),
+        "serve": (time_servers, "time `fastlstm serve` and other servers under load, with many streams, and for long"),
         "soak": (run_soak, "everything at once for long: memory, bits, the latest call"),
         "table": (table, "a run's table in Markdown"),
         "chart": (draw, "a run's chart in SVG"),
     }
     subparsers = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in parts.items()}
-    for name in ("run", "setup", "start", "frames", "real", "demo", "streams", "service"):
+    for name in ("run", "setup", "start", "frames", "real", "demo", "streams", "service", "serve"):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
     subparsers["setup"].add_argument(
@@ -71,6 +86,7 @@ def main(arguments: list[str]) -> int:
     subparsers["processes"].add_argument("--rounds", type=int, default=9)
     subparsers["service"].add_argument("--rounds", type=int, default=5)
     subparsers["service"].add_argument("--seconds", type=float, default=2.0, help="of one number of threads")
+    add_serve_arguments(subparsers["serve"])
     subparsers["soak"].add_argument("--calls", type=int, default=10_000_000)
     subparsers["soak"].add_argument("--threads", type=int, default=4)
     subparsers["table"].add_argument("results", type=Path)
@@ -100,6 +116,26 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=0.2, help="of one engine's turn at one case")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the run to a file")
     parser.add_argument("--versions", action="store_true", help="print the engines' versions and end")
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--setup", action="store_true", help="make the other servers' environments, and end")
+    parser.add_argument(
+        "--servers", type=server_list, default=list(serve.SERVERS), help=f"of {','.join(serve.SERVERS)}"
+    )
+    parser.add_argument("--connections", type=counts, default=[1, 8, 64, 256], metavar="N,N…")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5, help="of one number of connections")
+    parser.add_argument("--streams", type=int, metavar="N", help="so many WebSockets instead, 10 steps a second each")
+    parser.add_argument("--soak", type=int, metavar="N", help="so many requests of mixed shapes instead, 1 %% broken")
+
+
+def server_list(text: str) -> list[str]:
+    return [choice(key, serve.SERVERS, "server") for key in text.split(",")]
+
+
+def counts(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def engine_list(text: str) -> list[str]:
@@ -299,6 +335,29 @@ def time_service(options: argparse.Namespace) -> int:
         shown.add_column(heading)
     for row in service.rows(figures, len(runner.usable_cpus())):
         shown.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200).print(shown)
+    return 0
+
+
+def time_servers(options: argparse.Namespace) -> int:
+    if options.setup:
+        failed = serve.setup(options.environments, options.servers)
+        print(f"not to be had on this machine: {', '.join(failed)}" if failed else "all made", file=sys.stderr)
+        return bool(failed)
+    shown = Table(box=box.MARKDOWN)
+    if options.streams or options.soak:
+        figures = (
+            serve.run_streams(options.streams, 10, options.seconds) if options.streams else serve.run_soak(options.soak)
+        )
+        for heading in figures:
+            shown.add_column(heading)
+        shown.add_row(*(f"{value:,.2f}" if isinstance(value, float) else str(value) for value in figures.values()))
+    else:
+        for heading in serve.HEADINGS:
+            shown.add_column(heading)
+        found = serve.run(options.environments, options.servers, options.connections, options.rounds, options.seconds)
+        for row in serve.rows(found):
+            shown.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 200).print(shown)
     return 0
 

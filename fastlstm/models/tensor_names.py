@@ -7,8 +7,13 @@ from fastlstm.models.model import Model
 
 
 def input_names(model: Model) -> list[str]:
-    """Return the names of the inputs, in their order."""
-    return [tensor.name for tensor in model.inputs]
+    """Return the names of the inputs in their order: the keys of a dict, else the names of their layers.
+
+    A tensor's own name is another one in another process.
+    """
+    if isinstance(model.input, dict) and len(model.input) == len(model.inputs):
+        return flatten({key: key for key in model.input})
+    return [tensor.origin.name for tensor in model.inputs]
 
 
 def output_names(model: Model) -> list[str]:

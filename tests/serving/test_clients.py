@@ -17,7 +17,7 @@ def triton(client):
 
 
 def tensor(model, x, binary):
-    tensor = http.InferInput(model.inputs[0].name, x.shape, "FP32")
+    tensor = http.InferInput(model.inputs[0].origin.name, x.shape, "FP32")
     tensor.set_data_from_numpy(x, binary_data=binary)
     return tensor
 
@@ -26,7 +26,7 @@ def test_metadata(triton, models):
     assert triton.is_server_live() and triton.is_server_ready() and triton.is_model_ready("last")
     assert not triton.is_model_ready("none")
     assert triton.get_server_metadata()["name"] == "fastlstm"
-    assert triton.get_model_metadata("last")["inputs"][0]["name"] == models["last"].inputs[0].name
+    assert triton.get_model_metadata("last")["inputs"][0]["name"] == models["last"].inputs[0].origin.name
 
 
 @pytest.mark.parametrize("binary_input", [False, True])
@@ -56,4 +56,4 @@ def test_errors(triton, models):
         http.InferenceServerException if hasattr(http, "InferenceServerException") else Exception
     ) as error:
         triton.infer("last", [tensor(models["last"], random(1, 2, 4), True)])
-    assert models["last"].inputs[0].name in str(error.value)
+    assert models["last"].inputs[0].origin.name in str(error.value)

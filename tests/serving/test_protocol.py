@@ -41,7 +41,7 @@ def test_json(client, models, name, shape):
 
 def test_nested_data_and_ids(client, models):
     x = random(2, 4, 3)
-    name = models["last"].inputs[0].name
+    name = models["last"].inputs[0].origin.name
     entry = {"name": name, "shape": x.shape, "datatype": "FP32", "data": x.tolist()}
     answer = client.post("/v2/models/last/versions/1/infer", {"id": "seven", "inputs": [entry]}).json
     assert answer["id"] == "seven" and answer["model_name"] == "last" and answer["model_version"] == "1"
@@ -84,7 +84,7 @@ def test_bytes(client, models, datatype):
         datatype, f"<{datatype[0].lower()}{int(datatype[-2:]) // 8}" if datatype != "BOOL" else ""
     )
     x = (3 * random(2, 4, 3)).astype(dtype)
-    name = models["last"].inputs[0].name
+    name = models["last"].inputs[0].origin.name
     body, headers = as_bytes({"inputs": [tensor(name, x, datatype)], "parameters": {"binary_data_output": True}}, x)
     answer = client.post("/v2/models/last/infer", body, **headers)
     assert answer.headers["content-type"] == "application/octet-stream"
@@ -114,7 +114,7 @@ def test_outputs_as_asked_for(client, models):
 def test_not_finite(client, models):
     x = random(1, 4, 3)
     x[0, 1] = np.nan
-    name = models["last"].inputs[0].name
+    name = models["last"].inputs[0].origin.name
     body, headers = as_bytes({"inputs": [tensor(name, x, "FP32")]}, x)
     answer = client.post("/v2/models/last/infer", body, **headers)
     assert answer.status == 422 and "NaN or infinity" in answer.error
@@ -244,7 +244,7 @@ def test_errors_of_the_model_are_kerass(client, models):
     with pytest.raises(ValueError) as alone:
         models["ids"].predict_on_batch(np.array([[1, 99]]))
     assert answer.status == 400 and str(alone.value) in answer.error
-    assert models["ids"].inputs[0].name in answer.error
+    assert models["ids"].inputs[0].origin.name in answer.error
 
 
 def raw(client, data, ends=True):
@@ -270,7 +270,12 @@ def test_a_body_that_ends_early_hurts_nobody(client, models):
 
 def test_a_body_in_pieces(client, models):
     x = random(1, 4, 3)
-    entry = {"name": models["last"].inputs[0].name, "shape": x.shape, "datatype": "FP32", "data": x.ravel().tolist()}
+    entry = {
+        "name": models["last"].inputs[0].origin.name,
+        "shape": x.shape,
+        "datatype": "FP32",
+        "data": x.ravel().tolist(),
+    }
     text = json.dumps({"inputs": [entry]}).encode()
     pieces = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (text[:9], text[9:50], text[50:]))
     head = b"POST /v2/models/last/infer HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -263,7 +263,7 @@ def test_mounted_in_another_application(client, last):
 
     async def ask():
         sent = []
-        name = last.inputs[0].name
+        name = last.inputs[0].origin.name
         entry = {"name": name, "shape": X.shape, "datatype": "FP32", "data": X.ravel().tolist()}
         body = json.dumps({"inputs": [entry]}).encode()
         scope = {

@@ -73,7 +73,7 @@ def test_a_step_that_does_not_fit_leaves_the_stream(client, models, x, words):
     first = random(STEPS, 3)
     client.predict("steps", first[:2], **sequence("wrong", True))
     answer = client.infer("steps", x, **sequence("wrong"))
-    assert answer.status == 400 and words in answer.error and models["steps"].inputs[0].name in answer.error
+    assert answer.status == 400 and words in answer.error and models["steps"].inputs[0].origin.name in answer.error
     y = client.predict("steps", first[2:], **sequence("wrong", end=True))
     np.testing.assert_array_equal(y, steps(models, first)[2:])
 
