@@ -72,7 +72,7 @@ def run(environments: Path, servers: list[str], connections: list[int], rounds: 
         raise FileNotFoundError("the client is wrk: install it (apt install wrk)")
     found: dict[str, dict[int, list[dict[str, float]]]] = {key: {n: [] for n in connections} for key in servers}
     with tempfile.TemporaryDirectory() as folder:
-        write_files(Path(folder))
+        write_files(Path(folder), servers)
         outputs: list[np.ndarray] = []
         for _ in range(rounds):
             for key in servers:
@@ -96,20 +96,23 @@ def run(environments: Path, servers: list[str], connections: list[int], rounds: 
     }
 
 
-def write_files(folder: Path) -> None:
-    """The network as every server reads it, and a request."""
+def write_files(folder: Path, servers: list[str]) -> None:
+    """The network as the servers read it, and a request."""
     from bench.engines.fastlstm import fastlstm_model
-    from bench.onnx_graph import graph
     from fastlstm import save_packed
     from fastlstm.models.tensor_names import input_names
 
     model = fastlstm_model(CASE, CASE.weights())
     save_packed(model, folder / "m.packed")
-    (folder / "m.onnx").write_bytes(graph(CASE, CASE.weights()))
     x = CASE.input()
     for file, name in (("ours.json", input_names(model)[0]), ("theirs.json", "x")):
         entry = {"name": name, "shape": x.shape, "datatype": "FP32", "data": x.ravel().tolist()}
         (folder / file).write_text(json.dumps({"inputs": [entry]}), encoding="utf-8")
+    if servers == ["fastlstm"]:
+        return
+    from bench.onnx_graph import graph
+
+    (folder / "m.onnx").write_bytes(graph(CASE, CASE.weights()))
     shutil.copy(HERE / "mlserver_runtime.py", folder)
     (folder / "model-settings.json").write_text(
         json.dumps(
@@ -249,7 +252,7 @@ def run_streams(count: int, rate: float, seconds: float) -> dict[str, float]:
     from bench.clients import stream_figures
 
     with tempfile.TemporaryDirectory() as folder:
-        write_files(Path(folder))
+        write_files(Path(folder), ["fastlstm"])
         with serving("fastlstm", Path(), Path(folder)) as (port, process):
             stream_figures(port, CASE.features, count, rate, 1, lambda: 0.0)
             return stream_figures(port, CASE.features, count, rate, seconds, lambda: cpu_seconds(process.pid))
@@ -261,7 +264,7 @@ def run_soak(requests: int, connections: int = 16, shapes: int = 200, share: flo
     from fastlstm import load_packed
 
     with tempfile.TemporaryDirectory() as folder:
-        write_files(Path(folder))
+        write_files(Path(folder), ["fastlstm"])
         good, broken = soak_requests(load_packed(Path(folder, "m.packed")), shapes)
         with serving("fastlstm", Path(), Path(folder)) as (port, process):
             soak = Soak(port, good, broken, share)

@@ -35,6 +35,7 @@ from bench import (  # noqa: E402
     real,
     report,
     runner,
+    serve,
     service,
     soak,
     start,
@@ -158,6 +159,15 @@ def test_streams():
     peer = {name: 3 * value for name, value in figures.items() if not name.endswith(("one by one", "from C"))}
     shown = {name: ratio for name, *_, ratio in streams.rows({"fastlstm": figures, "onnxruntime": peer})}
     assert len(shown) == 9 and shown["closed loop: µs a step"] == shown["3 streams: streams/s"] == "3.00x"
+
+
+def test_servers(tmp_path):
+    serve.write_files(tmp_path, ["fastlstm"])
+    assert {path.name for path in tmp_path.iterdir()} == {"m.packed", "ours.json", "theirs.json"}
+    one = {"requests": 900.0, "p50": 2.0, "p99": 5.0, "p99.9": 6.0, "cpu": 700.0}
+    rows = list(serve.rows({"fastlstm": {8: one}, "kserve": {8: {**one, "requests": 300.0}}}))
+    assert {len(row) for row in rows} == {len(serve.HEADINGS)}
+    assert rows[1] == ("kserve", "8", "300", "2.00", "5.00", "6.00", "2.5", "700", "3.00x")
 
 
 def test_service():

@@ -4,8 +4,11 @@ The Python of one section after the other runs in a fresh process whose warnings
 the commands, on the files that it has written.
 """
 
+import json
 import re
 import shlex
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -46,12 +49,30 @@ def test_commands(session):
         assert finished.returncode == 0, (command, finished.stderr)
 
 
+def test_the_service(session):
+    """The shell's block runs as pasted, but for the port, and the last answer is that of a stream's first step."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    pytest.importorskip("uvicorn", reason='the service is not installed (pip install "fastlstm[serve]")')
+    folder, _ = session
+    (block,) = blocks(TEXT, "sh")
+    assert sum(line.startswith(("fastlstm", "curl", "    ")) for line in block.splitlines()) == 4
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        block = block.replace("8000", str(free.getsockname()[1]))
+    script = block.replace("fastlstm serve", f"{shlex.quote(sys.executable)} -m fastlstm serve")
+    script += "\nkill %1; wait %1; echo; echo ended with $?"
+    finished = subprocess.run(["bash", "-m", "-c", script], capture_output=True, text=True, check=False, cwd=folder)
+    answer = json.loads(re.findall(r"^.*(\{\"model_name.*\})$", finished.stdout, re.MULTILINE)[-1])
+    assert answer["outputs"][0]["shape"] == [1, 1, 1] and "ended with 0" in finished.stdout
+
+
 def test_names_in_prose_exist():
     """What the README calls `fastlstm.NAME` or shows as a method of a model is there."""
     import fastlstm
     from fastlstm.models import Model, Stream
 
-    for name in set(re.findall(r"`fastlstm\.(\w+)", TEXT)):
+    for name in set(re.findall(r"`fastlstm\.(\w+)", TEXT)) - {"serving", "dask"}:
         assert hasattr(fastlstm, name), name
     for name in set(re.findall(r"`model\.(\w+)\(", TEXT)):
         assert hasattr(Model, name), name
