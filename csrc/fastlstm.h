@@ -62,6 +62,11 @@ typedef struct {
                                 const float *x, size_t x_stride, const float *packed, size_t rows, size_t features,
                                 size_t columns);
 
+    /* out (rows, columns) = bias + windows (rows, pieces*features) @ packed (pieces*features, columns), read where they lie:
+     * row r has its piece p of `features` values at x + r*x_stride + offsets[p]. */
+    void (*gemm_windows_forward)(float *out, const float *bias, const float *x, size_t x_stride, const size_t *offsets,
+                                 size_t pieces, const float *packed, size_t rows, size_t features, size_t columns);
+
     /* dpacked (features, columns) += x (rows, features).T @ dz (rows, columns), of the features first … last - 1 alone.
      * columns is a multiple of FL_GROUP; dpacked is laid out as packed is. */
     void (*gemm_packed_backward)(float *dpacked, const float *x, size_t x_stride, const float *dz, size_t dz_stride,

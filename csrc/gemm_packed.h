@@ -19,41 +19,65 @@
 
 #define GROUP_VECS (FL_GROUP / VEC_WIDTH)
 #define PANEL (4 * FL_GROUP)
-/* Rows of a tile: 4 sums a row and 4 weights have to fit the registers. */
-#if VEC_REGISTERS >= 32
 #define TILE_ROWS 6
+/* Sums of a tile at once: they and a few weights have to fit the registers. */
+#if VEC_REGISTERS >= 32
+#define TILE_SUMS 24
 #else
-#define TILE_ROWS 3
+#define TILE_SUMS 12
 #endif
 
-/* out (rows, groups * FL_GROUP) = initial + x (rows, features) @ panel. `rows` and `groups` are constants wherever this is
- * inlined, so that the sums stay in registers. One row alone takes two vecs of a group at once where a group has them: 4
- * chains of sums would wait for each other. */
-INLINE void tile(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
-                 size_t x_stride, const float *panel, size_t features, const int rows, const int groups)
+/* The sums of `vecs` vecs of `groups` groups that follow each other in a panel `wide` groups wide, of `rows` rows. */
+INLINE void sums_of_tile(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
+                         size_t x_stride, const size_t *offsets, size_t pieces, const float *panel, size_t features,
+                         const int rows, const int wide, const int groups, const int vecs)
 {
-    const int at_once = rows == 1 && GROUP_VECS > 1 ? 2 : 1, per_row = groups * at_once;
-    for (int v = 0; v < GROUP_VECS; v += at_once) {
-        vec sums[24], weights[8];
-        UNROLL for (int m = 0; m < rows; m++)
+    const int per_row = groups * vecs;
+    vec sums[TILE_SUMS], weights[TILE_SUMS];
+    UNROLL for (int m = 0; m < rows; m++)
+        UNROLL for (int j = 0; j < per_row; j++)
+            sums[m * per_row + j] = vec_load(initial + m * initial_stride + j / vecs * FL_GROUP + j % vecs * VEC_WIDTH);
+    for (size_t piece = 0; piece < pieces; piece++) {
+        const float *values = offsets ? x + offsets[piece] : x;
+        for (size_t k = 0; k < features; k++, panel += wide * FL_GROUP) {
             UNROLL for (int j = 0; j < per_row; j++)
-                sums[m * per_row + j] =
-                    vec_load(initial + m * initial_stride + j / at_once * FL_GROUP + (v + j % at_once) * VEC_WIDTH);
-        const float *row = panel + v * VEC_WIDTH;
-        for (size_t k = 0; k < features; k++, row += groups * FL_GROUP) {
-            UNROLL for (int j = 0; j < per_row; j++)
-                weights[j] = vec_load(row + j / at_once * FL_GROUP + j % at_once * VEC_WIDTH);
+                weights[j] = vec_load(panel + j / vecs * FL_GROUP + j % vecs * VEC_WIDTH);
             UNROLL for (int m = 0; m < rows; m++) {
-                vec a = vec_set(x[m * x_stride + k]);
+                vec a = vec_set(values[m * x_stride + k]);
                 UNROLL for (int j = 0; j < per_row; j++)
                     sums[m * per_row + j] = vec_fma(a, weights[j], sums[m * per_row + j]);
             }
         }
-        UNROLL for (int m = 0; m < rows; m++)
-            UNROLL for (int j = 0; j < per_row; j++)
-                vec_store(out + m * out_stride + j / at_once * FL_GROUP + (v + j % at_once) * VEC_WIDTH,
-                          sums[m * per_row + j]);
     }
+    UNROLL for (int m = 0; m < rows; m++)
+        UNROLL for (int j = 0; j < per_row; j++)
+            vec_store(out + m * out_stride + j / vecs * FL_GROUP + j % vecs * VEC_WIDTH, sums[m * per_row + j]);
+}
+
+/* out (rows, groups * FL_GROUP) = initial + x @ panel, where a row of x is `pieces` times `features` values, each piece at an
+ * offset from the row; without offsets it is one piece. `rows` and `groups` are constants wherever this is inlined, so that
+ * the sums stay in registers. Of wide groups all vecs are taken at once, so that every line of the panel is read once; of
+ * groups as many as fit. */
+INLINE void tile_of_pieces(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
+                           size_t x_stride, const size_t *offsets, size_t pieces, const float *panel, size_t features,
+                           const int rows, const int groups)
+{
+    const int fit = TILE_SUMS / rows;
+    const int vecs = GROUP_VECS <= fit ? GROUP_VECS : 2;
+    const int at_once = fit >= vecs * groups ? groups : groups % 2 == 0 && fit >= 2 * vecs ? 2 : 1;
+    for (int group = 0; group < groups; group += at_once)
+        for (int v = 0; v < GROUP_VECS; v += vecs) {
+            const int place = group * FL_GROUP + v * VEC_WIDTH;
+            sums_of_tile(out + place, out_stride, initial + place, initial_stride, x, x_stride, offsets, pieces,
+                         panel + place, features, rows, groups, at_once, vecs);
+        }
+}
+
+/* The same of one piece. */
+INLINE void tile(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
+                 size_t x_stride, const float *panel, size_t features, const int rows, const int groups)
+{
+    tile_of_pieces(out, out_stride, initial, initial_stride, x, x_stride, NULL, 1, panel, features, rows, groups);
 }
 
 typedef void tile_function(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
@@ -65,13 +89,8 @@ typedef void tile_function(float *out, size_t out_stride, const float *initial, 
     {                                                                                                           \
         tile(out, out_stride, initial, initial_stride, x, x_stride, panel, features, rows, groups);             \
     }
-#if TILE_ROWS == 6
 #define TILES(groups) TILE(1, groups) TILE(2, groups) TILE(3, groups) TILE(4, groups) TILE(5, groups) TILE(6, groups)
 #define TILES_OF(groups) {tile_1_##groups, tile_2_##groups, tile_3_##groups, tile_4_##groups, tile_5_##groups, tile_6_##groups}
-#else
-#define TILES(groups) TILE(1, groups) TILE(2, groups) TILE(3, groups)
-#define TILES_OF(groups) {tile_1_##groups, tile_2_##groups, tile_3_##groups}
-#endif
 TILES(1) TILES(2) TILES(3) TILES(4)
 
 /* [groups - 1][rows - 1] */
@@ -79,12 +98,14 @@ static tile_function *const tiles[4][TILE_ROWS] = {TILES_OF(1), TILES_OF(2), TIL
 
 static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-/* Rows of the next tile where `left` are left: all tiles of about one size. */
-static inline size_t next_rows(size_t left)
+/* Rows of the next tile of at most `most` where `left` are left: all tiles of about one size. */
+static inline size_t part_of_rows(size_t left, size_t most)
 {
-    size_t n_tiles = (left + TILE_ROWS - 1) / TILE_ROWS;
+    size_t n_tiles = (left + most - 1) / most;
     return (left + n_tiles - 1) / n_tiles;
 }
+
+static inline size_t next_rows(size_t left) { return part_of_rows(left, TILE_ROWS); }
 
 /* out ((wide + groups) * FL_GROUP) = initial + x (features) @ two panels that follow each other, the first of `wide`
  * groups. Where a group is one vec, the sums of one row and panel would wait for each other; those of two panels do not. */

@@ -7,6 +7,13 @@
  * the bits, the tile and the number of threads that share the features do not.
  */
 
+/* Features of a tile: 4 sums of each and 4 values of dz have to fit the registers. */
+#if VEC_REGISTERS >= 32
+#define TILE_FEATURES 6
+#else
+#define TILE_FEATURES 3
+#endif
+
 /* `features` and `groups` are constants wherever this is inlined, as in tile(). */
 INLINE void tile_backward(float *dpanel, const float *x, size_t x_stride, const float *dz, size_t dz_stride, size_t rows,
                           const int features, const int groups)
@@ -41,7 +48,7 @@ typedef void tile_backward_function(float *dpanel, const float *x, size_t x_stri
         tile_backward(dpanel, x, x_stride, dz, dz_stride, rows, features, groups);                                  \
     }
 #define NAMED(features, groups) tile_backward_##features##_##groups
-#if TILE_ROWS == 6
+#if TILE_FEATURES == 6
 #define TILES_BACKWARD(groups)                                                                                      \
     TILE_BACKWARD(1, groups) TILE_BACKWARD(2, groups) TILE_BACKWARD(3, groups) TILE_BACKWARD(4, groups)             \
     TILE_BACKWARD(5, groups) TILE_BACKWARD(6, groups)
@@ -54,7 +61,7 @@ typedef void tile_backward_function(float *dpanel, const float *x, size_t x_stri
 TILES_BACKWARD(1) TILES_BACKWARD(2) TILES_BACKWARD(3) TILES_BACKWARD(4)
 
 /* [groups - 1][features - 1] */
-static tile_backward_function *const tiles_backward[4][TILE_ROWS] = {
+static tile_backward_function *const tiles_backward[4][TILE_FEATURES] = {
     TILES_BACKWARD_OF(1), TILES_BACKWARD_OF(2), TILES_BACKWARD_OF(3), TILES_BACKWARD_OF(4)};
 
 static void FL_KERNEL(gemm_packed_backward)(float *dpacked, const float *x, size_t x_stride, const float *dz,
@@ -64,7 +71,7 @@ static void FL_KERNEL(gemm_packed_backward)(float *dpacked, const float *x, size
     for (size_t column = 0, width; column < columns; column += width) {
         width = smaller(PANEL, columns - column);
         for (size_t feature = first, n; feature < last; feature += n) {
-            n = next_rows(last - feature);
+            n = part_of_rows(last - feature, TILE_FEATURES);
             tiles_backward[width / FL_GROUP - 1][n - 1](dpacked + column * features + feature * width, x + feature,
                                                         x_stride, dz + column, dz_stride, rows);
         }

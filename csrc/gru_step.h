@@ -80,7 +80,8 @@ static void FL_KERNEL(gru_step_forward)(float *h, const float *x, const float *r
 {
     const unit_blocks blocks = blocks_of_units(rows, 0, units, 3 * units * units);
     gru_row_function *gru_row = gru_row_of(activation, recurrent_activation);
-    float sums[TILE_ROWS * GRU_PANEL] = {0.0f};
+    float sums[TILE_ROWS * GRU_PANEL];
+    memset(sums, 0, smaller(rows + 1, TILE_ROWS) * GRU_PANEL * sizeof *sums); /* what pads a panel is read too */
     for (size_t i = 0, n; i < blocks.count; i++) {
         size_t unit = block_at(&blocks, i, descending, &n);
         const float *panel = packed_recurrent + 3 * unit * units;

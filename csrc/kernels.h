@@ -6,6 +6,7 @@
 #include "lstm_cell.h"
 #include "gru_cell.h"
 #include "gemm_packed.h"
+#include "gemm_windows.h"
 #include "unit_blocks.h"
 #include "lstm_step.h"
 #include "gru_step.h"
@@ -19,6 +20,7 @@
 const fl_kernels FL_KERNEL(fl_kernels) = {
     .name = FL_ISA,
     .gemm_packed_forward = FL_KERNEL(gemm_packed_forward),
+    .gemm_windows_forward = FL_KERNEL(gemm_windows_forward),
     .lstm_step_forward = FL_KERNEL(lstm_step_forward),
     .activation_forward = FL_KERNEL(activation_forward),
     .gru_step_forward = FL_KERNEL(gru_step_forward),

@@ -16,6 +16,7 @@ from fastlstm.engine._sampling import Sampler
 from fastlstm.engine._steps import StepForm, Turn, checked_rows, checked_states
 from fastlstm.engine._stream import Stepper
 from fastlstm.engine._stream_pool import PoolIds, PoolStepper
+from fastlstm.engine._windows import run_windows, takes_windows
 from fastlstm.engine.configuration import get_include, show_config
 from fastlstm.engine.packing import LAYOUT_VERSION, Packing, keep, obtain
 from fastlstm.engine.program import Program, activate, packings, require_packed
@@ -45,6 +46,8 @@ __all__ = [
     "packings",
     "require_packed",
     "run_pair",
+    "run_windows",
     "set_num_threads",
     "show_config",
+    "takes_windows",
 ]

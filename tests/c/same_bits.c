@@ -44,6 +44,15 @@ static void compare_gemm(const fl_kernels *kernels, const fl_kernels *scalar, si
     compare(out, expected, rows * columns);
 }
 
+static void compare_windows(const fl_kernels *kernels, const fl_kernels *scalar, size_t rows, size_t columns)
+{
+    static float out[MOST_ROWS * PADDED], expected[MOST_ROWS * PADDED];
+    static const size_t offsets[] = {0, 30, 61};
+    kernels->gemm_windows_forward(out, bias, x, 2, offsets, 3, weights, rows, 5, columns);
+    scalar->gemm_windows_forward(expected, bias, x, 2, offsets, 3, weights, rows, 5, columns);
+    compare(out, expected, rows * columns);
+}
+
 static void compare_steps(const fl_kernels *kernels, const fl_kernels *scalar, size_t rows, size_t units,
                           const fl_activation *activation, const fl_activation *recurrent_activation)
 {
@@ -142,6 +151,7 @@ int main(void)
             for (size_t s = 0; s < sizeof SIZES / sizeof *SIZES; s++) {
                 compare_gemm(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s]);
                 compare_gemm(kernels, scalar, (size_t)ROWS[r], 4 * (size_t)SIZES[s]);
+                compare_windows(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s]);
                 compare_steps(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &TANH, &SIGMOID);
                 compare_steps(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &ELU, &HARD);
                 if (ROWS[r] <= 7 && SIZES[s] <= 33) compare_pairs(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s]);

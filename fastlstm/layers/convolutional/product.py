@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from fastlstm.engine import Program, ops
+from fastlstm.engine import Program, ops, run_windows, takes_windows
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.variable import CHANGES, Watch
 from fastlstm.layers.convolutional.windows import Axis, over_blocks, padded, windows, windows_backward
@@ -51,8 +51,11 @@ def product_of_windows(x: np.ndarray, axes: Sequence[Axis], product: Product, ch
         product: Takes rows of `sizes * features` values.
         channels: Values that it gives.
     """
-    size = prod(axis.size for axis in axes) * x.shape[-1]
     program = product.program
+    if takes_windows(program):
+        read = [(axis.count, axis.size, axis.stride, axis.dilation) for axis in axes]
+        return run_windows(program, np.ascontiguousarray(padded(x, axes), np.float32), read)
+    size = prod(axis.size for axis in axes) * x.shape[-1]
 
     def compute(windows: np.ndarray) -> np.ndarray:
         places = windows.shape[: len(axes) + 1]

@@ -1,0 +1,53 @@
+/* gemm_windows.h: the product of packed weights with windows that lie beside each other, for the ISA whose vocabulary stands.
+ *
+ *   out (rows, columns) = bias + windows (rows, pieces * features) @ packed (pieces * features, columns)
+ *
+ * A window is read where it lies: it is `pieces` runs of `features` values, each at an offset from the window's first value,
+ * and the next window begins x_stride further. The sums are those of gemm_packed.h over the windows copied into rows.
+ */
+
+typedef void window_tile_function(float *out, size_t out_stride, const float *bias, const float *x, size_t x_stride,
+                                  const size_t *offsets, size_t pieces, const float *panel, size_t features);
+
+#define WINDOW_TILE(rows, groups)                                                                                   \
+    static void window_tile_##rows##_##groups(float *out, size_t out_stride, const float *bias, const float *x,     \
+                                              size_t x_stride, const size_t *offsets, size_t pieces,                \
+                                              const float *panel, size_t features)                                  \
+    {                                                                                                               \
+        tile_of_pieces(out, out_stride, bias, 0, x, x_stride, offsets, pieces, panel, features, rows, groups);      \
+    }
+#define WINDOW_TILES(groups)                                                                                        \
+    WINDOW_TILE(1, groups) WINDOW_TILE(2, groups) WINDOW_TILE(3, groups)                                            \
+    WINDOW_TILE(4, groups) WINDOW_TILE(5, groups) WINDOW_TILE(6, groups)
+#define WINDOW_TILES_OF(groups)                                                                                     \
+    {window_tile_1_##groups, window_tile_2_##groups, window_tile_3_##groups,                                        \
+     window_tile_4_##groups, window_tile_5_##groups, window_tile_6_##groups}
+WINDOW_TILES(1) WINDOW_TILES(2) WINDOW_TILES(3) WINDOW_TILES(4)
+
+/* [groups - 1][rows - 1] */
+static window_tile_function *const window_tiles[4][TILE_ROWS] = {
+    WINDOW_TILES_OF(1), WINDOW_TILES_OF(2), WINDOW_TILES_OF(3), WINDOW_TILES_OF(4)};
+
+static void FL_KERNEL(gemm_windows_forward)(float *out, const float *bias, const float *x, size_t x_stride,
+                                            const size_t *offsets, size_t pieces, const float *packed, size_t rows,
+                                            size_t features, size_t columns)
+{
+    for (size_t first = 0, width; first < columns; first += width) {
+        const float *panel = packed + first * pieces * features;
+        width = smaller(PANEL, columns - first);
+        const size_t groups = (width + FL_GROUP - 1) / FL_GROUP;
+        const int whole = width == groups * FL_GROUP;
+        float padded[TILE_ROWS * PANEL], of_bias[PANEL];
+        for (size_t j = 0; j < groups * FL_GROUP && !whole; j += VEC_WIDTH)
+            vec_store(of_bias + j, load_first(bias + first + j, left_of(width, j)));
+        for (size_t row = 0, n; row < rows; row += n) {
+            float *to = out + row * columns + first;
+            n = next_rows(rows - row);
+            window_tiles[groups - 1][n - 1](whole ? to : padded, whole ? columns : PANEL, whole ? bias + first : of_bias,
+                                            x + row * x_stride, x_stride, offsets, pieces, panel, features);
+            for (size_t m = 0; m < n && !whole; m++)
+                for (size_t j = 0; j < width; j += VEC_WIDTH)
+                    store_units(to + m * columns + j, vec_load(padded + m * PANEL + j), left_of(width, j));
+        }
+    }
+}

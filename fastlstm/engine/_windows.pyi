@@ -1,0 +1,6 @@
+import numpy as np
+
+from fastlstm.engine._engine import Executor
+
+def takes_windows(program: Executor) -> bool: ...
+def run_windows(program: Executor, x: np.ndarray, axes: list[tuple[int, int, int, int]]) -> np.ndarray: ...
