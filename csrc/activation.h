@@ -143,13 +143,16 @@ INLINE void act_vecs(vec *x, const int count, const int kind, const float *p)
 }
 
 /* The pairs (activation, recurrent_activation) whose cell updates are compiled with the pair as a constant: what
- * networks use, in tutorials and in files of Keras 1, 2 and 3. */
-#define FUSED_PAIRS_WITH(PAIR, KIND)                                                                           \
-    PAIR(KIND, FL_SIGMOID) PAIR(KIND, FL_HARD_SIGMOID) PAIR(KIND, FL_HARD_SIGMOID_KERAS2)
-#define FUSED_PAIRS(PAIR)                                                                                      \
-    FUSED_PAIRS_WITH(PAIR, FL_TANH) FUSED_PAIRS_WITH(PAIR, FL_RELU) FUSED_PAIRS_WITH(PAIR, FL_LINEAR)          \
-    FUSED_PAIRS_WITH(PAIR, FL_SIGMOID) FUSED_PAIRS_WITH(PAIR, FL_ELU) FUSED_PAIRS_WITH(PAIR, FL_SELU)          \
-    FUSED_PAIRS_WITH(PAIR, FL_SOFTSIGN)
+ * networks use, in tutorials and in files of Keras 1, 2 and 3. One float at a time gains nothing from it. */
+#if VEC_WIDTH == 1
+#define FUSED_PAIRS(PAIR) PAIR(FL_TANH, FL_SIGMOID)
+#else
+#define FUSED_PAIRS(PAIR)                                                                                       \
+    PAIR(FL_TANH, FL_SIGMOID) PAIR(FL_TANH, FL_HARD_SIGMOID) PAIR(FL_TANH, FL_HARD_SIGMOID_KERAS2)              \
+    PAIR(FL_RELU, FL_SIGMOID) PAIR(FL_RELU, FL_HARD_SIGMOID) PAIR(FL_RELU, FL_HARD_SIGMOID_KERAS2)              \
+    PAIR(FL_LINEAR, FL_SIGMOID) PAIR(FL_LINEAR, FL_HARD_SIGMOID) PAIR(FL_LINEAR, FL_HARD_SIGMOID_KERAS2)        \
+    PAIR(FL_SOFTSIGN, FL_SIGMOID) PAIR(FL_ELU, FL_SIGMOID) PAIR(FL_SELU, FL_SIGMOID) PAIR(FL_SIGMOID, FL_SIGMOID)
+#endif
 
 /* log(1 + e^x), without overflow */
 static inline float act_softplus(float x) { return x != x ? x : fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x))); }
