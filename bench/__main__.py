@@ -23,6 +23,7 @@ from bench import (
     demo,
     environments,
     frames,
+    limits,
     memory,
     processes,
     real,
@@ -32,6 +33,7 @@ from bench import (
     service,
     soak,
     streams,
+    train,
 )
 from bench.cases import CASES, Case, parse_case
 from bench.engines import ENGINES, engine
@@ -48,6 +50,7 @@ def main(arguments: list[str]) -> int:
         "start": (start, "time import, load and first prediction"),
         "frames": (time_frames, "time networks over frames, CNN-LSTM and ConvLSTM, beside Keras' tf.function"),
         "real": (time_real, "time the model files of a folder beside ONNX Runtime on Keras' own exports"),
+        "train": (time_training, "time epochs of training, beside PyTorch, Keras and JAX"),
         "demo": (time_demo, "time the call of `fastlstm demo` by fastlstm and by Keras"),
         "memory": (take_memory, "what a loaded model takes by its weights, and a call by its time steps"),
         "streams": (time_streams, "time steps of streams, of pools of them, and closed loops"),
@@ -77,6 +80,11 @@ def main(arguments: list[str]) -> int:
     subparsers["real"].add_argument("--seconds", type=float, default=0.1, help="of one engine's turn at one call")
     subparsers["real"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
     subparsers["real"].add_argument("--chart", type=Path, metavar="FILE", help="also draw them, in SVG")
+    subparsers["train"].add_argument("cases", nargs="*", type=training_case, default=list(train.NAMES))
+    subparsers["train"].add_argument("--threads", type=int, choices=(1, 2), default=1)
+    subparsers["train"].add_argument("--rounds", type=int, default=5)
+    subparsers["train"].add_argument("--epochs", type=int, default=3, help="that are timed in one process")
+    subparsers["train"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
     subparsers["demo"].add_argument("--rounds", type=int, default=7)
     subparsers["demo"].add_argument("--seconds", type=float, default=2.0, help="of one engine in one process")
     subparsers["demo"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
@@ -148,6 +156,10 @@ def peer(key: str) -> str:
 
 def frame_network(name: str) -> str:
     return choice(name, frames.NETWORKS, "network")
+
+
+def training_case(name: str) -> str:
+    return choice(name, train.NAMES, "case")
 
 
 def case_list(text: str) -> list[Case]:
@@ -286,6 +298,20 @@ def time_real(options: argparse.Namespace) -> int:
         print(f"- {line}")
     if options.chart:
         options.chart.write_text(real.svg(result), encoding="utf-8")
+    return 0
+
+
+def time_training(options: argparse.Namespace) -> int:
+    machine = limits.measure(runner.usable_cpus()[-1])
+    found = train.run(options.environments, options.cases, options.threads, options.rounds, options.epochs)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    headings, *rows = train.rows(found, machine, options.threads)
+    caption = f"Median of {options.rounds} fresh processes, turn about; {options.threads} thread(s)."
+    shown = Table(*headings, caption=caption, box=box.MARKDOWN)
+    for row in rows:
+        shown.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200).print(shown)
     return 0
 
 

@@ -40,6 +40,7 @@ from bench import (  # noqa: E402
     soak,
     start,
     streams,
+    train,
 )
 from bench.engines import rtneural  # noqa: E402
 
@@ -510,3 +511,15 @@ def test_soak():
     run._models[0]._answers = [[y + 1 for y in answers] for answers in run._models[0]._answers]
     run.run()
     assert run.wrong
+
+
+@pytest.mark.parametrize("name", train.NAMES)
+def test_training(name):
+    case = cases.Case(name, 4, 5, 3, (6,) * len(train.training_case(name).units))
+    found = train.measure("fastlstm", case, 1, 6, 16)
+    assert found["seconds"] > 0 and len(found["losses"]) == 7
+    assert found["losses"][-1] < found["losses"][0]
+    measured = {name: {key: [{"seconds": 2.0, "megabytes": 3.0}] for key in train.ENGINES}}
+    measured[name]["fastlstm"] = [{"seconds": 0.5, "megabytes": 1.0}]
+    headings, row = train.rows(measured, MACHINE, 1)
+    assert len(headings) == len(row) and row[:6] == [name, "0.500", "2.000", "2.000", "2.000", "4.00"]

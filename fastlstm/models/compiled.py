@@ -126,6 +126,8 @@ class Compiled:
             if variable.regularizer is not None:
                 slope = penalty_gradient(variable.regularizer, variable.value)
                 gradients[place] = slope if gradients[place] is None else gradients[place] + slope
+        # A step of the optimizer divides by as much.
+        gradients = [None if gradient is None else self.optimizer.scale_loss(gradient) for gradient in gradients]
         self._apply(gradients)
         # What this step changed itself needs no new plan.
         self._seen = self._watch.count

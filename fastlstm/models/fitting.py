@@ -48,6 +48,7 @@ def fit(
     model.stop_training = False
     callbacks.on_train_begin()
     logs: dict[str, Any] = {}
+    initial_epoch, model._initial_epoch = model._initial_epoch or initial_epoch, None
     for epoch in range(initial_epoch, epochs):
         compiled.reset_metrics()
         callbacks.on_epoch_begin(epoch)

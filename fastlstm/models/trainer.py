@@ -25,6 +25,8 @@ class Trainer:
         self._compile_arguments: CompileArguments | None = None
         self._file_arguments: FileArguments | None = None
         self._compiled: Compiled | None = None
+        # Set by `BackupAndRestore`: the epoch with which training goes on.
+        self._initial_epoch: int | None = None
 
     def compile(
         self,

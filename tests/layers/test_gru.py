@@ -136,8 +136,6 @@ def test_attributes_are_the_cells(sequences):
     layer.activation = activations.relu
     assert layer.cell.activation is activations.relu
     assert np.abs(layer(sequences) - before).max() > 1e-3
-    with pytest.raises(NotImplementedError, match="`dropout` of GRU is not supported in training yet"):
-        layer(sequences, training=True)
 
 
 def test_config_round_trip(sequences):

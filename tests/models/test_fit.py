@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastlstm import Input, Model, Sequential, get_num_threads, set_num_threads, utils
+from fastlstm import Input, Model, Sequential, callbacks, get_num_threads, optimizers, set_num_threads, utils
 from fastlstm.layers import GRU, LSTM, Bidirectional, Dense, Dropout, Embedding, LayerNormalization
 
 RNG = np.random.default_rng(0)
@@ -83,3 +83,48 @@ def test_classes_of_sequences_of_ids():
 def test_a_model_that_is_not_compiled():
     with pytest.raises(ValueError, match="compile"):
         stacked().fit(X, Y, verbose=0)
+
+
+class Interrupted(callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch, self.begun = epoch, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun.append(epoch)
+        if epoch == self.epoch:
+            self.epoch = None
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_training_goes_on_from_its_backup(tmp_path):
+    stop = Interrupted(2)
+    for _ in range(2):
+        utils.set_random_seed(3)
+        model = stacked_without_dropout()
+        model.compile("adam", "mse", metrics=["mae"])
+        backup = callbacks.BackupAndRestore(tmp_path / "backup")
+        try:
+            history = model.fit(X, Y, epochs=4, batch_size=16, shuffle=False, verbose=0, callbacks=[backup, stop])
+        except KeyboardInterrupt:
+            assert np.isfinite(model.predict(X, verbose=0)).all()
+    assert stop.begun == [0, 1, 2, 2, 3]
+    assert history.epoch == [2, 3]
+    assert not (tmp_path / "backup").exists()
+    assert model.fit(X, Y, epochs=1, verbose=0).epoch == [0]
+
+
+def stacked_without_dropout():
+    return Sequential([Input((7, 3)), LSTM(9, return_sequences=True), LSTM(6), Dense(1)])
+
+
+def test_a_scaled_loss_changes_nothing():
+    weights = []
+    for factor in (None, 16.0):
+        utils.set_random_seed(3)
+        model = Sequential([Input((7, 3)), LSTM(4), Dense(1, kernel_regularizer="l2", activity_regularizer="l2")])
+        model.compile(optimizers.SGD(0.1, loss_scale_factor=factor), "mse")
+        model.fit(X, Y, verbose=0)
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -12,7 +12,7 @@ from fastlstm.layers.base.layer import Layer
 class Recurrent(Layer):
     """A layer that reads time steps one after the other and carries states between them."""
 
-    inner_names = "begins_from_zeros keep_states refuse_dropout returned_states starting_states"
+    inner_names = "begins_from_zeros keep_states returned_states starting_states"
     recurrent = True
     # Whether row i of a batch goes on where row i of the one before ended.
     stateful: bool = False

@@ -123,10 +123,7 @@ class Bidirectional(Layer):
         """
         states = self._halves(initial_state)
         directions = self.forward_layer, self.backward_layer
-        if all(direction.native for direction in directions):
-            if training:
-                for direction in directions:
-                    direction.refuse_dropout()
+        if all(direction.native_in_training if training else direction.native for direction in directions):
             chains = (direction.chain.bound for direction in directions)
             return self.merged(*run_beside(*chains, sequences, as_mask(mask, sequences.shape), *states))
         pairs = zip(directions, states, strict=True)

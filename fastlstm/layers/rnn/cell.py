@@ -9,11 +9,13 @@ import numpy as np
 from fastlstm import random
 from fastlstm.engine import ops
 from fastlstm.layers.activations import activation as activation_layer
+from fastlstm.layers.base.arrays import as_float32
 from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.recurrent import Recurrent
 from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
+from fastlstm.layers.rnn.dropout_steps import DropoutStep, steps_of
 from fastlstm.layers.rnn.states import as_states, zero_states
 
 if TYPE_CHECKING:
@@ -97,16 +99,18 @@ class Cell(Recurrent):
         Args:
             inputs: `(batch, features)`.
             states: List of arrays `(batch, units)`; a cell of one state also takes the array, and returns one then.
-            training: Boolean.
+            training: Boolean, whether values are dropped.
 
         Raises:
             ValueError: When a shape does not fit.
-            NotImplementedError: With `training`, when the cell has dropout.
         """
-        if training:
-            self.refuse_dropout()
+        several = isinstance(states, (list, tuple))
+        if training and self.drops:
+            given = as_states(states, [(len(inputs), self.units)] * self.state_count, self.name)
+            new_states, _ = steps_of(self).step(as_float32(inputs), given)
+            return new_states[0], new_states if several else new_states[0]
         output, *new_states = self.chain.run(inputs[:, np.newaxis], None, states)
-        return output, new_states if isinstance(states, (list, tuple)) else new_states[0]
+        return output, new_states if several else new_states[0]
 
     @property
     def native_in_training(self) -> bool:
@@ -115,10 +119,19 @@ class Cell(Recurrent):
     def call_with_gradient(
         self, inputs: np.ndarray, states: Any, training: bool = False
     ) -> tuple[tuple[np.ndarray, Any], Backward]:
-        if training:
-            self.refuse_dropout()
-        (output, *new_states), of_chain = self.training_chain.run(inputs[:, np.newaxis], None, states)
         several = isinstance(states, (list, tuple))
+        if training and self.drops:
+            given = as_states(states, [(len(inputs), self.units)] * self.state_count, self.name)
+            new_states, way = steps_of(self).step(as_float32(inputs), given)
+
+            def of_steps(d: Any) -> Any:
+                d_output, d_states = d
+                first, *others = flatten(d_states)
+                d_inputs, d_before, d_weights = way([d_output + first, *others])
+                return d_inputs, d_weights, {"states": d_before if several else d_before[0]}
+
+            return (new_states[0], new_states if several else new_states[0]), of_steps
+        (output, *new_states), of_chain = self.training_chain.run(inputs[:, np.newaxis], None, states)
 
         def backward(d: Any) -> Any:
             d_output, d_states = d
@@ -140,12 +153,25 @@ class Cell(Recurrent):
         """Whether training drops anything."""
         return 0 < self.dropout < 1 or 0 < self.recurrent_dropout < 1
 
-    def refuse_dropout(self) -> None:
-        """Raise NotImplementedError if training would drop anything."""
-        for name in ("dropout", "recurrent_dropout"):
-            if 0 < getattr(self, name) < 1:
-                layer = type(self).__name__.removesuffix("Cell")
-                raise NotImplementedError(f"`{name}` of {layer} is not supported in training yet ({self.name}).")
+    @property
+    def drops_inputs_alone(self) -> bool:
+        """Whether training drops values of the inputs alone, the same for all blocks of columns."""
+        return self.drops and not 0 < self.recurrent_dropout < 1 and not self.has_mask_per_block
+
+    @property
+    def has_mask_per_block(self) -> bool:
+        """Whether every block of columns has masks of its own."""
+        return False
+
+    def dropped_step(self, step: DropoutStep, *states: np.ndarray) -> tuple[list[np.ndarray], Any]:
+        """Return the states after a step that drops values, and the function from gradients by them to a list of those
+        by the states before it, without what comes by the products.
+
+        Args:
+            step: Gives the products.
+            *states: Those before it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no step that drops values.")
 
     def lower(self) -> list[ops.Op]:
         return [self.lower_over_time()]
@@ -189,6 +215,10 @@ class GatedCell(Cell):
     def __init__(self, arguments: dict[str, Any], implementation: int = 2, **kwargs: Any) -> None:
         super().__init__(arguments, **kwargs)
         self.implementation = 1 if self.recurrent_dropout else implementation
+
+    @property
+    def has_mask_per_block(self) -> bool:
+        return self.implementation == 1
 
 
 def is_native(cell: Any) -> bool:

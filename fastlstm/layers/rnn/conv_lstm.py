@@ -144,12 +144,17 @@ class ConvLSTMCell(Cell):
             NotImplementedError: With `training`, when the cell has dropout.
         """
         if training:
-            self.refuse_dropout()
+            self._refuse_dropout()
         shape = self.state_shape(len(inputs))
         h, c = (channels_last(state, self.data_format) for state in as_states(states, [shape, shape], self.name))
         h, c = self._advanced(channels_last(inputs, self.data_format), h, c)
         h = as_data_format(h, self.data_format)
         return h, [h, as_data_format(c, self.data_format)]
+
+    def _refuse_dropout(self) -> None:
+        for name in ("dropout", "recurrent_dropout"):
+            if 0 < getattr(self, name) < 1:
+                raise NotImplementedError(f"`{name}` of ConvLSTM is not supported in training yet ({self.name}).")
 
     def _advanced(self, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the next h and c, all with the channels last.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastlstm.engine import ops
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.base.weight_arguments import add_weight
 from fastlstm.layers.rnn.cell import GatedCell, own_arguments
 from fastlstm.layers.rnn.cell_layer import GatedLayer
+from fastlstm.layers.rnn.dropout_steps import DropoutStep
 
 
 @register
@@ -32,7 +35,8 @@ class GRUCell(GatedCell):
             else `(3*units,)`.
         kernel_regularizer, recurrent_regularizer, bias_regularizer: Kept for configs and training.
         kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
-        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        dropout, recurrent_dropout: Floats from 0 to 1, the part of the inputs, and of the state in the products, that
+            training drops: the same at all steps of a call.
         reset_after: Boolean, whether the reset gate is applied after the product with the recurrent kernel.
         seed: Integer, or None.
         **kwargs: As for `Layer`; also `implementation`, which does not change the results.
@@ -70,6 +74,32 @@ class GRUCell(GatedCell):
         columns = 3 * self.units
         return add_weight(self, "bias", (2, columns) if self.reset_after else (columns,))
 
+    def dropped_step(self, step: DropoutStep, *states: np.ndarray) -> tuple[list[np.ndarray], Any]:
+        (h,) = states
+        biases = (0, 1) if self.reset_after else (0,)
+        z, of_z = step.activated(self.recurrent_activation, step.product(0, biases=biases))
+        r, of_r = step.activated(self.recurrent_activation, step.product(1, biases=biases))
+        if self.reset_after:
+            inner = step.product(2, with_inputs=False, biases=(1,))
+            candidate = step.product(2, with_state=False) + r * inner
+        else:
+            candidate = step.product(2, factor=r)
+        g, of_g = step.activated(self.activation, candidate)
+
+        def backward(dh: np.ndarray) -> list[np.ndarray]:
+            d = of_g(dh * (1 - z))
+            if self.reset_after:
+                step.pull(2, d, with_state=False)
+                step.pull(2, d * r, with_inputs=False)
+                dr = d * inner
+            else:
+                dr = step.pull(2, d)
+            step.pull(0, of_z(dh * (h - g)))
+            step.pull(1, of_r(dr))
+            return [dh * z]
+
+        return [z * h + (1 - z) * g], backward
+
     def lower_over_time(self, **over_time: bool) -> ops.Op:
         return ops.GRUOp(*self.lowered_arguments(), reset_after=bool(self.reset_after), **over_time)
 
@@ -87,7 +117,8 @@ class GRU(GatedLayer):
         kernel_regularizer, recurrent_regularizer, bias_regularizer, activity_regularizer: Kept for configs and
             training.
         kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
-        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        dropout, recurrent_dropout: Floats from 0 to 1, the part of the inputs, and of the state in the products, that
+            training drops: the same at all steps of a call.
         seed: Integer, or None.
         return_sequences, return_state, go_backwards, stateful, unroll: As for `RNN`.
         reset_after: Boolean, whether the reset gate is applied after the product with the recurrent kernel.

@@ -14,6 +14,7 @@ from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.base.weight_owner import reserve_draw
 from fastlstm.layers.rnn.cell import GatedCell, own_arguments
 from fastlstm.layers.rnn.cell_layer import GatedLayer
+from fastlstm.layers.rnn.dropout_steps import DropoutStep
 
 
 class _UnitForgetBias(initializers.Initializer):
@@ -46,7 +47,8 @@ class LSTMCell(GatedCell):
         unit_forget_bias: Boolean, whether the forget gate's bias starts at 1.
         kernel_regularizer, recurrent_regularizer, bias_regularizer: Kept for configs and training.
         kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
-        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        dropout, recurrent_dropout: Floats from 0 to 1, the part of the inputs, and of the state in the products, that
+            training drops: the same at all steps of a call.
         seed: Integer, or None.
         **kwargs: As for `Layer`; also `implementation`, which does not change the results.
 
@@ -90,6 +92,24 @@ class LSTMCell(GatedCell):
             name="bias",
         )
 
+    def dropped_step(self, step: DropoutStep, *states: np.ndarray) -> tuple[list[np.ndarray], Any]:
+        _, c = states
+        z_i, z_f, z_c, z_o = map(step.product, range(4))
+        i, of_i = step.activated(self.recurrent_activation, z_i)
+        f, of_f = step.activated(self.recurrent_activation, z_f)
+        g, of_g = step.activated(self.activation, z_c)
+        o, of_o = step.activated(self.recurrent_activation, z_o)
+        new_c = f * c + i * g
+        s, of_s = step.activated(self.activation, new_c)
+
+        def backward(dh: np.ndarray, dc: np.ndarray) -> list[np.ndarray]:
+            dc = dc + of_s(dh * o)
+            for block, dz in enumerate((of_i(dc * g), of_f(dc * c), of_g(dc * i), of_o(dh * s))):
+                step.pull(block, dz)
+            return [np.zeros_like(dh), dc * f]
+
+        return [o * s, new_c], backward
+
     def lower_over_time(self, **over_time: bool) -> ops.Op:
         return ops.LSTMOp(*self.lowered_arguments(), **over_time)
 
@@ -110,7 +130,8 @@ class LSTM(GatedLayer):
         kernel_regularizer, recurrent_regularizer, bias_regularizer, activity_regularizer: Kept for configs and
             training.
         kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
-        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        dropout, recurrent_dropout: Floats from 0 to 1, the part of the inputs, and of the state in the products, that
+            training drops: the same at all steps of a call.
         seed: Integer, or None.
         return_sequences, return_state, go_backwards, stateful, unroll: As for `RNN`.
         use_cudnn: `"auto"` or a boolean; True is refused when the layer is called.

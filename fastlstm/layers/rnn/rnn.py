@@ -16,6 +16,7 @@ from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.base.structure import flatten, is_shape, map_structure, packed
 from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.rnn.cell import Cell, is_native
+from fastlstm.layers.rnn.dropout_steps import drawn_mask, one_call
 from fastlstm.layers.rnn.stacked_cells import (
     StackedRNNCells,
     check_cell_gradient,
@@ -134,34 +135,56 @@ class RNN(Recurrent):
 
         Raises:
             ValueError: When a shape does not fit.
-            NotImplementedError: With `training`, when the layer has dropout.
         """
         mask = as_mask(mask, sequences.shape)
-        if not self.lowers:
+        if not self.lowers or (training and self._drops and not self._drops_inputs_alone):
             return self._call_step_by_step(sequences, initial_state, mask, training)
-        if training:
-            self.refuse_dropout()
+        if training and self._drops:
+            sequences = sequences * self._input_mask(sequences)
         return self.chain.run(sequences, mask, initial_state)
 
     @property
+    def _drops(self) -> bool:
+        return any(cell.drops for cell in self.native_cells())
+
+    @property
+    def _drops_inputs_alone(self) -> bool:
+        cells = self.native_cells()
+        return len(cells) == 1 and cells[0].drops_inputs_alone
+
+    def _input_mask(self, sequences: np.ndarray) -> np.ndarray:
+        cell = self.native_cells()[0]
+        return drawn_mask(cell, (len(sequences), sequences.shape[-1]), cell.dropout)[:, np.newaxis]
+
+    @property
     def native_in_training(self) -> bool:
-        return self.native and not any(cell.drops for cell in self.native_cells())
+        return self.native and not self._drops
 
     def call_with_gradient(
         self, sequences: np.ndarray, initial_state: Any = None, mask: Any = None, training: bool = False
     ) -> tuple[Any, Backward]:
         mask = as_mask(mask, sequences.shape)
-        if self.native_in_training:
+        if self.native and not (training and self._drops):
             return self.training_chain.run(sequences, mask, initial_state)
-        outputs, last, of_loop = run_over_time_with_gradient(
-            lambda inputs, states: step_with_gradient(self.cell, inputs, states, bool(training)),
-            sequences,
-            self._first_states(len(sequences), initial_state),
-            mask,
-            self.return_sequences,
-            self.go_backwards,
-            self.zero_output_for_mask,
-        )
+        if self.native and self._drops_inputs_alone:
+            kept = self._input_mask(sequences)
+            outputs, of_chain = self.training_chain.run(sequences * kept, mask, initial_state)
+
+            def of_dropped(d: Any) -> Any:
+                gradients = of_chain(d)
+                return gradients._replace(inputs=gradients.inputs * kept)
+
+            return outputs, of_dropped
+        with one_call():
+            outputs, last, of_loop = run_over_time_with_gradient(
+                lambda inputs, states: step_with_gradient(self.cell, inputs, states, bool(training)),
+                sequences,
+                self._first_states(len(sequences), initial_state),
+                mask,
+                self.return_sequences,
+                self.go_backwards,
+                self.zero_output_for_mask,
+            )
         if self.stateful:
             self.keep_states(last)
 
@@ -178,23 +201,19 @@ class RNN(Recurrent):
         if not self.native_in_training:
             check_cell_gradient(self.cell)
 
-    def refuse_dropout(self) -> None:
-        """Raise NotImplementedError if training would drop anything."""
-        for cell in self.native_cells():
-            cell.refuse_dropout()
-
     def _call_step_by_step(
         self, sequences: np.ndarray, given: Any, mask: np.ndarray | None, training: bool | None
     ) -> Any:
-        output, states = run_over_time(
-            lambda inputs, states: step(self.cell, inputs, states, bool(training)),
-            sequences,
-            self._first_states(len(sequences), given),
-            mask,
-            self.return_sequences,
-            self.go_backwards,
-            self.zero_output_for_mask,
-        )
+        with one_call():
+            output, states = run_over_time(
+                lambda inputs, states: step(self.cell, inputs, states, bool(training)),
+                sequences,
+                self._first_states(len(sequences), given),
+                mask,
+                self.return_sequences,
+                self.go_backwards,
+                self.zero_output_for_mask,
+            )
         if self.stateful:
             self.keep_states(states)
         return (output, *states) if self.return_state else output

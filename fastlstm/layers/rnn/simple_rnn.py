@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastlstm.engine import ops
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.rnn.cell import Cell, own_arguments
 from fastlstm.layers.rnn.cell_layer import CellLayer
+from fastlstm.layers.rnn.dropout_steps import DropoutStep
 
 
 @register
@@ -23,7 +26,8 @@ class SimpleRNNCell(Cell):
         bias_initializer: Initializer of the bias `(units,)`.
         kernel_regularizer, recurrent_regularizer, bias_regularizer: Kept for configs and training.
         kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
-        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        dropout, recurrent_dropout: Floats from 0 to 1, the part of the inputs, and of the state in the products, that
+            training drops: the same at all steps of a call.
         seed: Integer, or None.
         **kwargs: As for `Layer`.
 
@@ -54,6 +58,15 @@ class SimpleRNNCell(Cell):
     ) -> None:
         super().__init__(own_arguments(locals()), **kwargs)
 
+    def dropped_step(self, step: DropoutStep, *states: np.ndarray) -> tuple[list[np.ndarray], Any]:
+        h, of_h = step.activated(self.activation, step.product(0))
+
+        def backward(dh: np.ndarray) -> list[np.ndarray]:
+            step.pull(0, of_h(dh))
+            return [np.zeros_like(dh)]
+
+        return [h], backward
+
     def lower_over_time(self, **over_time: bool) -> ops.Op:
         return ops.SimpleRNNOp(*self.lowered_arguments(), **over_time)
 
@@ -70,7 +83,8 @@ class SimpleRNN(CellLayer):
         kernel_regularizer, recurrent_regularizer, bias_regularizer, activity_regularizer: Kept for configs and
             training.
         kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
-        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        dropout, recurrent_dropout: Floats from 0 to 1, the part of the inputs, and of the state in the products, that
+            training drops: the same at all steps of a call.
         return_sequences, return_state, go_backwards, stateful, unroll: As for `RNN`.
         seed: Integer, or None.
         **kwargs: As for `RNN`.
