@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from snippets import blocks, run
+from snippets import blocks, promised, run
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -30,6 +30,9 @@ def session(tmp_path_factory):
 
 def test_python(session):
     assert len(session[1]) == len(blocks(TEXT, "python")) >= 3
+    for block, printed in zip(blocks(TEXT, "python"), session[1], strict=True):
+        for says in promised(block):
+            assert says in printed.splitlines(), (block, printed)
 
 
 def test_the_first_snippet_is_short_and_prints_what_it_says(session):
