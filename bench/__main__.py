@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
         "chart": (draw, "a run's chart in SVG"),
     }
     subparsers = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in parts.items()}
-    for name in ("run", "setup", "start", "frames", "real", "demo", "streams", "service", "serve"):
+    for name in ("run", "setup", "start", "frames", "real", "demo", "streams", "service", "serve", "train"):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
     subparsers["setup"].add_argument(
