@@ -33,9 +33,7 @@ def threads(request):
 def copied(x, axes):
     """Rows of what the windows read, by indices."""
     batch = len(x)
-    places = [
-        np.arange(count)[:, None] * stride + np.arange(size) * dilation for count, size, stride, dilation in axes
-    ]
+    places = [np.arange(count)[:, None] * stride + np.arange(size) * dilation for count, size, stride, dilation in axes]
     for axis, place in enumerate(places):
         x = np.take(x, place, axis=1 + 2 * axis)  # (batch, count, size, count, size, …, channels)
     n = len(axes)
