@@ -156,6 +156,9 @@ class CallbackList(Callback):
         from fastlstm.callbacks.progress import ProgbarLogger
 
         self.callbacks = list(_flat(callbacks))
+        for callback in self.callbacks:
+            if not callable(getattr(callback, "set_model", None)):
+                raise TypeError(f"`callbacks` should be instances of Callback. Received: {callback!r:.200}")
         if add_history and not any(isinstance(callback, History) for callback in self.callbacks):
             self.callbacks.append(History())
         if add_progbar and not any(isinstance(callback, ProgbarLogger) for callback in self.callbacks):

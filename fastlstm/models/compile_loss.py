@@ -153,6 +153,8 @@ class CompileLoss:
             return [sample_weight.get(name) for name in self.output_names or sorted(sample_weight)]
         if isinstance(sample_weight, (list, tuple)):
             leaves = flatten(sample_weight)
+            if not leaves:
+                raise ValueError("`sample_weight` is an empty list: expected an array for each output, or one for all.")
             return leaves if len(leaves) == count else [leaves[0]] * count
         return [sample_weight] * count
 

@@ -233,6 +233,8 @@ class Compiled:
         if self._loss is None:
             return
         targets, weights = self._targets(y, self._structure), self._loss.sample_weights(sample_weight, len(outputs))
+        if any(len(targets) <= item.number for item in self._losses):
+            raise ValueError(f"`y` has {len(targets)} targets, but the model has {len(outputs)} outputs.")
         for item in self._losses:
             number = item.number
             loss = item.loss if forward is None else forward.of_logits.get(number, item.loss)

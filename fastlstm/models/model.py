@@ -143,7 +143,7 @@ class Model(Trainer, Predictor, builds_once=False):
             raise ValueError(f"Provide only a layer name or a layer index. Received: index={index}, name={name}.")
         layers = self.layers
         if index is not None:
-            if len(layers) <= index:
+            if not -len(layers) <= index < len(layers):
                 raise ValueError(
                     f"Was asked to retrieve layer at index {index} but model only has {len(layers)} layers."
                 )

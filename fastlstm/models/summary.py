@@ -13,6 +13,7 @@ from fastlstm.layers.base.variable import Variable
 
 _WIDTH, _GRAPH_WIDTH = 88, 108
 _TRAINABLE_WIDTH = 12
+_LONGEST_LINE = 10_000
 _POSITIONS, _GRAPH_POSITIONS = (0.45, 0.80, 1.0), (0.3, 0.56, 0.74, 1.0)
 
 
@@ -33,6 +34,8 @@ def print_summary(
     graph = model.graph
     connections = None if graph is None or graph.is_row() else _connections(graph)
     default_width = (_WIDTH if connections is None else _GRAPH_WIDTH) + (_TRAINABLE_WIDTH if show_trainable else 0)
+    if line_length is not None and not 0 <= line_length <= _LONGEST_LINE:
+        raise ValueError(f"`line_length` should be from 1 to {_LONGEST_LINE}. Received: line_length={line_length}")
     width = line_length or min(default_width, shutil.get_terminal_size().columns - 4)
     titles = {"Layer (type)": "left", "Output Shape": "left", "Param #": "right"}
     if connections is not None:

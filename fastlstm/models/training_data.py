@@ -178,7 +178,11 @@ class _Arrays:
                 raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
             if isinstance(y, (list, tuple, dict)):
                 raise ValueError("`class_weight` is only supported for Models with a single output.")
+            if not isinstance(class_weight, Mapping):
+                raise ValueError(f"`class_weight` should be a dict by class. Received: {class_weight!r:.200}")
             sample_weight = weights_of_classes(y, class_weight)
+        if steps is not None and not steps >= 1:
+            raise ValueError(f"The number of steps should be a positive integer. Received: {steps!r}")
         _check_rows(x, y, sample_weight)
         self._rows = len(flatten(x)[0])
         self._size = batch_size or (math.ceil(self._rows / steps) if steps else DEFAULT_BATCH_SIZE)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.backend import Tensor
+from fastlstm.memory import require_array
 from fastlstm.ops import dtypes
 
 Shape = tuple[int | None, ...]
@@ -23,6 +24,8 @@ NUMPY, CORE, NN, LINALG, MATH = (f"keras.src.ops.{part}" for part in ("numpy", "
 
 # What a description in a file may make of one row: 2 GiB of float32.
 MAX_ELEMENTS = 2**29
+# What may give far more than it is given, by its parameters alone.
+_GROWING = frozenset({"BroadcastTo", "Repeat", "Tile", "Pad", "OneHot", "MultiHot", "Outer", "Kron"})
 
 # The operations by the names of their classes in Keras, and by the names of the functions.
 BY_CLASS: dict[str, Definition] = {}
@@ -141,6 +144,15 @@ class Definition:
         Raises:
             ValueError: When they do not fit.
         """
+        try:
+            return self._run(operands, parameters)
+        except (AttributeError, IndexError, KeyError, OverflowError, ZeroDivisionError) as error:
+            raise ValueError(f"{self.class_name} cannot be computed of what it was given: {error}") from error
+
+    def _run(self, operands: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+        if self.class_name in _GROWING:
+            shape = self._shape(*self._map(_shape_of, operands), **parameters)
+            require_array(shape, f"The result of {self.class_name}")
         cast, result = self.casts(operands, parameters)
 
         def array(value: Any) -> np.ndarray:

@@ -132,7 +132,7 @@ class _Dialect:
             raise SavedModelError(f"The config of {where} should be an object with a class_name.")
         self._budget.take("layers", 1, where)
         written, config = entry["class_name"], entry.get("config")
-        class_name = CLASSES.get(written, written)
+        class_name: str = CLASSES.get(written) or written
         if class_name == "Sequential" and isinstance(config, list):  # Keras 1 to 2.2.2
             config = {"name": entry.get("name") or "sequential", "layers": config}
         if not isinstance(config, dict):
@@ -315,7 +315,7 @@ def _merge(config: Config, where: str) -> tuple[str, Config]:
     mode = config.get("mode")
     if mode not in MERGE_MODES or config.get("layers"):
         raise SavedModelError(f"{where} (Merge of Keras 1) has the mode {mode!r} or layers of its own; not supported.")
-    kept = {key: config[key] for key in ("name", "trainable") if key in config}
+    kept: Config = {key: config[key] for key in ("name", "trainable") if key in config}
     if mode == "concat":
         kept["axis"] = config.get("concat_axis", -1)
     elif mode in ("dot", "cos"):

@@ -49,13 +49,15 @@ def open_file(source: Any) -> ModelFile:
     """
     found = given(source)
     with reading(found.name), ExitStack() as stack:
-        if found.path is not None and found.path.is_dir():
+        if found.path is None:
+            assert found.stream is not None
+            contents = _open_stream(stack.enter_context(found.stream), found, stack)
+        elif found.path.is_dir():
             contents = _open_folder(found.path, stack)
-        elif found.path is not None and not found.path.exists():
+        elif not found.path.exists():
             contents = _open_prefix(found.path, stack)
         else:
-            stream = found.stream if found.path is None else open_regular(found.path)
-            contents = _open_stream(stack.enter_context(stream), found, stack)
+            contents = _open_stream(stack.enter_context(open_regular(found.path)), found, stack)
         return ModelFile(found.name, contents, stack.pop_all())
 
 

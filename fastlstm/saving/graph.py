@@ -43,7 +43,7 @@ def node(written: Any, class_name: str, layer_names: set[Any], old: bool) -> dic
     if isinstance(written[0], str):  # a single tensor without its list
         written = [written]
     tensors = [first_argument(entry) for entry in written]
-    kwargs = {}
+    kwargs: dict[str, Any] = {}
     for entry in written:
         kwargs |= entry[3] if len(entry) > 3 else {}
     several = _SEVERAL | ({"mask"} if len(tensors) > 1 else set())

@@ -298,13 +298,14 @@ class Group:
 
     def _lookup(self, path: str) -> list[_Item]:
         *above, name = [part for part in path.split("/") if part] or [""]
-        group: Group | None = self
+        group = self
         for part in above:
             if part not in group._children:
                 group._children[part] = group.group(part)
-            group = group._children[part]
-            if group is None:
+            child = group._children[part]
+            if child is None:
                 return []
+            group = child
         return group._members(name)
 
     def _members(self, name: str) -> list[_Item]:

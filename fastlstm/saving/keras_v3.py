@@ -127,14 +127,15 @@ def write_keras(
         with replaced_folder(path, CONFIG) as folder:
             for name, text in texts.items():
                 (folder / name).write_bytes(text)
-            with open(folder / WEIGHTS, "x+b") as stream:
-                _write_weights(stream, spec, arrays, optimizer)
+            with open(folder / WEIGHTS, "x+b") as file:
+                _write_weights(file, spec, arrays, optimizer)
         return
     weights = io.BytesIO()
     _write_weights(weights, spec, arrays, optimizer)
     with replaced_file(path) as stream, zipfile.ZipFile(stream, "w") as archive:
-        for name, content in (*texts.items(), (WEIGHTS, weights.getbuffer())):
+        for name, content in texts.items():
             archive.writestr(zipfile.ZipInfo(name), content)
+        archive.writestr(zipfile.ZipInfo(WEIGHTS), weights.getbuffer())
 
 
 def _write_weights(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fastlstm.saving.spec import LayerSpec, VariableSpec
 
 
-def numbered(names: list[str]) -> list[str]:
+def numbered(names: Sequence[str]) -> list[str]:
     """Names made unique as Keras does it within one container: `lstm`, `lstm_1`, `dense`, `lstm_2`."""
     seen: Counter[str] = Counter()
     unique = []

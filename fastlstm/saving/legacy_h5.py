@@ -131,7 +131,7 @@ def _listed_arrays(group: Group, name: str) -> list[Stored]:
     layer = group.group(name)
     if layer is None:
         raise SavedModelError(f"The layer '{name}' is listed in the file, but its group is missing.")
-    arrays = []
+    arrays: list[Stored] = []
     for weight in _distinct(layer.texts("weight_names"), "weight"):
         array = layer.array(weight)
         if array is None:
@@ -236,7 +236,7 @@ def _legacy_config(model: dict[str, Any]) -> dict[str, Any]:
     config = dict(model["config"])
     if "layers" in config:
         config["layers"] = [_legacy_config(layer) for layer in config["layers"]]
-    graph = {key: model[key] for key in ("name", "inbound_nodes") if key in model}
+    graph: dict[str, Any] = {key: model[key] for key in ("name", "inbound_nodes") if key in model}
     return {"class_name": model["class_name"], "config": config, **graph}
 
 

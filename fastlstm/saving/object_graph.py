@@ -114,7 +114,7 @@ class ObjectGraph:
 
     def _variables(self, layer: LayerSpec, node: _Node) -> list[Stored]:
         """The layer's own arrays; those that are missing are left out."""
-        named = {}
+        named: dict[str, str] = {}
         for name, number in node.children.items():
             variable = self._nodes[number].variable
             if variable is not None:
@@ -182,7 +182,7 @@ def _attribute(node: _Node | None, name: str) -> int | None:
 
 def _numbered(children: dict[str, int], prefix: str) -> list[int]:
     """The objects at `prefix0`, `prefix1` … up to the first one that is missing."""
-    found = []
+    found: list[int] = []
     while f"{prefix}{len(found)}" in children:
         found.append(children[f"{prefix}{len(found)}"])
     return found

@@ -181,7 +181,7 @@ def _graph_call(node: Any, definition: Config, constants: Config, where: str) ->
     """A list of tensors, between which the constants go at their places."""
     if not isinstance(node, list) or not isinstance(constants, dict):
         raise SavedModelError(f"A call of {where} is stored in an unknown form: {shown(node)}")
-    args = [tensor(entry) for entry in ([node] if node and isinstance(node[0], str) else node)]
+    args: list[Any] = [tensor(entry) for entry in ([node] if node and isinstance(node[0], str) else node)]
     for place in sorted(constants, key=lambda place: int(place)):
         args.insert(int(place), constants[place])
     attributes = {name: _attribute(value) for name, value in (definition.get("attr") or {}).items()}
@@ -189,8 +189,9 @@ def _graph_call(node: Any, definition: Config, constants: Config, where: str) ->
         return tensorflow.of_graph(definition.get("op"), args, attributes, where)
     if len(args) != 4 or not all(isinstance(part, list) for part in args[1:]):
         raise SavedModelError(f"{where} slices with tensors, which is not supported.")
+    begin, end, strides = args[1:]
     masks = {name: int(attributes.get(name) or 0) for name in MASKS}
-    return Operation("GetItem", [args[0], tensorflow.strided_key(*args[1:], masks)])
+    return Operation("GetItem", [args[0], tensorflow.strided_key(begin, end, strides, masks)])
 
 
 _DTYPES = {"DT_BOOL": "bool", "DT_DOUBLE": "float64", "DT_FLOAT": "float32", "DT_HALF": "float16", "DT_INT32": "int32"}

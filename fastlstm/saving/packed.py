@@ -177,9 +177,9 @@ def _check_preamble(mapped: mmap.mmap, layout_version: int) -> int:
 def _array(mapped: mmap.mmap, start: int, entry: Any) -> NamedArray:
     """The array of an entry in the header, nothing of which is taken on trust."""
     name, dtype, shape, offset = (
-        (entry.get(key) for key in ("name", "dtype", "shape", "offset")) if isinstance(entry, dict) else (None,) * 4
+        map(entry.get, ("name", "dtype", "shape", "offset")) if isinstance(entry, dict) else (None,) * 4
     )
-    if not isinstance(name, str) or not isinstance(shape, list) or not _is_size(offset):
+    if not isinstance(name, str) or not isinstance(shape, list) or not isinstance(offset, int) or not _is_size(offset):
         raise SavedModelError(f"The header describes an array as {shown(entry)}.")
     if dtype != _DTYPE:
         raise SavedModelError(f"Array {shown(name)} has the dtype {shown(dtype)}; expected {_DTYPE!r}.")

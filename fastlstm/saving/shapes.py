@@ -40,7 +40,11 @@ def first_input_shape(written: dict[str, Any], layer: dict[str, Any], model_conf
     if nested[0].get("class_name") == "InputLayer":  # the first layer is a model
         return nested[0]["config"].get("batch_shape")
     wrapped = config.get("layer") if isinstance(config, dict) else None
-    if written["class_name"] == "Bidirectional" and (shape := _own_shape(wrapped["class_name"], wrapped["config"])):
+    if (
+        written["class_name"] == "Bidirectional"
+        and isinstance(wrapped, dict)
+        and (shape := _own_shape(wrapped["class_name"], wrapped["config"]))
+    ):
         return shape
     candidates = [(written.get("build_config") or {}).get("input_shape")]
     candidates += [each.get(key) for each in model_configs for key in ("build_input_shape", "input_shape")]

@@ -78,7 +78,7 @@ class BundledArray:
             ValueError: Damage, or a file that ends too early.
         """
         values = np.empty(self.shape, _DTYPES[self.dtype])
-        self._read_into(memoryview(values.reshape(-1).view(np.uint8)))
+        self._read_into(values.reshape(-1).view(np.uint8).data)
         if masked(crc32c(values.reshape(-1).view(np.uint8).data)) != self.checksum:
             raise SavedModelError(f"'{self.where}' is damaged: its checksum is not that of its bytes.")
         if self.dtype == _BFLOAT16:
@@ -115,7 +115,7 @@ class BundledArray:
 
     def _read_into(self, buffer: memoryview) -> None:
         self.shard.seek(self.offset)
-        if self.shard.readinto(buffer) != self.size:
+        if self.shard.readinto(buffer) != self.size:  # type: ignore[attr-defined]
             raise SavedModelError(f"The file ends within '{self.where}'.")
 
 

@@ -200,7 +200,7 @@ class Row:
 
 def _rows(table: str) -> dict[str, Row]:
     """The rows of a table by TensorFlow's names."""
-    rows = {}
+    rows: dict[str, Row] = {}
     for line in table.strip().splitlines():
         class_name, _, rest = line.partition(":")
         names, _, arguments = rest.partition(";")

@@ -164,7 +164,7 @@ def _array(entry: dict[str, Any], shards: _Shards, offset: int, budget: Budget) 
     budget.take("names", 1, "The list of weights")
     budget.check("characters in a name", len(name), f"The weight '{printable(name)}'")
     dtype = quantization.get("dtype", entry.get("dtype"))
-    if dtype not in (_QUANTIZED if quantization else _DTYPES):
+    if not isinstance(dtype, str) or dtype not in (_QUANTIZED if quantization else _DTYPES):
         raise SavedModelError(f"'{name}' has the dtype {shown(dtype)}, which is no weight.")
     sizes = isinstance(shape, list) and all(type(size) is int and 0 <= size < 2**31 for size in shape)
     if not sizes or len(shape) > _MAX_DIMENSIONS:

@@ -1,0 +1,73 @@
+"""Values that no argument was meant for: ValueError, TypeError or MemoryError, with words."""
+
+import numpy as np
+import pytest
+
+from fastlstm import ops
+from fastlstm.layers import LSTM, Dense, Input
+from fastlstm.models import Sequential
+
+X, Y = np.ones((4, 5, 3), np.float32), np.ones((4, 2), np.float32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = Sequential([Input((5, 3)), LSTM(4), Dense(2)])
+    made.compile("sgd", "mse")
+    return made
+
+
+CALLS = {
+    "a class_weight that is no dict": lambda model: model.fit(X, Y, class_weight=np.zeros(3), verbose=0),
+    "a callback that is none": lambda model: model.fit(X, Y, callbacks=-1, verbose=0),
+    "negative steps": lambda model: model.evaluate(X, Y, steps=-1e300, verbose=0),
+    "no targets": lambda model: model.train_on_batch(X, {}),
+    "no weights of samples": lambda model: model.test_on_batch(X, Y, sample_weight=[]),
+    "a line of 2**63": lambda model: model.summary(line_length=2**63),
+    "a layer before the first": lambda model: model.get_layer(index=-(2**40)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_refused(name, model):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        CALLS[name](model)
+    assert len(str(caught.value)) > 20
+
+
+OPERATIONS = {
+    "abs": lambda: ops.abs(10**30),
+    "amin": lambda: ops.amin(None, axis=0.5),
+    "append": lambda: ops.append(None, 2**70),
+    "arctan2": lambda: ops.arctan2(None, 1.0),
+    "array_split": lambda: ops.array_split(np.arange(3), 10**30),
+    "batch_normalization": lambda: ops.batch_normalization(None, np.ones(3), np.ones(3), -1),
+    "cdist": lambda: ops.cdist(np.zeros(3), np.zeros(3)),
+    "get_item": lambda: ops.get_item(np.zeros(2), 2**31),
+    "glu": lambda: ops.glu(3.0, axis=1),
+    "norm": lambda: ops.norm(-1, ord=np.zeros(0)),
+    "split": lambda: ops.split(1.0, 3),
+    "top_k": lambda: ops.top_k(1.0, 1),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations(name):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        OPERATIONS[name]()
+    assert len(str(caught.value)) > 20
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: ops.repeat(x, 2**42, axis=0),
+        lambda x: ops.tile(x, (2**42, 1)),
+        lambda x: ops.broadcast_to(x, (2**42, 3, 3)),
+        lambda x: ops.pad(x, ((0, 2**42), (0, 0))),
+        lambda x: ops.one_hot(np.zeros(3, np.int32), 2**42),
+    ],
+)
+def test_results_beyond_memory(call):
+    with pytest.raises((MemoryError, ValueError), match=r"GiB|TiB|large"):
+        call(np.zeros((3, 3), np.float32))
