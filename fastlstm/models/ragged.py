@@ -71,7 +71,8 @@ def keeps_rows_apart(model: Any) -> bool:
     """Return whether a row's outputs depend on that row alone, so far as is known, so that batches may be joined."""
     if not model.expands or any(tensor.shape[0] is not None for tensor in model.inputs):
         return False
-    return all(_keeps_rows_apart(call.layer) for call in model.calls().calls)
+    # A call that was recorded as one of training draws, or looks at the whole batch.
+    return all(_keeps_rows_apart(call.layer) and not call.kwargs.get("training") for call in model.calls().calls)
 
 
 def _keeps_rows_apart(layer: Any) -> bool:

@@ -38,12 +38,13 @@ class Request:
         given: The caller's input.
         rows: Of the input.
         key: Of two requests with one key, the second runs after the first, never beside it; None has no such.
+        forced: Whether it may wait however many do.
     """
 
-    __slots__ = ("_event", "_future", "arrived", "begun", "error", "given", "key", "loop", "result", "rows")
+    __slots__ = ("_event", "_future", "arrived", "begun", "error", "forced", "given", "key", "loop", "result", "rows")
 
-    def __init__(self, given: Any, rows: int = 1, key: Any = None) -> None:
-        self.given, self.rows, self.key = given, rows, key
+    def __init__(self, given: Any, rows: int = 1, key: Any = None, forced: bool = False) -> None:
+        self.given, self.rows, self.key, self.forced = given, rows, key, forced
         self.result: Any = None
         self.error: BaseException | None = None
         self.arrived = self.begun = 0.0
@@ -165,7 +166,7 @@ class Joiner:
         with self._lock:
             if self._closed:
                 raise RuntimeError("This batcher is closed.")
-            if len(self._pending) >= self._queue:
+            if len(self._pending) >= self._queue and not request.forced:
                 raise QueueFull(f"{self._queue} requests are waiting already.")
             self._pending.append(request)
             if self._wanted and len(self._pending) >= self._wanted:

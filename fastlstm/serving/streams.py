@@ -211,7 +211,8 @@ class Streams:
         stream.waiting += 1
         stream.used = monotonic()
         try:
-            return await self._joiner.ask(Request(ask, key=stream))
+            # What only ends a stream is never refused, or its place would be lost.
+            return await self._joiner.ask(Request(ask, key=stream, forced=ask.end and ask.x is None))
         finally:
             stream.waiting -= 1
             stream.used = monotonic()

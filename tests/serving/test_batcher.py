@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from fastlstm import Input, Model, Sequential
-from fastlstm.layers import GRU, LSTM, Bidirectional, Concatenate, Dense, Embedding, GlobalAveragePooling1D, Lambda
+from fastlstm.layers import (
+    GRU,
+    LSTM,
+    BatchNormalization,
+    Bidirectional,
+    Concatenate,
+    Dense,
+    Embedding,
+    GlobalAveragePooling1D,
+    Lambda,
+)
 from fastlstm.serving import Batcher, QueueFull
 from networks import network, random, randomized
 
@@ -233,6 +243,11 @@ def test_abandoned_requests_are_not_run():
     assert held.watcher.runs == [[1], [1]]
 
 
+def training_call():
+    x = Input((4, FEATURES))
+    return randomized(Model(x, BatchNormalization()(x, training=True)))
+
+
 def custom_call():
     class Mean(Model):
         def call(self, inputs):
@@ -246,6 +261,7 @@ def custom_call():
 ALONE = {
     "stateful": lambda: network(LSTM(4, stateful=True), batch_size=2, shape=(4, FEATURES)),
     "own call": custom_call,
+    "training": training_call,
     "Lambda": lambda: network(Lambda(lambda x: x - x.mean(axis=0)), shape=(4, FEATURES)),
     "batch size": lambda: network(LSTM(4), batch_size=2, shape=(4, FEATURES)),
 }

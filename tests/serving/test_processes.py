@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 import numpy as np
 import pytest
@@ -216,6 +218,25 @@ def test_a_worker_ends_with_its_parent(model, tmp_path):
         workers = children(server.process)
         server.end(signal.SIGKILL)
         until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
+
+
+def test_tls_and_a_token(model, tmp_path):
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
+    subprocess.run([*command.split(), "-addext", "subjectAltName=IP:127.0.0.1"], cwd=tmp_path, check=True, stderr=-3)
+    (tmp_path / "token").write_text("secret\n")
+    words = ["--ssl-keyfile", "key.pem", "--ssl-certfile", "cert.pem", "--token-file", "token"]
+    with Process(tmp_path, "m=second.packed", *words) as server:
+        assert "https://127.0.0.1:" in server.line
+        context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+        for headers, status in (({}, 401), ({"Authorization": "Bearer secret"}, 200)):
+            connection = HTTPSConnection("127.0.0.1", server.client.port, timeout=60, context=context)
+            connection.request("GET", "/v2/models/m", headers=headers)
+            assert connection.getresponse().status == status
+            connection.close()
+        assert server.end() == 0
+        assert "secret" not in server.logged()
 
 
 @pytest.mark.parametrize(

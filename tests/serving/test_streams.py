@@ -191,6 +191,25 @@ def test_who_is_wrong_in_python_is_wrong_alone():
         np.testing.assert_array_equal(y, steps(models, x, "picky")[2:])
 
 
+def test_a_full_queue_refuses_no_end(models):
+    async def run():
+        streams = run_together(models, queue=1)
+        stream = streams.connect()
+        await streams.advance(stream, random(1, 3))
+        held, run = threading.Event(), streams._joiner._run
+        streams._joiner._run = lambda requests: (held.wait(60), run(requests))
+        asking = [asyncio.create_task(streams.step(name, random(1, 3), True, False)) for name in "abc"]
+        await asyncio.sleep(0.05)
+        ending = asyncio.create_task(streams.disconnect(stream))
+        await asyncio.sleep(0)
+        held.set()
+        await ending
+        assert not stream.is_open
+        return await asyncio.gather(*asking, return_exceptions=True)
+
+    assert any(isinstance(answer, Exception) for answer in asyncio.run(run()))
+
+
 # Checkpoints
 
 
