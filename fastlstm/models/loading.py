@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from fastlstm.layers.base.serialization import deserialize
-from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining
 from fastlstm.models.compilation import arguments_of_file
+from fastlstm.models.keras_3 import check_calls, for_keras_3, legacy_problem
+from fastlstm.models.older_keras import HARD_SIGMOIDS, warn_of_other_functions, with_hard_sigmoid
+from fastlstm.models.precision import in_float32
 from fastlstm.models.predictor import Predictor
 from fastlstm.models.weight_spec import weight_spec
 from fastlstm.printable import shown
@@ -25,11 +27,9 @@ from fastlstm.saving.source import Source
 from fastlstm.saving.version import KERAS_VERSION, parse_version
 
 if TYPE_CHECKING:
-    from fastlstm.layers.base.layer import Layer
     from fastlstm.models.model import Model
 
 _LEGACY_EXTENSIONS = (".h5", ".hdf5")
-_HARD_SIGMOIDS = {"keras2": "hard_sigmoid_keras2", "keras3": "hard_sigmoid"}
 
 
 def load_model(
@@ -68,14 +68,14 @@ def load_model(
             "your own as `custom_objects`.",
             stacklevel=2,
         )
-    if hard_sigmoid not in ("auto", *_HARD_SIGMOIDS):
+    if hard_sigmoid not in ("auto", *HARD_SIGMOIDS):
         raise ValueError(
             f"`hard_sigmoid` should be 'auto', 'keras2' or 'keras3'. Received: hard_sigmoid={hard_sigmoid}"
         )
     with open_file(filepath) as file:
         config = file.config
         if hard_sigmoid != "auto":
-            config = _with_hard_sigmoid(config, _HARD_SIGMOIDS[hard_sigmoid])
+            config = with_hard_sigmoid(config, HARD_SIGMOIDS[hard_sigmoid])
         model = model_of(config, custom_objects)
         if not model.built:
             raise ValueError(f"The model in {file.name} was saved before it was built: the file contains no weights.")
@@ -154,8 +154,7 @@ def save_model(
             "(recommended) or a `.h5` extension. Use `model.export(filepath)` if you want to export a SavedModel for "
             f"use with TFLite/TFServing/etc. Received: filepath={filepath}."
         )
-    _refuse_keras2_hard_sigmoid(model)
-    _refuse_keras2_masks(model)
+    check_calls(model)
     if not _may_write(path, overwrite):
         return
     if not model.built:
@@ -164,10 +163,15 @@ def save_model(
             "building the model first by calling it on some data.",
             stacklevel=3,
         )
+    problem = legacy_problem(model) if legacy and zipped else None
+    if problem is not None:
+        warnings.warn(
+            f"Keras cannot read what it writes to a legacy file (.h5) of {problem}. fastlstm can; for Keras, save the "
+            "model as a .keras file.",
+            stacklevel=3,
+        )
     config, spec, arrays = model.serialized(), weight_spec(model), model.weight_arrays()
-    for key in ("keras2_masks", "ignores_masks"):  # without masks, they make no difference
-        config = _without(config, key)
-    config = _for_keras_3(config)
+    config = for_keras_3(config)
     optimizer = _optimizer_state(model) if include_optimizer and "compile_config" in config else None
     if optimizer is None:
         config.pop("compile_config", None)
@@ -207,15 +211,7 @@ def load_weights(model: Model, filepath: Source, skip_mismatch: bool = False, **
         arrays = file.read_weights(weight_spec(model), by_name=by_name, skip_mismatch=skip_mismatch)
         # As in Keras, which reads no optimizer's state when it reads the weights of a legacy file.
         state = file.read_optimizer() if model.compiled and not file.is_legacy else []
-        version = file.keras_version
-    layer = _first_with(model, "hard_sigmoid") if version is not None and _is_old(version) else None
-    if layer is not None:
-        warnings.warn(
-            f"{file.name} was written by Keras {version}, whose hard_sigmoid is clip(0.2 x + 0.5, 0, 1). Layer "
-            f"'{layer}' uses Keras 3's, clip(x / 6 + 0.5, 0, 1), so the outputs will "
-            "differ. Use 'hard_sigmoid_keras2' for the old one.",
-            stacklevel=3,
-        )
+        warn_of_other_functions(model, file)
     model.adopt_weights(arrays)
     if state and model.optimizer is not None:
         model.optimizer.load_own_variables({str(number): array for number, array in enumerate(state)})
@@ -227,7 +223,7 @@ def model_of(config: dict[str, Any], custom_objects: Mapping[str, Any] | None = 
     Raises:
         ValueError: When it is none, or cannot be honoured.
     """
-    model = deserialize(config, custom_objects)
+    model = deserialize(in_float32(config), custom_objects)
     if not isinstance(model, Predictor):
         raise ValueError(f"The file holds a single layer, {model!r}, where a model was expected.")
     return cast("Model", model)
@@ -236,114 +232,6 @@ def model_of(config: dict[str, Any], custom_objects: Mapping[str, Any] | None = 
 def _is_old(keras_version: str | None) -> bool:
     """Whether a file says that a Keras before 3 wrote it, or does not say."""
     return (parse_version(keras_version) or (0, 0)) < (3, 0)
-
-
-def _with_hard_sigmoid(config: Any, name: str) -> Any:
-    """Return the config with `name` for every hard sigmoid."""
-    if isinstance(config, dict):
-        return {
-            key: name if key.endswith("activation") and _is_hard_sigmoid(item) else _with_hard_sigmoid(item, name)
-            for key, item in config.items()
-        }
-    return [_with_hard_sigmoid(item, name) for item in config] if isinstance(config, list) else config
-
-
-def _is_hard_sigmoid(activation: Any) -> bool:
-    return isinstance(activation, str) and activation in _HARD_SIGMOIDS.values()
-
-
-def _refuse_keras2_hard_sigmoid(model: Model) -> None:
-    layer = _first_with(model, _HARD_SIGMOIDS["keras2"])
-    if layer is not None:
-        raise ValueError(
-            f"Layer '{layer}' uses the hard sigmoid of Keras 1 and 2, clip(0.2 x + 0.5, 0, 1). Keras 3 files have no "
-            "name for it, so the saved model would give other outputs. Save its weights alone, or load it with "
-            "`hard_sigmoid='keras3'`."
-        )
-
-
-def _refuse_keras2_masks(model: Model) -> None:
-    for layer, kwargs in _called_with(model):
-        training = kwargs.get("training")
-        if isinstance(training, FixedTraining) and training:
-            raise ValueError(
-                f"Layer '{layer.name}' is called with `training=True`, which the Keras that wrote the model heeds in "
-                "`predict` and Keras 3 does not: the saved model would give other outputs. Save its weights alone."
-            )
-        if kwargs.get("mask") is INPUT_MASK:
-            raise ValueError(
-                f"Layer '{layer.name}' is called with an initial state on inputs that carry a mask, which Keras 3 does "
-                "not show to the layer then, unlike the Keras that wrote the model: the saved model would give other "
-                "outputs. Save its weights alone."
-            )
-    layers = model.leaves()
-    makes_masks = any(layer.makes_masks for layer in layers)
-    for layer in layers:
-        differs = layer.keras2_masks and (layer.keras2_masks_matter or _shares_masks(model, layer))
-        if differs and (_is_masked(layer) or (makes_masks and layer not in model.layers)):
-            raise ValueError(
-                f"Layer '{layer.name}' gets masked inputs, and Keras 3 makes something else of their masks than the "
-                "Keras that wrote the model: the saved model would give other outputs. Save its weights alone."
-            )
-
-
-def _shares_masks(model: Model, layer: Layer) -> bool:
-    """Whether other calls take masked tensors that the layer takes: in Keras 3 they may not see the masks after it."""
-    nodes = () if model.graph is None else model.graph.nodes
-    taken = {id(tensor) for node in layer.nodes for tensor in node.inputs if tensor.masked}
-    return any(id(tensor) in taken for node in nodes if node.layer is not layer for tensor in node.inputs)
-
-
-def _is_masked(layer: Layer) -> bool:
-    """Whether a call of the layer may have a mask."""
-    given = any("attention_mask" in node.kwargs for node in layer.nodes)
-    return given or any(tensor.masked for node in layer.nodes for tensor in node.inputs)
-
-
-def _without(config: Any, key: str) -> Any:
-    """Return the config without a key at any depth."""
-    if isinstance(config, dict):
-        return {name: _without(item, key) for name, item in config.items() if name != key}
-    return [_without(item, key) for item in config] if isinstance(config, (list, tuple)) else config
-
-
-def _for_keras_3(config: Any) -> Any:
-    """Return the config with a plain `training=False` where an older Keras fixed it; `predict` is the same."""
-    if isinstance(config, dict):
-        if config.get("class_name") == "__training__":
-            return False
-        return {name: _for_keras_3(item) for name, item in config.items()}
-    return [_for_keras_3(item) for item in config] if isinstance(config, (list, tuple)) else config
-
-
-def _called_with(model: Model) -> Iterator[tuple[Layer, dict[str, Any]]]:
-    """The calls with more than inputs in a model and those inside it."""
-    for node in () if model.graph is None else model.graph.nodes:
-        yield node.layer, node.kwargs
-    for layer in model.layers:
-        if isinstance(layer, Predictor):
-            yield from _called_with(layer)
-
-
-def _first_with(model: Model, activation: str) -> str | None:
-    """Return the name of the first layer whose config names the activation, None if there is none."""
-    for layer in model.leaves():
-        if activation in _strings(layer.get_config()):
-            return layer.name
-    return None
-
-
-def _strings(nested: Any) -> Iterator[str]:
-    """The strings of a config, but for the layers' names."""
-    if isinstance(nested, str):
-        yield nested
-    elif isinstance(nested, dict):
-        for key, item in nested.items():
-            if key != "name":
-                yield from _strings(item)
-    elif isinstance(nested, (list, tuple)):
-        for item in nested:
-            yield from _strings(item)
 
 
 def _require_built(model: Model, doing: str) -> None:

@@ -279,7 +279,7 @@ def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot], heads: Cal
     head, last = group[0], group[-1]
     if not heads(head) or not heads(call) or call.layer.takes_ids:
         return False
-    if not (_passes_mask(last.layer) or last.layer.takes_ids):
+    if not (last.layer.recurrent or last.layer.passes_masks or last.layer.takes_ids):
         return False
     if uses[last.outputs[0]] != 1 or any(uses[slot] for slot in last.outputs[1:]):
         return False
@@ -289,10 +289,6 @@ def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot], heads: Cal
         own = call.kwargs.get("mask")
         return len(call.kwargs) == 1 and isinstance(own, Slot) and isinstance(mask, Slot) and own == mask
     return not call.layer.recurrent or mask is not None or "initial_state" not in head.kwargs
-
-
-def _passes_mask(layer: Layer) -> bool:
-    return layer.recurrent or (layer.supports_masking and type(layer).compute_mask is Layer.compute_mask)
 
 
 def _keepers(layers: Sequence[WeightOwner]) -> Iterator[RNN]:

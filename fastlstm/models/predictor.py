@@ -48,6 +48,11 @@ class Predictor(Layer, builds_once=False):
     graph: Graph | None = None
 
     @property
+    def makes_masks(self) -> bool:  # type: ignore[override]
+        """Whether a layer inside makes masks that the outputs may carry."""
+        return self.built and self.expands and any(tensor.masked for tensor in self.outputs)
+
+    @property
     def inputs(self) -> list[KerasTensor]:
         """The symbolic inputs, once they are known."""
         raise AttributeError(f"{type(self).__name__} '{self.name}' has no defined inputs.")

@@ -173,11 +173,9 @@ def _output(reference: _Reference, made: Mapping[_Key, list[Any]]) -> KerasTenso
 
 
 def _made(layer: Layer, args: list[Any], kwargs: dict[str, Any], call: Callable[..., Any] | None) -> Any:
-    """The outputs of one call; a mask of the inputs that cannot be there is not asked for."""
+    """The outputs of one call."""
     if not is_symbolic(args, kwargs):
         raise ValueError(f"Invalid Functional model configuration. Layer '{layer.name}' is called on no tensor.")
-    if kwargs.get("mask") is INPUT_MASK and not any(tensor.masked for tensor in flatten(args) if is_symbolic(tensor)):
-        del kwargs["mask"]
     parameters = call_parameters(type(layer))
     kwargs = {name: value for name, value in kwargs.items() if value is not None or name in parameters}
     return layer(*args, **kwargs) if call is None else call(layer, *args, **kwargs)

@@ -32,13 +32,13 @@ from fastlstm.saving.dialects import (
     OBJECT_CLASSES,
     OBJECT_KEYS,
     OLD_DEFAULTS,
-    OLD_HARD_SIGMOID,
     PREPROCESSING,
     UNUSED,
     VALUES,
 )
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.graph import calls_in, count_calls_as_today, node, output_entry
+from fastlstm.saving.hard_sigmoid import OLD_HARD_SIGMOID, is_hard_sigmoid
 from fastlstm.saving.operations import operations
 from fastlstm.saving.shapes import first_input_shape, kept_values
 from fastlstm.saving.version import parse_version
@@ -118,8 +118,8 @@ class _Dialect:
     def __init__(self, keras_version: str | None, budget: Budget, model: Config, refused: list[str] | None) -> None:
         self._refused = refused
         version = parse_version(keras_version)
-        if version and keras_version and keras_version.endswith("-tf"):
-            version = max(version, (2, 3))  # TensorFlow 2.0 and 2.1 call themselves 2.2.4-tf
+        if version and version >= (2, 2) and keras_version and keras_version.endswith("-tf"):
+            version = max(version, (2, 3, 0))  # TensorFlow 2.0 and 2.1 call themselves 2.2.4-tf
         self._version = version
         self._before_3 = version is None or version < (3, 0)
         self._keras2_masks = self._before_3 and any(map(_makes_masks, entries(model)))
@@ -216,7 +216,8 @@ class _Dialect:
         normal = self.layer(layer, where)
         nodes = layer.get("inbound_nodes") or []
         normal["name"] = layer.get("name") or normal["config"].get("name")
-        normal["inbound_nodes"] = [node(item, normal["class_name"], names, self._before_3) for item in nodes]
+        settings = (normal["class_name"], names, self._before_3, self._keras2_masks)
+        normal["inbound_nodes"] = [node(item, *settings) for item in nodes]
         return [normal]
 
     # --- layers
@@ -242,6 +243,8 @@ class _Dialect:
         of_heads = class_name == "MultiHeadAttention" and self._before_3
         if (self._keras2_masks and class_name in KERAS2_MASKS) or of_heads:
             kept["keras2_masks"] = True
+            if class_name == "TimeDistributed" and (self._version or (0,)) < (2, 2, 3):
+                kept["ignores_masks"] = True
         return class_name, kept
 
     def _value(self, key: str, value: Any, where: str) -> Any:
@@ -267,6 +270,8 @@ class _Dialect:
                 raise SavedModelError(f"The activation of {where} holds Python code, which is never run from a file.")
             if value.get("class_name") == "function" or isinstance(value.get("config"), str):
                 value = value.get("config")
+            elif is_hard_sigmoid(value):
+                return OLD_HARD_SIGMOID
             else:
                 return self.layer(value, f"the activation of {where}")
         return OLD_HARD_SIGMOID if value == "hard_sigmoid" and self._before_3 else value

@@ -189,7 +189,7 @@ def _hdf5_contents(root: Group, path: str, budget: Budget) -> Contents:
         reader = _legacy_reader(weights)
         return Contents(reader, budget, version, model, training, read_optimizer=read_legacy_optimizer, is_legacy=True)
     if root.has_attribute("layer_names"):
-        return Contents(_legacy_reader(root), budget, root.text("keras_version"))
+        return Contents(_legacy_reader(root), budget, root.text("keras_version") or "1")  # which did not say it
     if any(unfolded(root).group(name) for name in _STORE_GROUPS):
 
         def read_optimizer() -> list[np.ndarray]:

@@ -150,8 +150,8 @@ KERAS2_MASKS = {
     "Normalization",
     "Rescaling",
     "Subtract",
+    "TimeDistributed",
 }
-OLD_HARD_SIGMOID = "hard_sigmoid_keras2"
 
 # --- keys without a counterpart today -------------------------------------------------------------
 # Without effect on what the layer computes at inference, or already turned into an InputLayer.

@@ -13,13 +13,13 @@ from fastlstm.saving.operations import first_argument, tensor
 MODELS = ("Functional", "Sequential")
 # Keras 2 passed an initial state as further inputs: [x, h, c]. Unlike Keras 3, it then still showed the layer the mask
 # that the inputs carry.
-_RECURRENT = {"Bidirectional", "GRU", "LSTM", "RNN", "SimpleRNN"}
+_RECURRENT = {"Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "RNN", "SimpleRNN"}
 _INPUT_MASK = {"class_name": "__input_mask__", "config": {}}
 # Arguments of which each item is an array.
 _SEVERAL = {"constants", "initial_state"}
 
 
-def node(written: Any, class_name: str, layer_names: set[Any], old: bool) -> dict[str, Any]:
+def node(written: Any, class_name: str, layer_names: set[Any], old: bool, masks: bool = False) -> dict[str, Any]:
     """One call of a layer.
 
     Args:
@@ -27,6 +27,7 @@ def node(written: Any, class_name: str, layer_names: set[Any], old: bool) -> dic
         class_name: The layer's class.
         layer_names: The names of the graph's layers, by which a tensor among the arguments is recognised.
         old: Whether the file is older than Keras 3.
+        masks: Whether there are masks anywhere in the model.
 
     Returns:
         `{"args", "kwargs"}`; every tensor is `{"class_name": "__keras_tensor__", "config": {"keras_history": [layer,
@@ -52,7 +53,10 @@ def node(written: Any, class_name: str, layer_names: set[Any], old: bool) -> dic
         kwargs["training"] = {"class_name": "__training__", "config": {"value": kwargs["training"]}}
     if class_name in _RECURRENT:
         states = tensors[1:] or kwargs.get("initial_state")
-        kwargs |= {"initial_state": states, "mask": kwargs.get("mask") or _INPUT_MASK} if states else {}
+        if states:
+            kwargs["initial_state"] = states
+            if masks and kwargs.get("mask") is None:
+                kwargs["mask"] = _INPUT_MASK
         return {"args": tensors[:1], "kwargs": kwargs}
     if len(tensors) == 1:
         return {"args": tensors, "kwargs": kwargs}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastlstm.saving.budget import Budget
-from fastlstm.saving.config import normalise
+from fastlstm.saving.config import entries, normalise
 from fastlstm.saving.errors import SavedModelError, reading
 from fastlstm.saving.spec import LayerSpec
 
@@ -102,6 +102,13 @@ class ModelFile:
             raise SavedModelError(f"No model config found in the file at {self.name}. {self._contents.no_model}")
         with reading(self.name):
             return normalise(self._contents.model, self.keras_version, self._contents.budget)
+
+    def may_name(self, name: str) -> bool:
+        """Return whether the model's config names an activation, if the file has a config that can be read."""
+        try:
+            return any(name in entry["config"].values() for entry in entries(self.config))
+        except SavedModelError:
+            return True
 
     def examined(self) -> tuple[dict[str, Any], list[str]]:
         """The config without the layers that cannot be honoured, and what is wrong with each of those.

@@ -80,7 +80,6 @@ CASES = {
     "custom_activation": custom_activation,
     "custom_lstm": lambda K: sequential(K, registered(K, K.layers.LSTM)(4, name="mine")),
     "discretization": lambda K: sequential(K, K.layers.Discretization([0.0, 1.0], name="bins"), shape=(5,)),
-    "float64": lambda K: sequential(K, K.layers.LSTM(4, dtype="float64", name="wide")),
     "lambda": lambda K: sequential(K, K.layers.LSTM(4), K.layers.Lambda(CODE, name="doubled")),
     "lambda_in_graph": lambda K: functional(K, lambda x: K.layers.Lambda(CODE, name="more")(x)),
     "operation": lambda K: functional(K, lambda x: transformed(K, x)),

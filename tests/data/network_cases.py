@@ -8,6 +8,16 @@ draw that the package refuses (a merge of masks that do not fit, say) raises wha
 from __future__ import annotations
 
 import numpy as np
+from network_images import (
+    convolution_2d,
+    convolutional_lstm,
+    global_pooling_2d,
+    heads,
+    operate,
+    pooling_2d,
+    resizing_2d,
+    transposed,
+)
 from network_layers import (
     Draw,
     activation,
@@ -61,8 +71,12 @@ LAYERS = {
     + [two_directions, time_distributed, time_distributed, time_distributed, dense, dense, activation]
     + [regularization, activation_layer, normalization, normalization, scaling, masking, masking]
     + [convolution] * 3
-    + [pooling, pooling, global_pooling, resizing, resizing, reshaping, flatten, permute],
-    4: [time_distributed] * 6 + [dense, activation, normalization, activation_layer, reshaping, reshaping, permute],
+    + [pooling, pooling, global_pooling, resizing, resizing, reshaping, flatten, permute, transposed],
+    4: [time_distributed] * 6
+    + [dense, activation, normalization, activation_layer, reshaping, reshaping, permute]
+    + [convolution_2d] * 4
+    + [pooling_2d, pooling_2d, resizing_2d, resizing_2d, global_pooling_2d, convolutional_lstm, convolutional_lstm],
+    5: [time_distributed] * 5 + [convolutional_lstm] * 3 + [activation, dense, normalization],
 }
 
 
@@ -224,6 +238,7 @@ def calculate(d, pool):
 
 STEPS = [apply_layer] * 8 + [merge] * 3 + [concatenate] * 2 + [dot, attend, attend, encode_decode, encode_decode]
 STEPS += [with_states, with_states, both_directions, shared, shared, inner_model, calculate]
+STEPS += [heads, heads, operate, operate, operate]
 
 
 def flat(outputs):
@@ -249,7 +264,7 @@ def graph(d, inputs, length, outputs=3):
         new = d.pick(*STEPS)(d, pool)
         if new:
             made += new
-            pool += [tensor for tensor in new if 1 < len(tensor.shape) < 5]
+            pool += [tensor for tensor in new if 1 < len(tensor.shape) < 6]
     last = made[-d.whole(1, min(outputs, len(made))) :]
     return d.keras.Model(tensors if len(tensors) > 1 else tensors[0], last if len(last) > 1 else last[0])
 
@@ -265,6 +280,7 @@ def input_shape(d, kind, steps):
         "ids": (batch, steps),
         "vector": (batch, features),
         "sheet": (batch, steps, d.whole(2, 4), features),
+        "film": (batch, steps, d.whole(3, 6), d.whole(3, 6), d.whole(1, 3)),
     }[kind]
 
 
@@ -273,10 +289,11 @@ def network(keras, seed, keras2):
     d = Draw(keras, seed, keras2)
     steps = d.pick(None, 4, 5, 6, 7, 9)
     if d.chance(0.45):
-        kind = d.pick("series", "series", "series", "ids", "vector", "sheet")
+        kind = d.pick("series", "series", "series", "ids", "vector", "sheet", "sheet", "film", "film")
         first = [embedding(d, d.whole(1, 5))] if kind == "ids" else []
         return d, chain(d, input_shape(d, kind, steps), d.whole(2, 6), first), [kind]
-    kinds = [d.pick("series", "series", "ids", "vector") for _ in range(d.whole(1, 3))]
+    some = ("series", "series", "ids", "vector")
+    kinds = [d.pick(*some, *some, "film") for _ in range(d.whole(1, 3))]
     features = d.whole(1, 5)
     inputs = []
     for kind in kinds:

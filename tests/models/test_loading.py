@@ -5,11 +5,26 @@ import tracemalloc
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
-from fastlstm import Input, Sequential, load_model, model_from_json, save_model
-from fastlstm.layers import LSTM, Activation, Dense, Dropout
+import fastlstm
+from fastlstm import Input, Model, Sequential, load_model, model_from_json, save_model
+from fastlstm.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    Attention,
+    Bidirectional,
+    ConvLSTM1D,
+    Dense,
+    Dropout,
+    LSTMCell,
+    SimpleRNN,
+)
+from fastlstm.saving import open_file
 
 X = np.random.default_rng(1).normal(size=(4, 5, 3)).astype(np.float32)
 
@@ -281,16 +296,34 @@ def test_loading_by_name(model, tmp_path):
     np.testing.assert_array_equal(other.get_weights()[-1], kept)
 
 
+def test_legacy_files_that_keras_cannot_read_warn(tmp_path):
+    x = Input((5, 3))
+    sliced = Model(x, LSTM(2, return_sequences=True)(x)[:, 0])
+    inside = Model(y := Input((5, 3)), sliced(Dense(3)(y)))
+    attending = Model(x, Attention(name="look")([x, x]))
+    for model, named in ((sliced, "GetItem"), (inside, "GetItem"), (attending, "'look'")):
+        with pytest.warns(UserWarning, match=f"Keras cannot read .* {named}") as caught:
+            model.save(tmp_path / "m.h5")
+        assert caught[0].filename == __file__
+        model.save(tmp_path / "m.keras")
+        load_model(tmp_path / "m.h5")
+    Model(x, Attention(score_mode="concat")([x, fastlstm.ops.concatenate([x, x], axis=1)])).save(tmp_path / "m.h5")
+
+
 @pytest.mark.parametrize("kind", ["keras", "h5"])
-def test_old_hard_sigmoid_is_not_saved(model, tmp_path, kind):
-    for layer in (
-        LSTM(2, recurrent_activation="hard_sigmoid_keras2", name="gates"),
-        Activation("hard_sigmoid_keras2", name="gates"),
-    ):
-        model = Sequential([Input((5, 3)), layer])
-        with pytest.raises(ValueError, match="Layer 'gates' uses the hard sigmoid of Keras 1 and 2"):
-            model.save(tmp_path / f"m.{kind}")
-        model.save_weights(tmp_path / "m.weights.h5")
+def test_old_hard_sigmoid_is_saved_as_layers(tmp_path, kind):
+    old = "hard_sigmoid_keras2"
+    layers = [Bidirectional(LSTM(2, recurrent_activation=old)), Dense(3, activation=old), Activation(old, name="last")]
+    model = Sequential([Input((5, 3)), *layers])
+    model.save(tmp_path / f"m.{kind}")
+    with open_file(tmp_path / f"m.{kind}") as file:
+        config = json.dumps(file._contents.model)
+    # The function's name is that of layers in its place, for Keras 3 to run.
+    assert config.count(f'"name": "{old}"') == config.count(f'"{old}"') == 4
+    again = load_model(tmp_path / f"m.{kind}")
+    assert [layer.get_config()["activation"] for layer in again.layers[1:]] == [old, old]
+    x = np.random.default_rng(0).normal(size=(3, 5, 3))
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
 def test_hard_sigmoid_choice(tmp_path):
@@ -363,6 +396,64 @@ def test_old_weights_warn_about_hard_sigmoid(shared):
                 model.load_weights(path)
         else:
             model.load_weights(path)
+
+
+def weights_of(version, model, path):
+    """Legacy weights of a model as if a version of Keras had written them."""
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["model_config"]
+        for group in (file, file["model_weights"]):
+            group.attrs["keras_version"] = version
+
+
+@pytest.mark.parametrize(
+    ("version", "layer", "warns"),
+    [
+        ("2.2.4", LSTM(2), "LSTM was hard_sigmoid"),
+        ("1.2.2", GRU(2), "GRU was hard_sigmoid"),
+        ("2.1.6-tf", Bidirectional(LSTM(2)), "LSTM was hard_sigmoid"),
+        ("2.1.6", RNN([LSTMCell(2)]), "LSTMCell was hard_sigmoid"),
+        ("2.21.0", ConvLSTM1D(2, 2), "ConvLSTM1D was hard_sigmoid"),
+        ("2.2.4", LSTM(2, recurrent_activation="hard_sigmoid_keras2"), None),
+        ("2.2.4-tf", LSTM(2), None),
+        ("2.3.0", LSTM(2), None),
+        ("2.2.4", SimpleRNN(2), None),
+        ("3.0.5", ConvLSTM1D(2, 2), None),
+    ],
+)
+def test_weights_of_a_keras_with_another_default_warn(version, layer, warns, tmp_path):
+    shape = (5, 4, 3) if isinstance(layer, ConvLSTM1D) else (5, 3)
+    model = Sequential([Input(shape), type(layer).from_config(layer.get_config())])
+    weights_of(version, model, tmp_path / "w.h5")
+    if warns is None:
+        model.load_weights(tmp_path / "w.h5")
+        return
+    with pytest.warns(UserWarning, match=f"written by Keras {version}, .* {warns}") as caught:
+        model.load_weights(tmp_path / "w.h5")
+    assert "pass recurrent_activation='hard_sigmoid_keras2'" in str(caught[0].message)
+    assert caught[0].filename == __file__
+
+
+def test_whole_files_of_an_older_keras_say_their_gates(tmp_path):
+    config = Sequential([Input((5, 3)), LSTM(2)]).get_config()
+    model = Sequential.from_config(config)
+    model.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        for group in (file, file["model_weights"]):
+            group.attrs["keras_version"] = "2.1.6"
+    model.load_weights(tmp_path / "m.h5")
+
+
+def test_float64_becomes_float32_with_a_warning():
+    model = Sequential([Input((5, 3), dtype="float64"), Bidirectional(LSTM(2)), Dense(2)])
+    text = model.to_json().replace('{"name": "float32"}', '{"name": "float64"}')
+    with pytest.warns(UserWarning, match="'bidirectional.*should compute in float64; they are loaded as float32"):
+        again = model_from_json(text)
+    again.set_weights(model.get_weights())
+    assert {layer.dtype_policy.name for layer in again.leaves()} == {"float32"}
+    x = np.random.default_rng(0).normal(size=(3, 5, 3))
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
 def test_public_models(shared, public_model):

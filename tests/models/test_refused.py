@@ -17,7 +17,6 @@ REASONS = {
     "custom_activation": ("'acting'", "activation function identifier"),
     "custom_lstm": ("'mine'", "custom class"),
     "discretization": ("'bins'", "(class Discretization) prepares data"),
-    "float64": ("'wide'", "dtype policy 'float64' is not supported"),
     "lambda": ("'doubled'", "(class Lambda) holds Python code"),
     "lambda_in_graph": ("'more'", "(class Lambda) holds Python code"),
     "operation": ("fft", "not supported"),

@@ -326,12 +326,14 @@ def fixed(training):
 INPUT_MASK = {"class_name": "__input_mask__", "config": {}}
 
 
-def graph(class_name, nodes, version):
+def graph(class_name, nodes, version, masks=False):
     layers = [
         {"class_name": "InputLayer", "name": name, "config": {"batch_input_shape": [None, 2]}, "inbound_nodes": []}
         for name in ("a", "h", "c")
     ]
     layers.append({"class_name": class_name, "name": "x", "config": {"name": "x"}, "inbound_nodes": nodes})
+    if masks:
+        layers.insert(0, {"class_name": "Masking", "name": "m", "config": {"name": "m"}, "inbound_nodes": []})
     config = {"name": "m", "layers": layers, "input_layers": [["a", 0, 0]], "output_layers": [["x", 0, 0]]}
     return normalised({"class_name": "Model", "config": config}, version)
 
@@ -357,10 +359,16 @@ def graph(class_name, nodes, version):
     ],
 )
 def test_calls_of_old_graphs(class_name, written, args, kwargs):
-    model = graph(class_name, [written], "2.2.4")
+    model = graph(class_name, [written], "2.2.4", masks=True)
     assert model["class_name"] == "Functional"
     assert model["config"]["output_layers"] == ["x", 0, 0]
     assert model["config"]["layers"][-1]["inbound_nodes"] == [{"args": args, "kwargs": kwargs}]
+
+
+def test_states_where_there_are_no_masks():
+    model = graph("LSTM", [[["a", 0, 0], ["h", 0, 0], ["c", 0, 0]]], "2.2.4")
+    call = {"args": [tensor("a", 0, 0)], "kwargs": {"initial_state": [tensor("h", 0, 0), tensor("c", 0, 0)]}}
+    assert model["config"]["layers"][-1]["inbound_nodes"] == [call]
 
 
 def test_calls_of_new_graphs_are_kept():

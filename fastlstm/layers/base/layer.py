@@ -118,8 +118,8 @@ class Layer(WeightOwner):
         "adopt_weights build_child chain check_gradient check_input_shape children ends_masks erases_masks expands "
         "first_call_number in_order inner_names input_batch_shape keras2_masks keras2_masks_matter keras_module lower "
         "lower_inside lowers makes_masks named_children native native_in_training nodes output_kind output_shapes "
-        "own_variables recurrent says_output_shape step_problem step_span subclassed takes_ids takes_structures "
-        "training_chain watch weight_arrays"
+        "own_variables passes_masks recurrent says_output_shape step_problem step_span subclassed takes_ids "
+        "takes_structures training_chain watch weight_arrays"
     )
     # What others need to know of a layer; a class answers by an attribute or a property.
     supports_masking: bool = False
@@ -420,6 +420,11 @@ class Layer(WeightOwner):
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """Return the mask of the outputs."""
         return previous_mask
+
+    @property
+    def passes_masks(self) -> bool:
+        """Whether the outputs' mask is always that of the inputs."""
+        return self.supports_masking and type(self).compute_mask is Layer.compute_mask
 
     @property
     def nodes(self) -> list[Node]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm.engine import ops
-from fastlstm.layers.base.arrays import as_float32
+from fastlstm.layers.base.arrays import as_float32, carried_mask
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
@@ -25,20 +25,28 @@ class TimeDistributed(Wrapper):
 
     Args:
         layer: The layer, which gets inputs `(batch, ...)`.
+        keras2_masks: Boolean, whether the outputs carry the mask that the layer inside makes of its inputs; where it
+            makes none, a step counts if anything in it does. As in Keras 1 and 2.
+        ignores_masks: Boolean, whether the layer inside gets no mask, and the outputs carry that of the inputs, as
+            before Keras 2.2.3.
         **kwargs: As for `Layer`.
 
     Raises:
         ValueError: When `layer` is no layer.
+
+    Differs from Keras 3, in which the outputs carry the mask of the inputs: `keras2_masks` and `ignores_masks`, for
+    models of older versions.
     """
 
     supports_masking = True
 
-    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+    def __init__(self, layer: Layer, keras2_masks: bool = False, ignores_masks: bool = False, **kwargs: Any) -> None:
         if not isinstance(layer, Layer):
             raise ValueError(
                 f"Please initialize `TimeDistributed` layer with a `keras.layers.Layer` instance. Received: {layer}"
             )
         super().__init__(layer, **kwargs)
+        self.keras2_masks, self.ignores_masks = keras2_masks, ignores_masks
 
     def check_input_shape(self, shape: Sequence[int | None]) -> None:
         self.layer.check_input_shape(_step_shape(shape))
@@ -58,8 +66,7 @@ class TimeDistributed(Wrapper):
             ValueError: When a shape does not fit.
         """
         if mask is not None:
-            mask = np.asarray(mask)
-            _check_mask_shape(mask.shape, inputs.shape)
+            mask = self._inner_mask(np.asarray(mask), inputs.shape)
         if not training and self.lowers:
             return self.chain.run(inputs)
         if self.layer.stateful:
@@ -81,8 +88,7 @@ class TimeDistributed(Wrapper):
         self, inputs: np.ndarray, training: bool | None = None, mask: Any = None
     ) -> tuple[np.ndarray, Backward]:
         if mask is not None:
-            mask = np.asarray(mask)
-            _check_mask_shape(mask.shape, inputs.shape)
+            mask = self._inner_mask(np.asarray(mask), inputs.shape)
         if self.native_in_training:
             return self.training_chain.run(inputs)
         if self.layer.stateful:
@@ -104,6 +110,11 @@ class TimeDistributed(Wrapper):
         super().check_gradient()
         self.layer.check_gradient()
 
+    def _inner_mask(self, mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+        """The mask for the layer inside, None if it gets none."""
+        _check_mask_shape(mask.shape, shape)
+        return None if self.ignores_masks else mask
+
     def _inner(self, inputs: np.ndarray, mask: np.ndarray | None, training: bool | None) -> np.ndarray:
         parameters = call_parameters(type(self.layer))
         given = {"mask": mask, "training": training}
@@ -119,6 +130,44 @@ class TimeDistributed(Wrapper):
 
     def lower(self) -> list[ops.Op]:
         return self.layer.lower()
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        if not self.keras2_masks or self.ignores_masks:
+            return previous_mask
+        mask = None if previous_mask is None else np.asarray(previous_mask)
+        rows = int(np.prod(inputs.shape[:2]))
+        row_mask = None if mask is None else mask.reshape(rows, *mask.shape[2:])
+        found = self._mask_inside(np.reshape(inputs, (rows, *inputs.shape[2:])), row_mask)
+        if found is not None:
+            return np.reshape(found, (*inputs.shape[:2], *np.shape(found)[1:]))
+        return mask if mask is None or mask.ndim == 2 else mask.any(axis=tuple(range(2, mask.ndim)))
+
+    def _mask_inside(self, inputs: np.ndarray, mask: np.ndarray | None) -> Any:
+        """The mask of what the layer inside gives for rows of inputs."""
+        if self.layer.expands:  # a model
+            return carried_mask(self.layer(inputs, mask=mask))
+        return self.layer.compute_mask(inputs, mask) if self.layer.supports_masking else None
+
+    @property
+    def makes_masks(self) -> bool:  # type: ignore[override]
+        return self.keras2_masks and not self.ignores_masks and self.layer.makes_masks
+
+    @property
+    def passes_masks(self) -> bool:
+        if not self.keras2_masks or self.ignores_masks:
+            return True
+        return self.lowers or (self.layer.passes_masks and not self.layer.expands)
+
+    @property
+    def keras2_masks_matter(self) -> bool:  # type: ignore[override]
+        """Whether the layer inside has anything to do with masks."""
+        if self.ignores_masks:
+            return "mask" in call_parameters(type(self.layer))
+        return not self.passes_masks
+
+    def get_config(self) -> dict[str, Any]:
+        kept = {"keras2_masks": self.keras2_masks, "ignores_masks": self.ignores_masks}
+        return {**super().get_config(), **{name: value for name, value in kept.items() if value}}
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return "the layer inside it is stateful." if in_time and self.layer.stateful else None
