@@ -15,10 +15,9 @@ from fastlstm.saving.hard_sigmoid import as_layers
 if TYPE_CHECKING:
     from fastlstm.layers.base.layer import Layer
     from fastlstm.layers.symbolic.node import Node
-    from fastlstm.models.model import Model
 
 
-def check_calls(model: Model) -> None:
+def check_calls(model: Predictor) -> None:
     """Raise ValueError, naming the layer, if Keras 3 would make something else of masks or a `training` in calls."""
     for node, masked in _nodes(model):
         layer, kwargs = node.layer, node.kwargs
@@ -45,7 +44,7 @@ def check_calls(model: Model) -> None:
             )
 
 
-def _shares_masks(model: Model, layer: Layer) -> bool:
+def _shares_masks(model: Predictor, layer: Layer) -> bool:
     """Whether other calls take masked tensors that the layer takes: in Keras 3 they may not see the masks after it."""
     nodes = () if model.graph is None else model.graph.nodes
     taken = {id(tensor) for node in layer.nodes for tensor in node.inputs if tensor.masked}
@@ -89,7 +88,7 @@ def _is_input_mask(config: Any) -> bool:
     return isinstance(config, dict) and config.get("class_name") == "__input_mask__"
 
 
-def _nodes(model: Model, masked: bool = False) -> Iterator[tuple[Node, bool]]:
+def _nodes(model: Predictor, masked: bool = False) -> Iterator[tuple[Node, bool]]:
     """The calls in a model and those inside it, each with whether masks may come from outside of its model.
 
     Args:
@@ -103,7 +102,7 @@ def _nodes(model: Model, masked: bool = False) -> Iterator[tuple[Node, bool]]:
             yield from _nodes(layer, masked or any(tensor.masked for node in layer.nodes for tensor in node.inputs))
 
 
-def legacy_problem(model: Model) -> str | None:
+def legacy_problem(model: Predictor) -> str | None:
     """Return what of a model Keras 3 writes to a legacy `.h5` file and cannot read from it, None if there is nothing.
 
     It looks for the classes of operations among those of layers, where there is another `Add`, say, and takes the

@@ -12,7 +12,7 @@ from fastlstm.saving.hard_sigmoid import OLD_HARD_SIGMOID
 from fastlstm.saving.version import parse_version
 
 if TYPE_CHECKING:
-    from fastlstm.models.model import Model
+    from fastlstm.models.predictor import Predictor
     from fastlstm.saving.model_file import ModelFile
 
 _NEW = "hard_sigmoid"
@@ -35,7 +35,7 @@ def _is_hard_sigmoid(activation: Any) -> bool:
     return isinstance(activation, str) and activation in HARD_SIGMOIDS.values()
 
 
-def warn_of_other_functions(model: Model, file: ModelFile) -> None:
+def warn_of_other_functions(model: Predictor, file: ModelFile) -> None:
     """Warn where weights come from a Keras that would have run the layers with another function.
 
     Args:
@@ -72,7 +72,7 @@ def warn_of_other_functions(model: Model, file: ModelFile) -> None:
                 return
 
 
-def _first_with(model: Model, activation: str) -> str | None:
+def _first_with(model: Predictor, activation: str) -> str | None:
     """Return the name of the first layer whose config names the activation, None if there is none."""
     for layer in model.leaves():
         if activation in _strings(layer.get_config()):

@@ -25,8 +25,9 @@ def in_float32(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_policy(entry: dict[str, Any]) -> bool:
-    """Whether `dtype` is how a serialized object computes; an input or an operation gives what it says."""
-    return entry["class_name"] != "InputLayer" and find(entry["class_name"]) is None
+    """Whether `dtype` is how a serialized object computes; an input, a constant or an operation gives what it says."""
+    class_name = entry["class_name"]
+    return class_name != "InputLayer" and not class_name.startswith("__") and find(class_name) is None
 
 
 def _with_policy(nested: Any) -> Any:
