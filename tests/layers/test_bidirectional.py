@@ -149,8 +149,6 @@ def test_refused_calls(sequences):
         layer(sequences[:, :, :2])
     with pytest.raises(ValueError, match="Pass use_cudnn='auto'"):
         Bidirectional(LSTM(3, use_cudnn=True))(sequences)
-    with pytest.raises(NotImplementedError, match="`dropout` of LSTM"):
-        Bidirectional(LSTM(3, dropout=0.5))(sequences, training=True)
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,6 @@ def test_refused():
         RNN([GRUCell(2), 3])
     with pytest.raises(ValueError, match="Received cell without a `state_size`"):
         StackedRNNCells([NoStates()])
-    with pytest.raises(NotImplementedError, match="`dropout` of GRU"):
-        RNN([LSTMCell(2), GRUCell(2, dropout=0.5)])(np.zeros((2, 3, 4)), training=True)
 
 
 def test_saved_and_loaded(sequences, tmp_path):

@@ -90,7 +90,7 @@ class OwnModel(Model):
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
-        (Doubled(name="mine"), "Layer 'mine' (Doubled) has no operators in ONNX"),
+        (Doubled(name="mine"), "Layer 'mine' (Doubled) has a `call` of its own"),
         (OwnLSTM(4, name="mine"), "Layer 'mine' (OwnLSTM) has a `call` of its own"),
         (layers.Dense(3, activation=lambda x: x * 2, name="mine"), "Layer 'mine' (Dense) has a Python function"),
         (layers.Lambda(lambda x: x, name="mine"), "Layer 'mine' (Lambda)"),

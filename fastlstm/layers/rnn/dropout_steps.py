@@ -19,7 +19,6 @@ from fastlstm.layers.activations.activation import lower_activation
 
 if TYPE_CHECKING:
     from fastlstm.engine.training import TrainingProgram
-    from fastlstm.layers.rnn.cell import Cell
 
 # Those of the call over time that is under way on this thread.
 _of_call: ContextVar[dict[int, DropoutSteps] | None] = ContextVar("_of_call", default=None)
@@ -35,7 +34,7 @@ def one_call() -> Iterator[None]:
         _of_call.reset(token)
 
 
-def steps_of(cell: Cell) -> DropoutSteps:
+def steps_of(cell: Any) -> DropoutSteps:
     """Return the steps of a cell in the call under way; a step that is in none has masks of its own."""
     known = _of_call.get()
     if known is None:
@@ -45,7 +44,7 @@ def steps_of(cell: Cell) -> DropoutSteps:
     return known[id(cell)]
 
 
-def drawn_mask(cell: Cell, shape: tuple[int, ...], rate: float) -> np.ndarray:
+def drawn_mask(cell: Any, shape: tuple[int, ...], rate: float) -> np.ndarray:
     """Return 0 with probability `rate`, and `1 / (1 - rate)` elsewhere.
 
     Args:
@@ -64,7 +63,7 @@ class DropoutSteps:
         cell: The cell.
     """
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Any) -> None:
         self.cell = cell
         self._masks: dict[str, list[np.ndarray]] = {}
         self._programs: dict[Any, TrainingProgram] = {}
