@@ -157,7 +157,7 @@ def attention_cases():
                 given = [layers.Masking()(one) if masked else one for one in (query, value)]
                 model = randomized(Model([query, value], layer(*given, **how)))
                 xs = [sequences(masked), sequences(masked, seed=1)[:, :5]]
-                yield f"{type(layer).__name__} {how} {masked}", model, xs, False
+                yield f"{layer.name} {how} {masked}", model, xs, False
     query = Input((3, 4, FEATURES))
     model = Model(query, layers.MultiHeadAttention(2, 3, attention_axes=(1, 2))(query, query))
     yield "MultiHeadAttention over two axes", randomized(model), [random(BATCH, 3, 4, FEATURES)], False
