@@ -25,6 +25,7 @@ logger = logging.getLogger("fastlstm.serving")
 
 _QUIET = 0.3  # seconds without a request after which a server that drains is done
 _SETUP_FAILED = 2
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _REFUSAL = (
     "This server runs {workers} workers, and the requests of a sequence would reach different ones: use the WebSocket "
     "/v2/models/NAME/stream, which stays with its worker, or a server with --workers 1."
@@ -103,6 +104,8 @@ def _bound(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # All workers share this flag, in whatever order they begin and end: it never changes.
+        listener.setblocking(False)
     except (OSError, OverflowError) as error:
         listener.close()
         raise OSError(f"{host}:{port}: {getattr(error, 'strerror', None) or error}") from None
@@ -171,7 +174,6 @@ class Server(uvicorn.Server):
         listener, self._listener = self._listener, None
         for server in self.servers:
             server.close()
-        listener.setblocking(False)
         accepted = []
         with suppress(BlockingIOError):
             while True:
@@ -217,13 +219,17 @@ def supervised(count: int, serve: Callable[[int], int], listener: socket.socket)
     pipe = os.pipe()
 
     def start() -> None:
+        # A signal in between would be handled in the new process as if it were this one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid == 0:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             os.close(pipe[1])
             os._exit(_exit_code(serve, pipe[0]))
         workers.add(pid)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     def forward(number: int, frame: Any) -> None:
         nonlocal stopping
@@ -233,10 +239,11 @@ def supervised(count: int, serve: Callable[[int], int], listener: socket.socket)
         for pid in list(workers):
             os.kill(pid, number)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, forward)
     for _ in range(count):
-        start()
+        if not stopping:
+            start()
     code, begun = 0, perf_counter()
     while workers:
         pid, status = os.wait()

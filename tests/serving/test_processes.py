@@ -201,6 +201,15 @@ def children(process):
     return [int(line) for line in listing.stdout.split()]
 
 
+def test_the_listener_never_blocks():
+    """A worker that begins while another one ends would make it wait for a connection for ever."""
+    from fastlstm.serving.server import _bound
+
+    with _bound("127.0.0.1", 0) as listener, listener.dup() as other:
+        assert not listener.getblocking() and not other.getblocking()
+        assert not os.get_blocking(listener.fileno())
+
+
 def test_a_worker_that_dies_is_replaced(model, tmp_path):
     with Process(tmp_path, "m=second.packed", "--workers", 2) as server:
         until(lambda: len(children(server.process)) == 2)
@@ -260,9 +269,9 @@ def test_errors(model, tmp_path, words, expected):
     (tmp_path / "empty").write_text("\n")
     command = [sys.executable, "-m", "fastlstm", "serve", "--port", "0", *words.split()]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert finished.returncode == 2
+    assert finished.returncode == 2, finished.stderr
     for line in finished.stderr.splitlines():
-        assert line.startswith("fastlstm: error: ") and expected in line
+        assert line.startswith("fastlstm: error: ") and expected in line, finished.stderr
     assert finished.stderr
 
 
