@@ -91,6 +91,19 @@ typedef struct {
     /* out (rows, units) = activation(x (rows, units)); out may be x. */
     void (*activation_forward)(float *out, const float *x, size_t rows, size_t units, const fl_activation *activation);
 
+    /* out (rows, units) = (x - center) * scale + shift, these three (units); out may be x. */
+    void (*affine_forward)(float *out, const float *x, const float *center, const float *scale, const float *shift,
+                           size_t rows, size_t units);
+
+    /* out (rows, units) = x / sqrt(mean of x^2 + epsilon) * gamma + beta, gamma and beta (units), of every row; without
+     * root_mean of x less its mean. out may be x. */
+    void (*layer_norm_forward)(float *out, const float *x, const float *gamma, const float *beta, float epsilon,
+                               int root_mean, size_t rows, size_t units);
+
+    /* out (units) = the greatest value, or the mean, of x (steps, units); of those steps alone that mask (steps) has, if it
+     * is not NULL. */
+    void (*pool_forward)(float *out, const float *x, const unsigned char *mask, size_t steps, size_t units, int greatest);
+
     /* dx = dy activation'(x), all (rows, units); dx may be x, not dy. Native activations only, here as in all of training. */
     void (*activation_backward)(float *dx, const float *dy, const float *x, size_t rows, size_t units,
                                 const fl_activation *activation);

@@ -10,6 +10,8 @@
 #include "unit_blocks.h"
 #include "lstm_step.h"
 #include "gru_step.h"
+#include "normalize.h"
+#include "pooling.h"
 
 /* training */
 #include "activation_backward.h"
@@ -27,6 +29,9 @@ const fl_kernels FL_KERNEL(fl_kernels) = {
     .lstm_cell_forward = FL_KERNEL(lstm_cell_forward),
     .gru_cell_forward = FL_KERNEL(gru_cell_forward),
     .gru_reset_forward = FL_KERNEL(gru_reset_forward),
+    .affine_forward = FL_KERNEL(affine_forward),
+    .layer_norm_forward = FL_KERNEL(layer_norm_forward),
+    .pool_forward = FL_KERNEL(pool_forward),
     .gru_candidate_forward = FL_KERNEL(gru_candidate_forward),
     .gemm_packed_backward = FL_KERNEL(gemm_packed_backward),
     .activation_backward = FL_KERNEL(activation_backward),

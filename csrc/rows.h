@@ -28,6 +28,48 @@ static inline void fl_scatter_steps(float *out, const float *x, size_t batch, si
             memcpy(out + (b * timesteps + start + t) * width, x + (t * batch + b) * width, width * sizeof *out);
 }
 
+/* out (n, columns) = x[start::stride, first:first + columns] of x (timesteps, width), zeros where there are no such steps. */
+static inline void fl_copy_steps(float *out, const float *x, size_t timesteps, size_t width, ptrdiff_t start,
+                                 size_t stride, size_t n, size_t first, size_t columns)
+{
+    for (size_t i = 0; i < n; i++, out += columns) {
+        ptrdiff_t t = start + (ptrdiff_t)(i * stride);
+        if (t < 0 || t >= (ptrdiff_t)timesteps)
+            memset(out, 0, columns * sizeof *out);
+        else
+            memcpy(out, x + (size_t)t * width + first, columns * sizeof *out);
+    }
+}
+
+/* out (n, width) = x (timesteps, width) with every step `size` times, after `before` steps of zeros (below 0: without so
+ * many), and zeros at the end; the last step comes first if backwards. */
+static inline void fl_spread_steps(float *out, const float *x, size_t timesteps, size_t width, ptrdiff_t before,
+                                   size_t size, int backwards, size_t n)
+{
+    for (size_t i = 0; i < n; i++, out += width) {
+        ptrdiff_t t = (ptrdiff_t)i - before;
+        if (t < 0 || t >= (ptrdiff_t)(timesteps * size)) {
+            memset(out, 0, width * sizeof *out);
+            continue;
+        }
+        size_t source = (size_t)t / size;
+        memcpy(out, x + (backwards ? timesteps - 1 - source : source) * width, width * sizeof *out);
+    }
+}
+
+/* out (columns, rows) = x (rows, columns), axes swapped */
+static inline void fl_swap_axes(float *out, const float *x, size_t rows, size_t columns)
+{
+    for (size_t column = 0; column < columns; column++)
+        for (size_t row = 0; row < rows; row++) *out++ = x[row * columns + column];
+}
+
+/* The first `columns` of every row of out (rows, width) = x (rows, columns) */
+static inline void fl_place_columns(float *out, const float *x, size_t rows, size_t columns, size_t width)
+{
+    for (size_t row = 0; row < rows; row++) memcpy(out + row * width, x + row * columns, columns * sizeof *out);
+}
+
 /* The row of a table that a float id names: truncated towards 0, a negative one counted from the end; -1 if there is none. */
 static inline long fl_table_row(float id, long vocabulary)
 {

@@ -4,7 +4,7 @@ cimport numpy as cnp
 
 from fastlstm.engine._interrupt cimport Interrupt
 from fastlstm.engine._op_list cimport OpList
-from fastlstm.engine._structs cimport Call, Engine, Op, Value
+from fastlstm.engine._structs cimport Call, Engine, Op, Value, Wiring
 from fastlstm.engine._workspace cimport Workspace
 
 cpdef enum:
@@ -21,10 +21,9 @@ cdef enum:
 cdef struct Rows:                     # some rows of a call's batch, from input to output
     const Engine *engine
     const Op *ops
-    const int *stage_starts
-    int n_stages
+    const Wiring *wiring
     Call call
-    Value value
+    const float *x
     float *out
 
 cdef void rows_forward(void *context, int index) noexcept nogil
@@ -33,15 +32,15 @@ cdef void rows_forward(void *context, int index) noexcept nogil
 cdef class Executor(OpList):
     cdef list workspaces              # a free-list
 
-    cdef _run(self, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, initial_states, states, Py_ssize_t start,
-              Py_ssize_t end, Py_ssize_t batch, Py_ssize_t timesteps, int by_rows, int parts, bint by_units,
-              Interrupt *interrupt)
-    cdef void _set_rows(self, Rows *rows, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, Py_ssize_t first,
-                        Py_ssize_t batch, Py_ssize_t whole_batch, Py_ssize_t timesteps)
+    cdef _run(self, cnp.ndarray x, cnp.ndarray out, mask, initial_states, states, const Value *given, Py_ssize_t start,
+              Py_ssize_t end, Py_ssize_t batch, int by_rows, int parts, bint by_units, Interrupt *interrupt)
     cdef _check(self, cnp.ndarray x, mask, initial_states)
     cdef int _check_ids(self, cnp.ndarray x) except -1
-    cdef cnp.ndarray _empty_output(self, cnp.ndarray x)
-    cdef Workspace _take_workspace(self, Call *call, const Value *value)
+    cdef Value _given(self, cnp.ndarray x, Py_ssize_t *batch)
+    cdef Workspace _shaped(self, cnp.ndarray x, const Value *given, Py_ssize_t batch)
+    cdef void _set_rows(self, Rows *rows, mask, const Value *given, Py_ssize_t first, Py_ssize_t batch)
+    cdef cnp.ndarray _empty_output(self, cnp.ndarray x, const Value *out, Py_ssize_t batch)
+    cdef Workspace _take_workspace(self)
     cdef _keep_workspace(self, Workspace workspace)
     cdef list _empty_states(self, Py_ssize_t batch)
     cdef _set_states(self, Call *call, initial_states, Py_ssize_t first)

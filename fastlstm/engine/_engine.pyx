@@ -1,10 +1,11 @@
-"""The executor: a chain of ops over time, without the GIL.
+"""The executor: ops over time, without the GIL.
 
     for each stage, for each chunk of time steps, for each op of the stage: the op's forward function (_forward.pyx)
+    or, where a stage is an op that reads whole sequences, that op's function (_whole.pyx)
 
 The caller's arrays are (batch, timesteps, features); between ops a chunk is (timesteps, batch, units), so that a step's
-rows are dense. All that a call writes lies in its Workspace, taken from a free-list and given back, and in the arrays
-that it returns.
+rows are dense. What passes between stages lies in slots, as the one or the other (wiring.py). All that a call writes
+lies in its Workspace, taken from a free-list and given back, and in the arrays that it returns.
 """
 
 cimport numpy as cnp
@@ -15,9 +16,9 @@ from fastlstm.engine._interrupt cimport Interrupt, watch
 from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport OpList, raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
-from fastlstm.engine._stage cimport stage_forward
-from fastlstm.engine._structs cimport ACTIVATION, LSTM, Call, Op, State, Value
-from fastlstm.engine._workspace cimport Workspace, workspace_size
+from fastlstm.engine._stage cimport stages_forward
+from fastlstm.engine._structs cimport LSTM, Call, Op, State, Value
+from fastlstm.engine._workspace cimport Workspace
 
 import numpy as np
 
@@ -51,12 +52,9 @@ def set_num_threads(int number):
 cdef void rows_forward(void *context, int index) noexcept nogil:
     """All stages, one after the other, over the index-th rows."""
     cdef Rows *rows = <Rows *> context + index
-    cdef int i, state = 0
-    cdef float *destination
-    for i in range(rows.n_stages):
-        destination = rows.out if i == rows.n_stages - 1 else rows.call.sequences[i % 2]
-        stage_forward(rows.engine, rows.ops, rows.stage_starts[i], rows.stage_starts[i + 1], &state, &rows.call,
-                      &rows.value, destination, i == rows.n_stages - 1)
+    rows.call.values[0].data = <float *> rows.x
+    rows.call.values[rows.wiring.n_slots - 1].data = rows.out
+    stages_forward(rows.engine, rows.ops, rows.wiring, &rows.call)
 
 
 cdef class Executor(OpList):
@@ -70,12 +68,13 @@ cdef class Executor(OpList):
         return 1, 1, 1
 
     def run(self, cnp.ndarray x not None, mask=None, initial_states=None, bint return_states=False):
-        """Runs the chain.
+        """Runs the ops.
 
         Args:
-            x: float32, C-contiguous: `(batch, timesteps, features)`; if no op is recurrent `(..., features)` of two or
-                more dimensions, one or more if there are only activations. Without the features where the first op
-                takes ids.
+            x: float32, C-contiguous: `(batch, timesteps, features)` if an op works over time; `(batch, features)` if
+                the first that needs to know repeats or reshapes rows; else `(..., features)` of two or more
+                dimensions, one or more if there are only activations. Without the features where the first op takes
+                ids.
             mask: bool `(batch, timesteps)`: False where a step is to be skipped. None: every step counts.
             initial_states: None, or one entry per recurrent op: None (zeros) or a list of its states (LSTM: `[h, c]`,
                 else `[h]`), each `(batch, units)`.
@@ -88,52 +87,56 @@ cdef class Executor(OpList):
             ValueError: A shape or dtype does not fit.
         """
         self._check(x, mask, initial_states)
-        cdef bint sequence = len(self.recurrent) > 0
-        cdef Py_ssize_t timesteps = x.shape[1] if sequence else 1
-        cdef Py_ssize_t width = 1 if self.vocabulary else x.shape[x.ndim - 1]
-        cdef Py_ssize_t batch = x.shape[0] if sequence else x.size // width
+        cdef Py_ssize_t batch
+        cdef Value given = self._given(x, &batch)
         if batch > INT_MAX:
             raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
-        cdef cnp.ndarray out = self._empty_output(x)
         states = self._empty_states(batch) if return_states else None
+        cdef int by_rows = 1, by_ops = 1, by_units = 1, parts = 1
+        cdef Workspace workspace = self._shaped(x, &given, batch)
+        cdef cnp.ndarray out = self._empty_output(x, &workspace.values[self.wiring.n_slots - 1], batch)
+        self._keep_workspace(workspace)
         if batch == 0:
             return out, states
-        cdef int by_rows = 1, by_ops = 1, by_units = 1, parts = 1
-        if threads > 1 and not self.has_callbacks and self.work * batch * timesteps >= <double> PARALLEL_WORK:
-            by_rows, by_ops, by_units = self.split(batch, timesteps, mask is not None, threads)
-            parts = acquire(max(by_rows, by_ops, by_units), self.work * batch * timesteps)
+        cdef double work = self.work * batch * given.timesteps
+        if threads > 1 and not self.has_callbacks and work >= <double> PARALLEL_WORK:
+            by_rows, by_ops, by_units = self.split(batch, given.timesteps, mask is not None, threads)
+            parts = acquire(max(by_rows, by_ops, by_units), work)
         by_rows = min(by_rows, parts)
         cdef Interrupt signals
         cdef Py_ssize_t i, cuts = 1 + <Py_ssize_t> min(self.cost * batch / LONG_STEP / by_rows, batch // by_rows - 1.0)
         cdef Interrupt *interrupt = watch(&signals, self.cost * max(min(batch, CHUNK_ROWS), batch // cuts // by_rows),
-                                          self.cost * batch * timesteps)
+                                          self.cost * batch * given.timesteps)
         try:
             for i in range(cuts):
-                self._run(x, width, out, mask, initial_states, states, batch * i // cuts, batch * (i + 1) // cuts,
-                          batch, timesteps, by_rows, min(max(by_ops, by_units), parts), by_units > 1, interrupt)
+                self._run(x, out, mask, initial_states, states, &given, batch * i // cuts, batch * (i + 1) // cuts,
+                          batch, by_rows, min(max(by_ops, by_units), parts), by_units > 1, interrupt)
         finally:
             if parts > 1:
                 release()
         return out, states
 
-    cdef _run(self, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, initial_states, states, Py_ssize_t start,
-              Py_ssize_t end, Py_ssize_t batch, Py_ssize_t timesteps, int by_rows, int parts, bint by_units,
-              Interrupt *interrupt):
+    cdef _run(self, cnp.ndarray x, cnp.ndarray out, mask, initial_states, states, const Value *given, Py_ssize_t start,
+              Py_ssize_t end, Py_ssize_t batch, int by_rows, int parts, bint by_units, Interrupt *interrupt):
         """Runs rows start .. end on acquired threads: cut into `by_rows` parts, each call into `parts`."""
         cdef Rows rows[FL_MAX_PARTS]
         cdef int i
-        cdef Py_ssize_t first, n = end - start
+        cdef Py_ssize_t first, n = end - start, size = out.size // batch
         cdef list workspaces = []
-        cdef bint noticed = self.work * batch * timesteps >= <double> PARALLEL_WORK and not self.has_callbacks
+        cdef Workspace workspace
+        cdef bint noticed = self.work * batch * given.timesteps >= <double> PARALLEL_WORK and not self.has_callbacks
         for i in range(by_rows):
             first = start + n * i // by_rows
-            self._set_rows(&rows[i], x, width, out, mask, first, start + n * (i + 1) // by_rows - first, batch,
-                           timesteps)
+            workspace = self._shaped(x, given, start + n * (i + 1) // by_rows - first)
+            workspaces.append(workspace)
+            self._set_rows(&rows[i], mask, given, first, start + n * (i + 1) // by_rows - first)
             rows[i].call.parts, rows[i].call.by_units = parts, by_units
             rows[i].call.interrupt, rows[i].call.on_caller = interrupt, i == 0
             if parts > 1 and not by_units:
-                rows[i].call.chunk = min(timesteps, max(1, PIPELINE_CHUNK_ROWS // n))
-            workspaces.append(self._take_workspace(&rows[i].call, &rows[i].value))
+                rows[i].call.chunk = max(1, PIPELINE_CHUNK_ROWS // n)
+            rows[i].out = <float *> cnp.PyArray_DATA(out) + first * size
+            rows[i].x = given.data + first * given.timesteps * given.width
+            workspace.lay_out(&rows[i].call, &self.wiring, self.ops, self.n_ops)
             self._set_states(&rows[i].call, initial_states, first)
         with nogil:
             if noticed:
@@ -150,38 +153,50 @@ cdef class Executor(OpList):
                 self._get_states(&rows[i].call, states, start + n * i // by_rows)
             self._keep_workspace(workspaces[i])
 
-    cdef void _set_rows(self, Rows *rows, cnp.ndarray x, Py_ssize_t width, cnp.ndarray out, mask, Py_ssize_t first,
-                        Py_ssize_t batch, Py_ssize_t whole_batch, Py_ssize_t timesteps):
-        rows.engine, rows.ops = &self.engine, self.ops
-        rows.stage_starts, rows.n_stages = self.stage_starts, self.n_stages
-        rows.value.data = <const float *> cnp.PyArray_DATA(x) + first * timesteps * width
-        rows.value.width, rows.value.timesteps = width, timesteps
-        rows.value.time_major = batch == 1 or timesteps == 1
-        rows.out = <float *> cnp.PyArray_DATA(out) + first * (out.size // whole_batch)
-        rows.call.batch = batch
-        rows.call.chunk = min(timesteps, max(1, CHUNK_ROWS // batch))
-        rows.call.mask_timesteps, rows.call.mask = timesteps, NULL
+    cdef Value _given(self, cnp.ndarray x, Py_ssize_t *batch):
+        """The input as a value; sets the number of its rows."""
+        cdef Value given
+        given.data = <float *> cnp.PyArray_DATA(x)
+        given.timesteps = x.shape[1] if self.axes == 3 else 1
+        given.width = 1 if self.vocabulary else x.shape[x.ndim - 1]
+        batch[0] = x.shape[0] if self.axes else x.size // given.width
+        given.time_major = batch[0] == 1 or given.timesteps == 1
+        return given
+
+    cdef Workspace _shaped(self, cnp.ndarray x, const Value *given, Py_ssize_t batch):
+        """A workspace with the shapes of all values."""
+        cdef Workspace workspace = self._take_workspace()
+        cdef int bad = workspace.shape(&self.wiring, self.ops, given, batch)
+        if bad >= 0:
+            raise ValueError(f"x of shape {np.shape(x)} does not fit: {self.names[bad]} cannot read what it gets then")
+        return workspace
+
+    cdef void _set_rows(self, Rows *rows, mask, const Value *given, Py_ssize_t first, Py_ssize_t batch):
+        rows.engine, rows.ops, rows.wiring = &self.engine, self.ops, &self.wiring
+        rows.call.batch, rows.call.parts, rows.call.by_units = batch, 1, False
+        rows.call.chunk = max(1, CHUNK_ROWS // batch)
+        rows.call.mask_timesteps, rows.call.given_mask, rows.call.mask = given.timesteps, NULL, NULL
         rows.call.interrupt, rows.call.on_caller = NULL, True
         if mask is not None:
-            rows.call.mask = <const unsigned char *> cnp.PyArray_DATA(mask) + first * timesteps
+            rows.call.given_mask = <const unsigned char *> cnp.PyArray_DATA(mask) + first * given.timesteps
 
     cdef _check(self, cnp.ndarray x, mask, initial_states):
         self._check_made()
-        cdef bint sequence = len(self.recurrent) > 0
+        cdef bint sequence = self.axes == 3
         check_array("x", x, None)
-        cdef int least = 3 if sequence else 2 if self.features else 1
+        cdef int least = self.axes if self.axes else 2 if self.features else 1
         if self.vocabulary:
             least = 2 if sequence else 1
             self._check_ids(x)
-        if x.ndim < least or (sequence and x.ndim > least):
+        if x.ndim < least or (self.axes and x.ndim > least):
             raise ValueError(f"expected x with {least} dimensions, received shape {np.shape(x)}")
         if self.features and not self.vocabulary and x.shape[x.ndim - 1] != self.features:
             raise ValueError(f"expected {self.features} features, received x of shape {np.shape(x)}")
         if sequence and x.shape[1] == 0 or not self.vocabulary and x.shape[x.ndim - 1] == 0:
             raise ValueError(f"expected at least one time step and one feature, received x of shape {np.shape(x)}")
         if mask is not None:
-            if not sequence:
-                raise ValueError("mask: no op of this chain is recurrent")
+            if not self.takes_masks:
+                raise ValueError("mask: no op of this chain takes one")
             if (not cnp.PyArray_Check(mask) or cnp.PyArray_TYPE(mask) != cnp.NPY_BOOL
                     or not cnp.PyArray_ISCARRAY_RO(mask)):
                 raise ValueError("mask: expected a C-contiguous bool array")
@@ -208,33 +223,26 @@ cdef class Executor(OpList):
                                  f"Received: {x.ravel()[bad]}")
         return 0
 
-    cdef cnp.ndarray _empty_output(self, cnp.ndarray x):
+    cdef cnp.ndarray _empty_output(self, cnp.ndarray x, const Value *out, Py_ssize_t batch):
         # One more than NumPy's arrays have, which refuses it: ids of that many axes get one.
         cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS + 1]
-        cdef int i, ndim = x.ndim
-        for i in range(ndim):
-            shape[i] = x.shape[i]
-        if self.vocabulary:
-            ndim += 1
-        for i in range(self.n_ops):
-            if self.ops[i].kind != ACTIVATION:
-                shape[ndim - 1] = self.ops[i].units
-            if self.ops[i].kind >= LSTM and not self.ops[i].return_sequences:
-                shape[1] = shape[2]
-                ndim = 2
+        cdef int i, ndim = self.out_axes
+        if ndim == 0:
+            ndim = x.ndim + (self.vocabulary > 0)
+            for i in range(x.ndim):
+                shape[i] = x.shape[i]
+        else:
+            shape[0] = batch
+            if ndim == 3:
+                shape[1] = out.timesteps
+        shape[ndim - 1] = out.width
         return cnp.PyArray_EMPTY(ndim, shape, cnp.NPY_FLOAT32, 0)
 
-    cdef Workspace _take_workspace(self, Call *call, const Value *value):
-        cdef size_t size = workspace_size(call, value, self.ops, self.stage_starts, self.n_stages)
-        cdef Workspace workspace = None
+    cdef Workspace _take_workspace(self):
         try:
-            workspace = self.workspaces.pop()
+            return self.workspaces.pop()
         except IndexError:
-            pass
-        if workspace is None or workspace.size < size:
-            workspace = Workspace(size)
-        workspace.lay_out(call, value, self.ops, self.stage_starts, self.n_stages)
-        return workspace
+            return Workspace(self.wiring.n_slots)
 
     cdef _keep_workspace(self, Workspace workspace):
         """Back to the free-list, unless it is large: then its allocation is not what the call takes long for."""
@@ -293,7 +301,7 @@ cdef void clear_states(const Op *ops, int n_ops, Call *call, Py_ssize_t first, P
         memset(state.h + first * ops[i].units, 0, size)
         if state.c != NULL:
             memset(state.c + first * ops[i].units, 0, size)
-        if call.mask != NULL:
+        if call.given_mask != NULL:
             memset(state.out_prev + first * ops[i].units, 0, size)
         if n == call.batch:
             state.zero, state.out_is_h = ops[i].finite, False
@@ -345,13 +353,15 @@ def run_pair(Executor first not None, Executor second not None, cnp.ndarray x no
 cdef tuple start_beside(Rows *rows, Executor program, cnp.ndarray x, mask, initial_states, bint return_states):
     """Readies rows for all of x; returns what has to live until they have run: `(out, states, workspace)`."""
     program._check(x, mask, initial_states)
-    cdef Py_ssize_t width = 1 if program.vocabulary else x.shape[x.ndim - 1]
-    out = program._empty_output(x)
-    program._set_rows(rows, x, width, out, mask, 0, x.shape[0], x.shape[0], x.shape[1])
-    rows.call.parts, rows.call.by_units = 1, False
-    workspace = program._take_workspace(&rows.call, &rows.value)
+    cdef Py_ssize_t batch
+    cdef Value given = program._given(x, &batch)
+    cdef Workspace workspace = program._shaped(x, &given, batch)
+    out = program._empty_output(x, &workspace.values[program.wiring.n_slots - 1], batch)
+    program._set_rows(rows, mask, &given, 0, batch)
+    rows.x, rows.out = given.data, <float *> cnp.PyArray_DATA(out)
+    workspace.lay_out(&rows.call, &program.wiring, program.ops, program.n_ops)
     program._set_states(&rows.call, initial_states, 0)
-    return out, program._empty_states(x.shape[0]) if return_states else None, workspace
+    return out, program._empty_states(batch) if return_states else None, workspace
 
 
 cdef tuple finish_beside(Rows *rows, Executor program, tuple started):

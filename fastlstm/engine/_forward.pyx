@@ -18,7 +18,23 @@ from fastlstm.engine._kernels cimport (
     fl_select_rows,
 )
 from fastlstm.engine._pool cimport atomic_long, barrier
-from fastlstm.engine._structs cimport ACTIVATION, DENSE, EMBEDDING, GRU, LSTM, Call, Engine, Matrix, Op, Scratch, State
+from fastlstm.engine._structs cimport (
+    ACTIVATION,
+    AFFINE,
+    CONVOLUTION,
+    DENSE,
+    EMBEDDING,
+    GRU,
+    LAYER_NORM,
+    LSTM,
+    Call,
+    Engine,
+    Matrix,
+    Op,
+    Scratch,
+    State,
+)
+from fastlstm.engine._whole cimport choose_whole
 
 
 cdef void product(const Engine *engine, float *out, const float *bias, const float *x, const Matrix *matrix,
@@ -67,6 +83,19 @@ cdef void activation_forward(const Engine *engine, const Op *op, Call *call, Sta
                              const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """out (rows, width) = activation(x (rows, width))"""
     engine.kernels.activation_forward(out, x, steps * call.batch, width, &op.activation)
+
+
+cdef void affine_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                         const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+    """out (rows, units) = (x - center) * scale + shift"""
+    engine.kernels.affine_forward(out, x, op.center, op.scale, op.shift, steps * call.batch, op.units)
+
+
+cdef void layer_norm_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
+                             const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+    """out (rows, units) = x with mean 0 and variance 1, * scale + shift"""
+    engine.kernels.layer_norm_forward(out, x, op.scale, op.shift, op.epsilon, op.root_mean, steps * call.batch,
+                                      op.units)
 
 
 cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
@@ -266,6 +295,13 @@ cdef void choose_forward(Op *op, bint fused, bint reset_after) noexcept:
     op.forward = recurrent_forward
     if op.kind == ACTIVATION:
         op.forward = activation_forward
+    elif op.kind == AFFINE:
+        op.forward = affine_forward
+    elif op.kind == LAYER_NORM:
+        op.forward = layer_norm_forward
+    elif CONVOLUTION <= op.kind < LSTM:
+        op.forward = NULL
+        choose_whole(op)
     elif op.kind == EMBEDDING:
         op.forward = embedding_forward
     elif op.kind == DENSE:

@@ -39,6 +39,12 @@ cdef extern from "fastlstm.h":
         void (*gru_candidate_forward)(float *h, const float *gates, float *candidate, const float *x,
                                       const float *h_prev, size_t rows, size_t units,
                                       const fl_activation *activation) noexcept nogil
+        void (*affine_forward)(float *out, const float *x, const float *center, const float *scale,
+                               const float *shift, size_t rows, size_t units) noexcept nogil
+        void (*layer_norm_forward)(float *out, const float *x, const float *gamma, const float *beta, float epsilon,
+                                   bint root_mean, size_t rows, size_t units) noexcept nogil
+        void (*pool_forward)(float *out, const float *x, const unsigned char *mask, size_t steps, size_t units,
+                             bint greatest) noexcept nogil
         void (*gemm_packed_backward)(float *dpacked, const float *x, size_t x_stride, const float *dz, size_t dz_stride,
                                      size_t rows, size_t features, size_t columns, size_t first,
                                      size_t last) noexcept nogil
@@ -78,6 +84,12 @@ cdef extern from "rows.h":
                          size_t steps, bint time_major, bint backwards) noexcept nogil
     void fl_scatter_steps(float *out, const float *x, size_t batch, size_t timesteps, size_t width, size_t start,
                           size_t steps) noexcept nogil
+    void fl_copy_steps(float *out, const float *x, size_t timesteps, size_t width, Py_ssize_t start, size_t stride,
+                       size_t n, size_t first, size_t columns) noexcept nogil
+    void fl_spread_steps(float *out, const float *x, size_t timesteps, size_t width, Py_ssize_t before, size_t size,
+                         bint backwards, size_t n) noexcept nogil
+    void fl_swap_axes(float *out, const float *x, size_t rows, size_t columns) noexcept nogil
+    void fl_place_columns(float *out, const float *x, size_t rows, size_t columns, size_t width) noexcept nogil
     size_t fl_first_bad_id(const float *ids, size_t n, long vocabulary) noexcept nogil
     void fl_gather_rows(float *out, const float *table, const float *ids, size_t rows, size_t columns,
                         size_t width, long vocabulary) noexcept nogil

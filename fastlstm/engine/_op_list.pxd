@@ -1,25 +1,32 @@
 """The ops of a program, for the modules that run them."""
 
 from fastlstm.engine._kernels cimport fl_activation, fl_kernels
-from fastlstm.engine._structs cimport Engine, Matrix, Op
+from fastlstm.engine._structs cimport Engine, Matrix, Op, Stage, Wiring
 
 
 cdef class OpList:
     cdef Engine engine
     cdef Op *ops
-    cdef int *stage_starts            # n_stages + 1 of them, the last is n_ops
-    cdef int n_ops, n_stages
+    cdef Stage *stages
+    cdef Wiring wiring
+    cdef int n_ops
+    cdef int axes, out_axes           # of the input and the output: 2, 3 with time, 0 for any
     cdef Py_ssize_t features          # of the first op that has any; 0: any
+    cdef bint regrouped               # an op so far gave rows of other values
     cdef long vocabulary              # of the first op, if it takes ids; else 0
     cdef str ids_name                 # whose they are
     cdef tuple recurrent              # (units, number of states) of every recurrent op
     cdef double work                  # multiplications of a row and step
     cdef double cost                  # about as many as take as long as the row and step
+    cdef readonly bint takes_masks    # whether a mask of the input changes anything
+    cdef list names                   # of the ops, for errors
     cdef readonly bint has_callbacks  # to Python: then a call stays on its thread, where an exception belongs
     cdef list kept                    # arrays and functions that the ops point to
 
     cdef int _check_made(self) except -1
     cdef _add(self, lowered)
+    cdef _wire(self, wiring)
+    cdef const int *_ints(self, numbers)
     cdef const float *_data(self, array)
     cdef _set_matrix(self, Matrix *matrix, lowered)
     cdef _set_activation(self, fl_activation *activation, lowered)

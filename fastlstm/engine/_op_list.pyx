@@ -7,13 +7,34 @@ exception cannot pass: it stays pending on its thread until the executor has the
 cimport numpy as cnp
 from cpython.exc cimport PyErr_Occurred
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastlstm.engine._forward cimport choose_forward
 from fastlstm.engine._interrupt cimport pend
 from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels, fl_kernels_find, fl_kernels_name
-from fastlstm.engine._structs cimport ACTIVATION, DENSE, EMBEDDING, GRU, LSTM, SIMPLE_RNN, Matrix, Op, work_of
+from fastlstm.engine._structs cimport (
+    ACTIVATION,
+    AFFINE,
+    CONVOLUTION,
+    DENSE,
+    EMBEDDING,
+    GLOBAL_POOL,
+    GRU,
+    LAYER_NORM,
+    LSTM,
+    MERGE,
+    PERMUTE,
+    POOL,
+    RESHAPE,
+    SIMPLE_RNN,
+    STEPS,
+    Matrix,
+    Op,
+    Stage,
+    Wiring,
+    work_of,
+)
 
 import numpy as np
 
@@ -21,6 +42,15 @@ cnp.import_array()
 
 cdef dict OP_KINDS = {
     "ActivationOp": ACTIVATION,
+    "AffineOp": AFFINE,
+    "LayerNormOp": LAYER_NORM,
+    "ConvolutionOp": CONVOLUTION,
+    "PoolOp": POOL,
+    "GlobalPoolOp": GLOBAL_POOL,
+    "StepsOp": STEPS,
+    "ReshapeOp": RESHAPE,
+    "PermuteOp": PERMUTE,
+    "MergeOp": MERGE,
     "EmbeddingOp": EMBEDDING,
     "DenseOp": DENSE,
     "LSTMOp": LSTM,
@@ -42,29 +72,26 @@ cdef class OpList:
 
     Args:
         lowered: What lowering.py made of the ops, a `LoweredOp` each.
-        stages: Index of the first op of every stage.
+        wiring: How values go from one to the next, a `Wiring` of wiring.py.
         isa: Name of the kernels, one of `kernel_names()`.
     """
 
-    def __init__(self, list lowered, list stages, isa):
+    def __init__(self, list lowered, wiring, isa):
         if self.ops != NULL:
             raise TypeError(f"A {type(self).__name__} is immutable.")
         self.engine.kernels = find_kernels(isa.encode())
-        self.kept, self.recurrent = [], ()
-        self.stage_starts = <int *> malloc((len(stages) + 1) * sizeof(int))
+        self.kept, self.names, self.recurrent = [], [], ()
+        self.stages = <Stage *> calloc(len(wiring.stages), sizeof(Stage))
         self.ops = <Op *> calloc(len(lowered), sizeof(Op))
-        if self.ops == NULL or self.stage_starts == NULL:
+        if self.ops == NULL or self.stages == NULL:
             raise MemoryError()
-        for i, start in enumerate(stages):
-            self.stage_starts[i] = start
-        self.stage_starts[len(stages)] = len(lowered)
         for op in lowered:
             self._add(op)
-        self.n_stages = len(stages)
+        self._wire(wiring)
 
     def __dealloc__(self):
         free(self.ops)
-        free(self.stage_starts)
+        free(self.stages)
 
     @property
     def isa(self):
@@ -73,15 +100,18 @@ cdef class OpList:
         return self.engine.kernels.name.decode()
 
     cdef int _check_made(self) except -1:
-        if self.n_stages == 0:
+        if self.wiring.n_stages == 0:
             raise TypeError(f"This {type(self).__name__} was made without its ops.")
         return 0
 
     cdef _add(self, lowered):
         cdef Op *op = &self.ops[self.n_ops]
         op.kind = OP_KINDS[lowered.kind]
+        self.names.append(lowered.kind)
         op.features, op.units, op.z_width = lowered.features, lowered.units, lowered.z_width
-        self.features = self.features or op.features
+        if not self.regrouped:
+            self.features = self.features or op.features
+        self.regrouped = self.regrouped or RESHAPE <= op.kind <= MERGE
         self._set_activation(&op.activation, lowered.activation)
         self._set_activation(&op.recurrent_activation, lowered.recurrent_activation)
         self._set_matrix(&op.kernel, lowered.kernel)
@@ -92,6 +122,11 @@ cdef class OpList:
         if op.table != NULL:
             self.vocabulary = op.vocabulary = len(lowered.table)
             self.ids_name = lowered.name
+        op.center, op.scale, op.shift = self._data(lowered.center), self._data(lowered.scale), self._data(lowered.shift)
+        op.epsilon, op.root_mean, op.greatest = lowered.epsilon, lowered.root_mean, lowered.greatest
+        op.size, op.stride, op.dilation, op.groups = lowered.size, lowered.stride, lowered.dilation, lowered.groups
+        op.padding, op.merge, op.timesteps = lowered.padding, lowered.merge, lowered.timesteps
+        op.before, op.after, op.backwards = lowered.before, lowered.after, lowered.backwards
         op.finite, op.return_sequences = lowered.finite, lowered.return_sequences
         op.go_backwards, op.zero_output_for_mask = lowered.go_backwards, lowered.zero_output_for_mask
         if op.kind >= LSTM:
@@ -100,6 +135,27 @@ cdef class OpList:
         self.work += work_of(op)
         self.cost += work_of(op) + 16.0 * max(op.units, self.features) + 64.0
         self.n_ops += 1
+
+    cdef _wire(self, wiring):
+        cdef Stage *stage
+        cdef int state = 0, i
+        self.axes, self.out_axes = wiring.axes, wiring.out_axes
+        for number, given in enumerate(wiring.stages):
+            stage = &self.stages[number]
+            stage.first, stage.end, stage.state = given.first, given.end, state
+            stage.inputs, stage.n_inputs, stage.output = self._ints(given.inputs), len(given.inputs), given.output
+            stage.masked, stage.in_rows, stage.beside = given.masked, given.in_rows, given.beside
+            for i in range(stage.first, stage.end):
+                state += self.ops[i].kind >= LSTM
+                if stage.masked and (self.ops[i].kind >= LSTM or self.ops[i].kind == GLOBAL_POOL):
+                    self.takes_masks = True
+        self.wiring = Wiring(self.stages, len(wiring.stages), len(wiring.buffers), self._ints(wiring.buffers),
+                             max(wiring.buffers) + 1)
+
+    cdef const int *_ints(self, numbers):
+        array = np.array(numbers, np.intc)
+        self.kept.append(array)
+        return <const int *> cnp.PyArray_DATA(array)
 
     cdef const float *_data(self, array):
         if array is None:

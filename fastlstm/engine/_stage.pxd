@@ -1,6 +1,5 @@
-"""One stage of a chain over the whole of its input."""
+"""The stages of a program over the whole of their inputs."""
 
-from fastlstm.engine._structs cimport Call, Engine, Op, Value
+from fastlstm.engine._structs cimport Call, Engine, Op, Wiring
 
-cdef void stage_forward(const Engine *engine, const Op *ops, int first, int end, int *state, Call *call, Value *value,
-                        float *destination, bint batch_major_out) noexcept nogil
+cdef void stages_forward(const Engine *engine, const Op *ops, const Wiring *wiring, Call *call) noexcept nogil

@@ -1,4 +1,4 @@
-"""One stage of a chain over the whole of its input, chunk by chunk, on one thread or on several.
+"""One stage of a program over the whole of its input, chunk by chunk, on one thread or on several.
 
 A chunk passes through all ops of the stage before the next one is read, so that what passes between layers stays in
 cache. Several threads share a stage in one of two ways; the sums are the same, so the bits are.
@@ -7,6 +7,9 @@ cache. Several threads share a stage in one of two ways; the sums are the same, 
   on chunk k. Each keeps its own layers' weights in its own cache, and the hand-over is one flag a chunk.
 - By units: each thread computes some units of every LSTM, with a barrier after every step. For layers so wide that a
   step takes far longer than the barrier.
+
+Two stages that follow each other and have nothing to do with each other, the directions of a Bidirectional layer, run
+at the same time.
 """
 
 from libc.limits cimport LONG_MAX
@@ -15,13 +18,26 @@ from libc.string cimport memcpy
 from fastlstm.engine._interrupt cimport stops
 from fastlstm.engine._kernels cimport fl_gather_steps, fl_scatter_steps
 from fastlstm.engine._pool cimport FL_LINE, FL_MAX_PARTS, advance, atomic_long, barrier, run, wait_for
-from fastlstm.engine._structs cimport HANDED_OVER, LSTM, Call, Engine, Op, Scratch, State, Value, width_after, work_of
+from fastlstm.engine._structs cimport (
+    HANDED_OVER,
+    LSTM,
+    Call,
+    Engine,
+    Op,
+    Scratch,
+    Stage,
+    State,
+    Value,
+    Wiring,
+    width_after,
+    work_of,
+)
 
-cdef struct Stage:
+cdef struct Running:                  # a stage in a call
     const Engine *engine
     const Op *ops
     Call *call
-    const Value *value
+    const Value *value                # its input
     float *destination
     int end                           # past the last op
     int state                         # of the first recurrent op
@@ -34,47 +50,74 @@ cdef struct Stage:
     atomic_long done[FL_MAX_PARTS * FL_LINE]
 
 
-cdef void stage_forward(const Engine *engine, const Op *ops, int first, int end, int *state, Call *call, Value *value,
-                        float *destination, bint batch_major_out) noexcept nogil:
-    """Runs ops first .. end over `value`, then makes `value` their output and moves `state` past theirs.
+cdef struct Beside:                   # stages that run at once
+    const Engine *engine
+    const Op *ops
+    const Stage *stages
+    Call calls[2]
 
-    Args:
-        state: Index of the first recurrent op's state.
-        destination: `(batch, timesteps, width)` if batch_major_out, else `(timesteps, batch, width)`; without
-            timesteps if the last op gives one step.
-    """
-    cdef Stage stage
-    cdef const Op *last = &ops[end - 1]
+
+cdef void stages_forward(const Engine *engine, const Op *ops, const Wiring *wiring, Call *call) noexcept nogil:
+    """Runs all stages, from the value in the first slot to that in the last."""
+    cdef int i = 0
+    while i < wiring.n_stages and not stops(call.interrupt, call.on_caller):
+        if wiring.stages[i].beside and call.parts > 1 and not call.by_units:
+            beside_forward(engine, ops, &wiring.stages[i], call)
+            i += 2
+        else:
+            stage_forward(engine, ops, &wiring.stages[i], call)
+            i += 1
+
+
+cdef void beside_forward(const Engine *engine, const Op *ops, const Stage *stages, Call *call) noexcept nogil:
+    """Runs two stages on two threads."""
+    cdef Beside beside
+    cdef int i
+    beside.engine, beside.ops, beside.stages = engine, ops, stages
+    for i in range(2):
+        beside.calls[i] = call[0]
+        beside.calls[i].scratch, beside.calls[i].parts = &call.scratch[i], 1
+        beside.calls[i].on_caller = call.on_caller and i == 0
+    run(one_beside, &beside, 2)
+
+
+cdef void one_beside(void *context, int part) noexcept nogil:
+    cdef Beside *beside = <Beside *> context
+    stage_forward(beside.engine, beside.ops, &beside.stages[part], &beside.calls[part])
+
+
+cdef void stage_forward(const Engine *engine, const Op *ops, const Stage *stage, Call *call) noexcept nogil:
+    """Runs one stage, from the values that it reads to the one that it gives."""
+    cdef Running running
+    cdef const Op *last = &ops[stage.end - 1]
+    cdef Value *out = &call.values[stage.output]
     cdef int i, n_recurrent = 0
-    cdef Py_ssize_t width = value.width
     cdef const State *ended
-    for i in range(first, end):
-        width = width_after(&ops[i], width)
+    call.mask = call.given_mask if stage.masked else NULL
+    if last.whole != NULL:
+        last.whole(engine, last, call, call.scratch, out, stage.inputs, stage.n_inputs)
+        return
+    for i in range(stage.first, stage.end):
         n_recurrent += ops[i].kind >= LSTM
-    stage.engine, stage.ops, stage.call, stage.value = engine, ops, call, value
-    stage.destination, stage.end, stage.state = destination, end, state[0]
-    stage.backwards = ops[first].kind >= LSTM and ops[first].go_backwards
-    stage.ends = last.kind >= LSTM and not last.return_sequences
-    stage.in_place = not batch_major_out or call.batch == 1 or value.timesteps == 1
-    stage.stopped = False
-    share_out(&stage, first, 1 if call.by_units else min(call.parts, n_recurrent))
+    running.engine, running.ops, running.call, running.value = engine, ops, call, &call.values[stage.inputs[0]]
+    running.destination, running.end, running.state = out.data, stage.end, stage.state
+    running.backwards = ops[stage.first].kind >= LSTM and ops[stage.first].go_backwards
+    running.ends = last.kind >= LSTM and not last.return_sequences
+    running.in_place, running.stopped = out.time_major, False
+    share_out(&running, stage.first, 1 if call.by_units else min(call.parts, n_recurrent))
     if call.by_units and call.parts > 1 and n_recurrent > 0 and call.mask == NULL:
-        run(units_forward, &stage, call.parts)
-    elif stage.parts > 1:
-        run(part_forward, &stage, stage.parts)
+        run(units_forward, &running, call.parts)
+    elif running.parts > 1:
+        run(part_forward, &running, running.parts)
     else:
-        part_forward(&stage, 0)
-    state[0] += n_recurrent
-    value.data, value.width, value.time_major = destination, width, True
-    if stage.ends:
-        ended = &call.states[state[0] - 1]
-        memcpy(destination, ended.h if call.mask == NULL or ended.out_is_h else ended.out_prev,
-               call.batch * width * sizeof(float))
-        value.timesteps = 1
-        call.mask = NULL
+        part_forward(&running, 0)
+    if running.ends:
+        ended = &call.states[stage.state + n_recurrent - 1]
+        memcpy(out.data, ended.h if call.mask == NULL or ended.out_is_h else ended.out_prev,
+               call.batch * out.width * sizeof(float))
 
 
-cdef void share_out(Stage *stage, int first, int parts) noexcept nogil:
+cdef void share_out(Running *stage, int first, int parts) noexcept nogil:
     """Gives every part ops in a row, about the same number of weights each; at most `parts` of them."""
     cdef int i
     cdef double total = 0, sum = 0
@@ -96,7 +139,7 @@ cdef void share_out(Stage *stage, int first, int parts) noexcept nogil:
 
 cdef void part_forward(void *context, int part) noexcept nogil:
     """All chunks through one part's ops."""
-    cdef Stage *stage = <Stage *> context
+    cdef Running *stage = <Running *> context
     cdef Call *call = stage.call
     cdef Scratch *scratch = &call.scratch[part]
     cdef Py_ssize_t chunk, start, steps, width = stage.value.width
@@ -124,7 +167,7 @@ cdef void part_forward(void *context, int part) noexcept nogil:
 
 cdef void units_forward(void *context, int part) noexcept nogil:
     """All chunks through all ops, in step with the other parts: of an LSTM some units, of any other op part 0 all."""
-    cdef Stage *stage = <Stage *> context
+    cdef Running *stage = <Running *> context
     cdef Call *call = stage.call
     cdef Scratch *scratch = &call.scratch[0]
     cdef Py_ssize_t chunk, start, steps, width
@@ -164,7 +207,7 @@ cdef void units_forward(void *context, int part) noexcept nogil:
             scatter_output(stage, x, width, start, steps)
 
 
-cdef const float *input_steps(const Stage *stage, float *buffer, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
+cdef const float *input_steps(const Running *stage, float *buffer, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """Steps start .. start + steps of the stage's input, in the order of processing, as (steps, batch, width)."""
     cdef const Value *value = stage.value
     if value.time_major and not stage.backwards:
@@ -179,7 +222,7 @@ cdef float *slot(const Scratch *scratch, const Call *call, Py_ssize_t chunk, Py_
     return scratch.handed_over + (chunk % HANDED_OVER) * call.chunk * call.batch * width
 
 
-cdef void ops_forward(Stage *stage, int part, Scratch *scratch, const float *x, Py_ssize_t width, int state,
+cdef void ops_forward(Running *stage, int part, Scratch *scratch, const float *x, Py_ssize_t width, int state,
                       Py_ssize_t chunk, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """One chunk through one part's ops, to the next part or to the destination."""
     cdef int i, end = stage.starts[part + 1]
@@ -198,7 +241,7 @@ cdef void ops_forward(Stage *stage, int part, Scratch *scratch, const float *x, 
         scatter_output(stage, x, width, start, steps)
 
 
-cdef float *output_of(const Stage *stage, Scratch *scratch, int i, const float *x, Py_ssize_t width,
+cdef float *output_of(const Running *stage, Scratch *scratch, int i, const float *x, Py_ssize_t width,
                       Py_ssize_t start) noexcept nogil:
     """Where op i writes its chunk: to the destination if it is the last one and may, else not over x."""
     if i == stage.end - 1 and stage.in_place and not stage.ends:
@@ -206,7 +249,7 @@ cdef float *output_of(const Stage *stage, Scratch *scratch, int i, const float *
     return scratch.buffers[1] if x != scratch.buffers[1] else scratch.buffers[0]
 
 
-cdef void scatter_output(const Stage *stage, const float *x, Py_ssize_t width, Py_ssize_t start,
+cdef void scatter_output(const Running *stage, const float *x, Py_ssize_t width, Py_ssize_t start,
                          Py_ssize_t steps) noexcept nogil:
     """Brings the last op's chunk to the destination, if it does not lie there."""
     if not stage.in_place and not stage.ends:

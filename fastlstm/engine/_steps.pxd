@@ -3,7 +3,7 @@
 cimport numpy as cnp
 
 from fastlstm.engine._engine cimport Executor, Rows
-from fastlstm.engine._structs cimport Op
+from fastlstm.engine._structs cimport Op, Stage, Value, Wiring
 from fastlstm.engine._workspace cimport Workspace
 
 cdef extern from "<stdatomic.h>":
@@ -47,10 +47,14 @@ cdef class Steps:
     cdef readonly Executor program
     cdef readonly Turn turn
     cdef Op *ops                      # the program's, all of them returning sequences
-    cdef int starts[2]                # of one stage
+    cdef Stage stage                  # all ops
+    cdef Wiring wiring                # of that one stage, from slot 0 to slot 1
+    cdef int input
+    cdef int buffers[2]
     cdef Py_ssize_t width, units      # of a row of x, of the output
     cdef int ndim                     # of one step's x: 1 of ids, else 2
 
     cdef Workspace ready(self, Rows *rows, Py_ssize_t batch, bint masked)
+    cdef Workspace laid_out(self, Rows *rows, Workspace workspace, Py_ssize_t timesteps)
 
 cdef object unfit_out(out, tuple shape)

@@ -13,8 +13,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from fastlstm.engine._engine cimport Executor, Rows
-from fastlstm.engine._structs cimport ACTIVATION, LSTM, Op, Value
-from fastlstm.engine._workspace cimport Workspace, workspace_size
+from fastlstm.engine._structs cimport LSTM, Op, Stage, Value
+from fastlstm.engine._workspace cimport Workspace
 
 import numpy as np
 
@@ -116,7 +116,7 @@ cdef class Steps:
         program: A causal one: no recurrent op goes backwards.
 
     Raises:
-        ValueError: An op goes backwards, or nothing is recurrent.
+        ValueError: An op goes backwards or reads whole sequences, or nothing is recurrent.
     """
 
     def __cinit__(self, Executor program not None, *args, **kwargs):
@@ -130,11 +130,16 @@ cdef class Steps:
         for i in range(program.n_ops):
             if self.ops[i].kind >= LSTM and self.ops[i].go_backwards:
                 raise ValueError("an op that goes backwards cannot run step by step")
+            if self.ops[i].whole != NULL:
+                raise ValueError("an op that reads whole sequences cannot run step by step")
             self.ops[i].return_sequences = True
-            if self.ops[i].kind != ACTIVATION:
+            if self.ops[i].units:
                 self.units = self.ops[i].units
         self.program, self.turn = program, Turn()
-        self.starts[0], self.starts[1] = 0, program.n_ops
+        self.buffers[0] = self.buffers[1] = -1
+        self.stage = Stage(0, program.n_ops, 0, &self.input, 1, 1, True, True, False)
+        self.wiring.stages, self.wiring.n_stages, self.wiring.n_slots = &self.stage, 1, 2
+        self.wiring.buffers, self.wiring.n_buffers = &self.buffers[0], 0
         self.width = 1 if program.vocabulary else program.features
         self.ndim = 1 if program.vocabulary else 2
 
@@ -143,17 +148,21 @@ cdef class Steps:
 
     cdef Workspace ready(self, Rows *rows, Py_ssize_t batch, bint masked):
         """Readies rows for one step of up to `batch` rows; returns their memory, with the states' undefined."""
-        rows.engine, rows.ops = &self.program.engine, self.ops
-        rows.stage_starts, rows.n_stages = self.starts, 1
-        rows.value = Value(NULL, 1, self.width, True)
+        rows.engine, rows.ops, rows.wiring = &self.program.engine, self.ops, &self.wiring
         rows.call.batch, rows.call.chunk = batch, 1
         rows.call.parts, rows.call.by_units = 1, False
         rows.call.interrupt, rows.call.on_caller = NULL, True
         # Any address has room made for a mask.
-        rows.call.mask, rows.call.mask_timesteps = <const unsigned char *> self.ops if masked else NULL, 1
-        workspace = Workspace(workspace_size(&rows.call, &rows.value, self.ops, self.starts, 1))
-        workspace.lay_out(&rows.call, &rows.value, self.ops, self.starts, 1)
-        rows.call.mask = NULL
+        rows.call.given_mask, rows.call.mask_timesteps = <const unsigned char *> self.ops if masked else NULL, 1
+        workspace = self.laid_out(rows, Workspace(2), 1)
+        rows.call.given_mask = rows.call.mask = NULL
+        return workspace
+
+    cdef Workspace laid_out(self, Rows *rows, Workspace workspace, Py_ssize_t timesteps):
+        """The workspace with the call's buffers for so many steps."""
+        cdef Value given = Value(NULL, timesteps, self.width, rows.call.batch == 1 or timesteps == 1)
+        workspace.shape(&self.wiring, self.ops, &given, rows.call.batch)
+        workspace.lay_out(&rows.call, &self.wiring, self.ops, self.program.n_ops)
         return workspace
 
 

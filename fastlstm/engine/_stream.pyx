@@ -15,7 +15,7 @@ from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport raise_pending
 from fastlstm.engine._sampling cimport Sampler
 from fastlstm.engine._steps cimport StepForm, Steps, atomic_flag, give_back, take
-from fastlstm.engine._structs cimport LSTM, Call, Op, State, Value, width_after
+from fastlstm.engine._structs cimport LSTM, Call, Op, State, width_after
 from fastlstm.engine._workspace cimport Workspace
 from fastlstm.stream cimport FASTLSTM_BAD_ID, FASTLSTM_BUSY, FASTLSTM_NO_ARRAY, FASTLSTM_STREAM, fastlstm_stream
 
@@ -41,8 +41,8 @@ cdef void advance(Running *running, const float *x, float *out) noexcept nogil:
     """
     cdef const Rows *rows = &running.rows
     cdef Call *call = &running.rows.call
-    cdef int i, state = 0, last = rows.stage_starts[1] - 1
-    cdef Py_ssize_t width = rows.value.width
+    cdef int i, state = 0, last = rows.wiring.stages[0].end - 1
+    cdef Py_ssize_t width = call.values[0].width
     cdef const Op *op
     cdef float *to
     for i in range(last + 1):
@@ -85,7 +85,7 @@ cdef int stream_reset(fastlstm_stream *stream) noexcept nogil:
 
 cdef void clear(Running *running, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     """Sets the states of n rows to zeros."""
-    clear_states(running.rows.ops, running.rows.stage_starts[1], &running.rows.call, first, n)
+    clear_states(running.rows.ops, running.rows.wiring.stages[0].end, &running.rows.call, first, n)
 
 
 cdef void release(capsule) noexcept:
@@ -190,13 +190,10 @@ cdef class Stepper(Steps):
         if timesteps == 0:
             return out[0] if bare else out
         rows = self.running.rows
-        rows.value = Value(<const float *> cnp.PyArray_DATA(given), timesteps, self.width,
-                           self.batch == 1 or timesteps == 1)
-        rows.out = <float *> cnp.PyArray_DATA(out)
-        rows.call.chunk = min(timesteps, max(1, CHUNK_ROWS // self.batch))
-        # The steps of a chunk take more room than one does; what passes between stages takes none.
-        cdef Value sized = Value(NULL, 0, self.width, True)
-        cdef Workspace workspace = self.program._take_workspace(&rows.call, &sized)
+        rows.x, rows.out = <const float *> cnp.PyArray_DATA(given), <float *> cnp.PyArray_DATA(out)
+        rows.call.chunk = max(1, CHUNK_ROWS // self.batch)
+        # The steps of a chunk take more room than one does.
+        cdef Workspace workspace = self.laid_out(&rows, self.program._take_workspace(), timesteps)
         cdef double cost = self.program.cost * self.batch
         cdef Interrupt signals
         rows.call.interrupt = watch(&signals, cost * rows.call.chunk, cost * timesteps)

@@ -242,8 +242,8 @@ cdef void step_block(const Step *step, Rows *part, Py_ssize_t first, Py_ssize_t 
             gather(rows.call.states[i].c, step.stored[i].c, chosen, n, step.stored[i].bytes)
         rows.call.states[i].out_is_h = True  # a masked row gives what it gave before
     rows.call.batch = n
-    rows.call.mask = step.mask + first if step.mask != NULL else NULL
-    rows.value.data = step.x + first * step.width
+    rows.call.given_mask = step.mask + first if step.mask != NULL else NULL
+    rows.x = step.x + first * step.width
     rows.out = step.out + first * step.units
     rows_forward(&rows, 0)
     for i in range(step.n_stored):

@@ -6,11 +6,20 @@ from fastlstm.engine._pool cimport atomic_long
 
 cdef enum OpKind:
     ACTIVATION
+    AFFINE
+    LAYER_NORM
     EMBEDDING
     DENSE
-    LSTM
+    CONVOLUTION                       # from here to MERGE: of whole sequences
+    POOL
+    GLOBAL_POOL
+    STEPS
+    RESHAPE
+    PERMUTE
+    MERGE
+    LSTM                              # from here on: recurrent
     GRU
-    SIMPLE_RNN                        # from LSTM on: recurrent
+    SIMPLE_RNN
 
 cdef struct Engine:                   # what runs the ops
     const fl_kernels *kernels
@@ -26,6 +35,7 @@ cdef struct Op
 cdef struct Call
 cdef struct State
 cdef struct Scratch
+cdef struct Value
 
 # What an op does, chosen once, when it is made; the functions are those of _forward.pyx. x and out: (steps, batch, …).
 ctypedef void (*OpForward)(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
@@ -40,9 +50,14 @@ ctypedef void (*OpUnitsForward)(const Engine *engine, const Op *op, Call *call, 
                                 float *out, const float *x, Py_ssize_t steps, int part, int parts,
                                 atomic_long *arrived, long *barriers) noexcept nogil
 
+# An op that reads whole sequences: out from the values in the slots `inputs`, all (batch, timesteps, width).
+ctypedef void (*OpWhole)(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                         const int *inputs, int n_inputs) noexcept nogil
+
 cdef struct Op:
     OpKind kind
-    OpForward forward                 # a chunk of time steps
+    OpForward forward                 # a chunk of time steps; NULL where `whole` is not
+    OpWhole whole
     OpStep step                       # recurrent
     OpUnitsForward units_forward      # NULL where threads cannot share the units
     Py_ssize_t features
@@ -57,14 +72,63 @@ cdef struct Op:
     fl_activation recurrent_activation
     const float *table                # EMBEDDING (vocabulary, units); recurrent: NULL, or (vocabulary, z_width)
     long vocabulary
+    const float *center               # AFFINE (units,)
+    const float *scale                # AFFINE, LAYER_NORM (units,), as shift
+    const float *shift
+    float epsilon                     # LAYER_NORM
+    bint root_mean                    # LAYER_NORM: without the mean
+    Py_ssize_t size                   # steps: CONVOLUTION and POOL of a window, STEPS that an input step becomes
+    Py_ssize_t stride                 # from one window to the next
+    Py_ssize_t dilation               # from one step of a window to the next
+    Py_ssize_t groups                 # of channels, of a CONVOLUTION
+    int padding                       # Padding
+    Py_ssize_t before                 # STEPS of zeros at the ends; below 0 they are cut off
+    Py_ssize_t after
+    bint backwards                    # STEPS: from the last to the first
+    Py_ssize_t timesteps              # RESHAPE: of the result, ANY_LENGTH for what is left
+    int merge                         # Merge
+    bint greatest                     # POOL: the greatest value, not the mean
     bint finite                       # LSTM on lstm_step_forward: so are all recurrent weights
     bint return_sequences
     bint go_backwards
     bint zero_output_for_mask
 
+cdef enum:
+    ANY_LENGTH = -1
+
+cdef enum Padding:
+    VALID
+    SAME
+    CAUSAL
+
+cdef enum Merge:
+    CONCATENATE
+    ADD
+    MULTIPLY
+    AVERAGE
+
+cdef struct Stage:                    # ops that work on one chunk after the other, or one that reads whole sequences
+    int first
+    int end                           # past the last one
+    int state                         # of the first recurrent one
+    const int *inputs                 # slots
+    int n_inputs
+    int output                        # slot
+    bint masked                       # whether the call's mask counts
+    bint in_rows                      # the output is (batch, timesteps, width)
+    bint beside                       # the next one reads nothing of this one's, so that both may run at once
+
+cdef struct Wiring:                   # how values go from the input, in slot 0, to the output, in the last one
+    const Stage *stages
+    int n_stages
+    int n_slots
+    const int *buffers                # of every slot; -1: the caller's array
+    int n_buffers
+
+
 cdef inline Py_ssize_t width_after(const Op *op, Py_ssize_t width) noexcept nogil:
-    """Of a row that the op gives for a row of `width`."""
-    return width if op.kind == ACTIVATION else op.units
+    """Of a row that the op, which works on chunks, gives for a row of `width`."""
+    return op.units if op.units else width
 
 
 cdef inline double work_of(const Op *op) noexcept nogil:
@@ -82,16 +146,16 @@ cdef struct State:                    # of one recurrent op during one call, eac
     bint zero                         # h is all zeros, and the op's recurrent weights are finite
 
 cdef struct Value:                    # what passes between stages
-    const float *data
+    float *data                       # the call's input is only read
     Py_ssize_t timesteps
     Py_ssize_t width
-    bint time_major                   # (timesteps, batch, width), else (batch, timesteps, width)
+    bint time_major                   # (timesteps, batch, width), else (batch, timesteps, width), or both the same
 
 cdef enum:
     HANDED_OVER = 4                   # chunks that a part may be ahead of the next one
 
 cdef struct Scratch:                  # of one part
-    float *z                          # (chunk, batch, z_width)
+    float *z                          # (chunk, batch, z_width), or what windows of a CONVOLUTION read
     float *products                   # (batch, 4*units), of one GRU step
     float *buffers[2]                 # (chunk, batch, width)
     float *handed_over                # (HANDED_OVER, chunk, batch, width): chunks for the next part
@@ -99,7 +163,8 @@ cdef struct Scratch:                  # of one part
 cdef struct Call:
     Py_ssize_t batch
     Py_ssize_t chunk                  # time steps
-    const unsigned char *mask         # (batch, timesteps) or NULL
+    const unsigned char *given_mask   # (batch, timesteps) or NULL
+    const unsigned char *mask         # the same where the stage sees it, else NULL
     Py_ssize_t mask_timesteps
     int parts                         # threads that share the call
     bint by_units                     # each with some units of every LSTM, in step; else each with some of the ops
@@ -107,4 +172,4 @@ cdef struct Call:
     bint on_caller                    # part 0 runs on the thread that the call came from
     State *states                     # one per recurrent op
     Scratch *scratch                  # one per part
-    float *sequences[2]               # (timesteps, batch, width), between stages
+    Value *values                     # one per slot

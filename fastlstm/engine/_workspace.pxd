@@ -1,16 +1,14 @@
 """The memory of one call."""
 
-from fastlstm.engine._structs cimport Call, Op, Value
+from fastlstm.engine._structs cimport Call, Op, Value, Wiring
 
 
 cdef class Workspace:
     cdef void *allocated
     cdef char *base
     cdef readonly size_t size
+    cdef Value *values
 
-    cdef void lay_out(self, Call *call, const Value *value, const Op *ops, const int *stage_starts,
-                      int n_stages) noexcept
-
-
-cdef size_t workspace_size(Call *call, const Value *value, const Op *ops, const int *stage_starts,
-                           int n_stages) noexcept
+    cdef int shape(self, const Wiring *wiring, const Op *ops, const Value *x, Py_ssize_t batch) noexcept
+    cdef int lay_out(self, Call *call, const Wiring *wiring, const Op *ops, int n_ops) except -1
+    cdef int allocate(self, size_t size) except -1

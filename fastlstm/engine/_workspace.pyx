@@ -1,15 +1,15 @@
 """The memory of one call, cut from a single block whose size is known before the first step.
 
-It grows with the chunk, not with the number of time steps, but where an op that reads backwards follows another one:
-that needs what the one before it gives for all steps. Sizes are computed so that what does not fit in a size_t is
-SIZE_MAX (csrc/sizes.h), of which there is no block.
+It grows with the chunk, not with the number of time steps, but where an op needs all steps of what the one before it
+gives. Sizes are computed so that what does not fit in a size_t is SIZE_MAX (csrc/sizes.h), of which there is no block.
 """
 
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport SIZE_MAX, uintptr_t
 
 from fastlstm.engine._kernels cimport fl_plus, fl_times
-from fastlstm.engine._structs cimport GRU, HANDED_OVER, LSTM, Call, Op, Scratch, State, Value, width_after
+from fastlstm.engine._structs cimport GRU, HANDED_OVER, LSTM, Call, Op, Scratch, State, Value, Wiring
+from fastlstm.engine._whole cimport shape_after, window_size
 
 cdef enum:
     ALIGNMENT = 64
@@ -20,44 +20,67 @@ cdef struct Arena:                    # hands out parts of a block; only measure
 
 
 cdef class Workspace:
-    """A block of `size` bytes, aligned to the cache line.
+    """A block of bytes, aligned to the cache line, and the values of a program's slots.
+
+    Args:
+        n_slots: How many there are.
 
     Raises:
         MemoryError: There is no such block.
     """
 
-    def __cinit__(self, size_t size):
+    def __cinit__(self, int n_slots):
+        self.values = <Value *> PyMem_RawCalloc(n_slots, sizeof(Value))
+        if self.values == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.allocated)
+        PyMem_RawFree(self.values)
+
+    cdef int shape(self, const Wiring *wiring, const Op *ops, const Value *x, Py_ssize_t batch) noexcept:
+        """Sets the shapes of all values for an input; returns the op that its own does not fit, or -1."""
+        cdef int i, bad
+        self.values[0] = x[0]
+        for i in range(wiring.n_stages):
+            bad = shape_after(ops, &wiring.stages[i], self.values, batch)
+            if bad >= 0:
+                return bad
+        return -1
+
+    cdef int lay_out(self, Call *call, const Wiring *wiring, const Op *ops, int n_ops) except -1:
+        """Gives every buffer of the call its place in this block, which is made larger if need be."""
+        cdef Arena arena = Arena(NULL, 0)
+        cdef Py_ssize_t longest = 1
+        cdef int slot
+        call.values = self.values
+        for slot in range(wiring.n_slots):
+            longest = max(longest, self.values[slot].timesteps)
+        call.chunk = min(call.chunk, longest)
+        place(&arena, call, wiring, ops, n_ops)
+        if arena.used > self.size or self.base == NULL:
+            self.allocate(arena.used)
+        arena = Arena(self.base, 0)
+        place(&arena, call, wiring, ops, n_ops)
+        return 0
+
+    cdef int allocate(self, size_t size) except -1:
         if size > SIZE_MAX // 2 - ALIGNMENT:
             raise MemoryError("a workspace of more bytes than there are addresses")
+        PyMem_RawFree(self.allocated)
+        self.size, self.base = 0, NULL
         self.allocated = PyMem_RawMalloc(size + ALIGNMENT)  # malloc, in sight of tracemalloc
         if self.allocated == NULL:
             raise MemoryError(f"a workspace of {size} bytes")
         self.base = <char *> ((<uintptr_t> self.allocated + ALIGNMENT - 1) & ~(<uintptr_t> ALIGNMENT - 1))
         self.size = size
-
-    def __dealloc__(self):
-        PyMem_RawFree(self.allocated)
-
-    cdef void lay_out(self, Call *call, const Value *value, const Op *ops, const int *stage_starts,
-                      int n_stages) noexcept:
-        """Gives every buffer of the call its place in this block."""
-        cdef Arena arena = Arena(self.base, 0)
-        place(&arena, call, value, ops, stage_starts, n_stages)
+        return 0
 
 
-cdef size_t workspace_size(Call *call, const Value *value, const Op *ops, const int *stage_starts,
-                           int n_stages) noexcept:
-    """Bytes that the call needs."""
-    cdef Arena arena = Arena(NULL, 0)
-    place(&arena, call, value, ops, stage_starts, n_stages)
-    return arena.used
-
-
-cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, const int *stage_starts,
-                int n_stages) noexcept:
+cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, int n_ops) noexcept:
     cdef size_t batch = call.batch, rows = fl_times(call.chunk, call.batch)
-    cdef size_t widest = value.width, widest_z = 0, widest_products = 0
-    cdef int i, n_states = 0, n_ops = stage_starts[n_stages]
+    cdef size_t widest = call.values[0].width, widest_z = 0, widest_products = 0, window = 0
+    cdef int i, n_states = 0
     for i in range(n_ops):
         n_states += ops[i].kind >= LSTM
     call.states = <State *> take(arena, n_states * sizeof(State))
@@ -71,25 +94,29 @@ cdef void place(Arena *arena, Call *call, const Value *value, const Op *ops, con
                 widest_products = max(widest_products, 4 * <size_t> ops[i].units)
             place_state(arena, call, &ops[i], n_states)
             n_states += 1
+    for i in range(wiring.n_stages):
+        widest = max(widest, <size_t> call.values[wiring.stages[i].output].width)
+        window = max(window, window_size(&ops[wiring.stages[i].first], &call.values[wiring.stages[i].inputs[0]]))
     for i in range(call.parts):
-        place_scratch(arena, call, i, fl_times(rows, widest_z), fl_times(batch, widest_products),
+        place_scratch(arena, call, i, max(fl_times(rows, widest_z), window), fl_times(batch, widest_products),
                       fl_times(rows, widest))
-    place_sequences(arena, call, value, ops, stage_starts, n_stages)
+    place_values(arena, call, wiring)
 
 
-cdef void place_sequences(Arena *arena, Call *call, const Value *value, const Op *ops, const int *stage_starts,
-                          int n_stages) noexcept:
-    """What passes between stages: all steps where the next stage reads them backwards, one where they have ended."""
-    cdef size_t timesteps = value.timesteps, width = value.width
-    cdef size_t[2] sizes = [0, 0]
-    cdef int stage, i
-    for stage in range(n_stages - 1):
-        for i in range(stage_starts[stage], stage_starts[stage + 1]):
-            width = width_after(&ops[i], width)
-            timesteps = 1 if ops[i].kind >= LSTM and not ops[i].return_sequences else timesteps
-        sizes[stage % 2] = max(sizes[stage % 2], fl_times(fl_times(timesteps, call.batch), width))
-    for i in range(2):
-        call.sequences[i] = take_floats(arena, sizes[i]) if sizes[i] else NULL
+cdef void place_values(Arena *arena, Call *call, const Wiring *wiring) noexcept:
+    """What passes between stages: slots that are never needed at once share a buffer."""
+    cdef size_t size
+    cdef int buffer, slot
+    cdef float *data
+    for buffer in range(wiring.n_buffers):
+        size = 0
+        for slot in range(1, wiring.n_slots):
+            if wiring.buffers[slot] == buffer:
+                size = max(size, fl_times(fl_times(call.values[slot].timesteps, call.batch), call.values[slot].width))
+        data = take_floats(arena, size)
+        for slot in range(1, wiring.n_slots):
+            if wiring.buffers[slot] == buffer:
+                call.values[slot].data = data
 
 
 cdef void place_scratch(Arena *arena, Call *call, int part, size_t z, size_t products, size_t chunk) noexcept:
@@ -113,7 +140,7 @@ cdef void place_state(Arena *arena, Call *call, const Op *op, int index) noexcep
     state.h_next = take_floats(arena, size)
     state.c = take_floats(arena, size) if op.kind == LSTM else NULL
     state.c_prev = state.out_prev = NULL
-    if call.mask != NULL:
+    if call.given_mask != NULL:
         state.c_prev = take_floats(arena, size) if op.kind == LSTM else NULL
         state.out_prev = take_floats(arena, size)
     if arena.base != NULL:

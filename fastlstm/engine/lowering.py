@@ -17,15 +17,20 @@ from fastlstm.engine._engine import Executor
 from fastlstm.engine.ops import (
     ACTIVATIONS,
     Activation,
-    ActivationOp,
+    AffineOp,
+    ConvolutionOp,
     DenseOp,
     EmbeddingOp,
     GRUOp,
+    LayerNormOp,
     LSTMOp,
+    MergeOp,
     Op,
     RecurrentOp,
+    ReshapeOp,
 )
 from fastlstm.engine.packing import GRU_PANEL, PANEL, Obtain, Packing, gate_order, pack, plain_order
+from fastlstm.engine.wiring import Stage, Wire, Wiring
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -71,6 +76,22 @@ class LoweredOp:
     recurrent_bias: np.ndarray | None = None
     table: np.ndarray | None = None
     name: str = ""
+    center: np.ndarray | None = None
+    scale: np.ndarray | None = None
+    shift: np.ndarray | None = None
+    epsilon: float = 0.0
+    root_mean: bool = False
+    size: int = 1
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    padding: int = 0
+    before: int = 0
+    after: int = 0
+    backwards: bool = False
+    timesteps: int = 1
+    merge: int = 0
+    greatest: bool = False
     fused: bool = False
     finite: bool = False
     reset_after: bool = False
@@ -79,19 +100,31 @@ class LoweredOp:
     zero_output_for_mask: bool = False
 
 
-def lower_chain(ops: list[Op], isa: str, backend: str, obtain: Obtain) -> list[LoweredOp]:
+def looked_up(found: list[Wire]) -> list[Wire]:
+    """Return the wires without the first one if it is an Embedding whose projections are looked up: see `lower_wires`.
+
+    Args:
+        found: What `wires` returned.
+    """
+    if not _takes_table(found):
+        return found
+    return [wire._replace(inputs=tuple(max(0, value - 1) for value in wire.inputs)) for wire in found[1:]]
+
+
+def lower_wires(found: list[Wire], isa: str, backend: str, obtain: Obtain) -> list[LoweredOp]:
     """Return what the executor takes: an op each, but for an Embedding whose projections are looked up.
 
     Args:
-        ops: That fit together.
+        found: Ops that fit together.
         isa, backend: As for `Program`, given.
         obtain: Packs.
     """
-    if not _takes_table(ops):
-        return [_lower(op, isa, backend, obtain) for op in ops]
-    embedding, first, *others = ops
-    looked_up = cast("EmbeddingOp", embedding)
-    return [_lower(first, isa, backend, obtain, looked_up), *(_lower(op, isa, backend, obtain) for op in others)]
+    lowered = [wire.op for wire in found]
+    if not _takes_table(found):
+        return [_lower(op, isa, backend, obtain) for op in lowered]
+    embedding, first, *others = lowered
+    table = cast("EmbeddingOp", embedding)
+    return [_lower(first, isa, backend, obtain, table), *(_lower(op, isa, backend, obtain) for op in others)]
 
 
 def packs(isa: str, backend: str) -> bool:
@@ -109,17 +142,17 @@ def features_of(op: RecurrentOp | DenseOp) -> int:
     return prod(op.kernel.shape[:-1])
 
 
-def _takes_table(ops: list[Op]) -> bool:
+def _takes_table(found: list[Wire]) -> bool:
     """Whether the first layer's projection is looked up, for every id, rather than computed for every step.
 
-    Where the table of all projections is no larger than the kernel and costs no more than as many steps.
+    Where the table of all projections is no larger than the kernel and costs no more than as many steps, and nobody
+    else reads what the ids name.
     """
-    return (
-        len(ops) > 1
-        and isinstance(ops[0], EmbeddingOp)
-        and isinstance(ops[1], RecurrentOp)
-        and (ops[0].table.shape[0] <= ops[0].table.shape[1])
-    )
+    if len(found) < 2 or not isinstance(found[1].op, RecurrentOp) or found[1].inputs != (1,):
+        return False
+    alone = not any(1 in wire.inputs for wire in found[2:])
+    first = found[0].op
+    return alone and isinstance(first, EmbeddingOp) and first.table.shape[0] <= first.table.shape[1]
 
 
 def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingOp | None = None) -> LoweredOp:
@@ -131,9 +164,10 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
     for name, value in vars(op).items():
         if isinstance(value, Activation):
             setattr(lowered, name, lower_activation(value))
-        elif isinstance(value, bool):
+        elif isinstance(value, (bool, int)) and hasattr(lowered, name):
             setattr(lowered, name, value)
-    if isinstance(op, ActivationOp):
+    if not isinstance(op, (RecurrentOp, DenseOp)):
+        _lower_others(lowered, op, obtain)
         return lowered
     packed, columns = packs(isa, backend), op.kernel.shape[-1]
     bias = np.zeros(columns, np.float32) if op.bias is None else np.array(op.bias, np.float32)
@@ -154,6 +188,49 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
     else:
         lowered.kernel = _gates(op.kernel, order, obtain) if interleaved else _matrix(op.kernel, packed, obtain)
     return lowered
+
+
+PADDINGS = ("valid", "same", "causal")
+MERGES = ("concatenate", "add", "multiply", "average")
+
+
+def _lower_others(lowered: LoweredOp, op: Op, obtain: Obtain) -> None:
+    """Adds what an op has that is neither recurrent nor a product of rows."""
+    if isinstance(op, (AffineOp, LayerNormOp)):
+        for name in ("center", "scale", "shift"):
+            if hasattr(op, name):
+                setattr(lowered, name, np.array(getattr(op, name), np.float32))
+        lowered.features = lowered.units = len(op.scale)
+        lowered.epsilon = getattr(op, "epsilon", 0.0)
+    elif isinstance(op, ReshapeOp):
+        *timesteps, units = op.shape
+        lowered.timesteps, lowered.units = timesteps[0] if timesteps else 1, max(units, 0)
+    elif isinstance(op, MergeOp):
+        lowered.merge = MERGES.index(op.kind)
+    elif isinstance(op, ConvolutionOp):
+        size, features, units = op.kernel.shape
+        lowered.features, lowered.units, lowered.size = features * op.groups, units, size
+        lowered.bias = np.zeros(units, np.float32) if op.bias is None else np.array(op.bias, np.float32)
+        lowered.kernel = _groups(op, obtain)
+    if hasattr(op, "padding"):
+        lowered.padding = PADDINGS.index(op.padding)
+
+
+def _groups(op: ConvolutionOp, obtain: Obtain) -> Matrix:
+    """The kernels of all groups, one after the other; always packed: what windows read overlaps, as BLAS has it not."""
+    if op.groups == 1:
+        return _matrix(op.kernel, True, obtain)
+    size, features, units = op.kernel.shape
+    kernel, of_group = op.kernel.reshape(-1, units), units // op.groups
+    order = plain_order(of_group)
+
+    def make() -> np.ndarray:
+        parts = [pack(kernel[:, first : first + of_group], order) for first in range(0, units, of_group)]
+        return np.concatenate(parts)
+
+    shape = (len(kernel) * len(order) * op.groups,)
+    data = obtain(Packing(f"in {op.groups} groups", (op.kernel,), shape, make))
+    return Matrix(data, size * features, of_group, True)
 
 
 def _is_finite(array: np.ndarray) -> bool:
@@ -179,10 +256,14 @@ def _projections(
     def make() -> np.ndarray:
         kernel, ordered_bias = (np.where(order < 0, 0, array[..., order]) for array in (op.kernel, bias))
         dense = _lower(DenseOp(kernel, ordered_bias), isa, backend, methodcaller("make"))
-        return Executor([dense], [0], isa).run(np.array(embedding.table, np.float32, order="C"))[0]
+        return Executor([dense], _ALONE, isa).run(np.array(embedding.table, np.float32, order="C"))[0]
 
     sources = (embedding.table, op.kernel) if op.bias is None else (embedding.table, op.kernel, op.bias)
     return Packing("projected, fused" if fused else "projected", sources, (len(embedding.table), len(order)), make)
+
+
+# One op, of rows.
+_ALONE = Wiring([Stage(0, 1, (0,), 1, False, True, False)], [-1, -1], 0, 0)
 
 
 def _matrix(weights: np.ndarray, packed: bool, obtain: Obtain, first: int = 0, last: int | None = None) -> Matrix:

@@ -1,5 +1,7 @@
 """The engine's input language: what a layer says of itself when it is lowered.
 
+A row of ops is a chain, each of which reads what the one before gives; `BranchesOp` has rows side by side.
+
 An op is plain data: float32 arrays in Keras' layout and a few words. The engine copies what it keeps but for read-only
 memory, so the arrays may be read-only or views, and may change later without any effect on a Program built from them.
 """
@@ -138,8 +140,158 @@ class ActivationOp:
     activation: Activation
 
 
+@dataclass(frozen=True, eq=False)
+class AffineOp:
+    """`(x - center) * scale + shift` on the last axis.
+
+    Args:
+        center, scale, shift: `(features,)`.
+    """
+
+    center: np.ndarray
+    scale: np.ndarray
+    shift: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class LayerNormOp:
+    """`(x - mean) / sqrt(variance + epsilon) * scale + shift`, mean and variance over the last axis.
+
+    Args:
+        scale, shift: `(features,)`.
+        epsilon: Positive.
+        root_mean: Whether the mean is left out: `x / sqrt(mean(x**2) + epsilon) * scale + shift`.
+    """
+
+    scale: np.ndarray
+    shift: np.ndarray
+    epsilon: float
+    root_mean: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ConvolutionOp:
+    """`activation(x * kernel + bias)`, the cross-correlation over time.
+
+    Args:
+        kernel: `(size, features/groups, units)`.
+        bias: `(units,)` or None.
+        activation: Of the output.
+        stride, dilation, groups: Positive; not both of the first two are above 1.
+        padding: `valid`, `same` or `causal`.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray | None
+    activation: Activation = LINEAR
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    padding: str = "valid"
+
+
+@dataclass(frozen=True, eq=False)
+class PoolOp:
+    """The greatest value of every feature in every window over time, or the mean.
+
+    Args:
+        size, stride: Positive.
+        padding: `valid`, or `same`: windows reach over both ends, where there is nothing.
+        greatest: Whether it is the greatest value.
+    """
+
+    size: int
+    stride: int
+    padding: str = "valid"
+    greatest: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalPoolOp:
+    """As PoolOp, of all steps; the mean is of those that are not masked. One step is left, and its axis if kept.
+
+    Args:
+        greatest: As for PoolOp.
+        keeps_axis: Whether the axis of time stays.
+    """
+
+    greatest: bool = True
+    keeps_axis: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class StepsOp:
+    """Steps repeated, put in the other order, and zeros at the ends: `(batch, timesteps, features)`.
+
+    Args:
+        before, after: How many steps of zeros are added; below 0, how many steps are left out.
+        size: How often every step comes.
+        backwards: Whether the last step comes first.
+        from_row: Whether the input `(batch, features)` is the one step.
+    """
+
+    before: int = 0
+    after: int = 0
+    size: int = 1
+    backwards: bool = False
+    from_row: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ReshapeOp:
+    """The values in another shape.
+
+    Args:
+        axes: Of the input: 3 `(batch, timesteps, features)`, or 2 `(batch, features)`.
+        shape: Of the output without the batch: `(features,)` or `(timesteps, features)`; one may be -1.
+    """
+
+    axes: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PermuteOp:
+    """`(batch, timesteps, features)` to `(batch, features, timesteps)`."""
+
+
+@dataclass(frozen=True, eq=False)
+class MergeOp:
+    """Several values of the same timesteps as one.
+
+    Args:
+        kind: `concatenate` (the last axis), `add`, `multiply` or `average` (values of one shape).
+    """
+
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class BranchesOp:
+    """Rows of ops that all read the input, and what becomes of what they give.
+
+    Args:
+        branches: At least one op each.
+        merge: Of what they give.
+    """
+
+    branches: tuple[tuple[Op, ...], ...]
+    merge: MergeOp
+
+
 RecurrentOp = LSTMOp | GRUOp | SimpleRNNOp
-Op = RecurrentOp | EmbeddingOp | DenseOp | ActivationOp
+# Work on every row of features by itself.
+RowOp = DenseOp | ActivationOp | AffineOp | LayerNormOp
+# Those that have gradients.
+TrainableOp = RecurrentOp | EmbeddingOp | DenseOp | ActivationOp
+WholeOp = ConvolutionOp | PoolOp | GlobalPoolOp | StepsOp | ReshapeOp | PermuteOp | MergeOp
+Op = RecurrentOp | EmbeddingOp | RowOp | WholeOp | BranchesOp
+
+
+def works_in_steps(op: Op) -> bool:
+    """Return whether the op gives a step for every step that it reads, which depends on no later one."""
+    return not isinstance(op, (WholeOp, BranchesOp)) and not (isinstance(op, RecurrentOp) and op.go_backwards)
+
 
 # Every native activation with the names of its parameters. The order of the rows is the order of `fl_activation` in
 # csrc/fastlstm.h.

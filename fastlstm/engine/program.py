@@ -1,9 +1,6 @@
 """Op descriptions → Program: what is checked, copied and decided once, when the weights are set.
 
-A Program is a chain of ops cut into stages. Inside a stage every op works on the same chunk of time steps before the
-next chunk is read, so that what passes between layers stays in cache. A new stage begins where an op needs the whole
-sequence before its first step (`go_backwards`), or where the sequence has ended (a recurrent op without
-`return_sequences`).
+A Program is a chain of ops, whose branches may run side by side; wiring.py cuts it into stages.
 """
 
 from __future__ import annotations
@@ -16,19 +13,27 @@ import numpy as np
 from fastlstm.engine._engine import ENOUGH_ROWS, Executor, get_num_threads
 from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine.description import describe_ops, describe_sharing
-from fastlstm.engine.lowering import LoweredOp, features_of, lower_chain, packs, units_of
+from fastlstm.engine.lowering import features_of, looked_up, lower_wires, packs, units_of
 from fastlstm.engine.ops import (
     Activation,
     ActivationOp,
+    AffineOp,
+    ConvolutionOp,
     DenseOp,
     EmbeddingOp,
+    GlobalPoolOp,
     GRUOp,
+    LayerNormOp,
     LSTMOp,
+    MergeOp,
     Op,
+    PoolOp,
     RecurrentOp,
     SimpleRNNOp,
+    StepsOp,
 )
 from fastlstm.engine.packing import Packing, obtain
+from fastlstm.engine.wiring import Wire, axes_of, wires, wiring_of
 
 # `auto` takes for each op what measured faster; `blas` is SciPy's, `packed` the kernels of csrc/gemm_packed.h.
 BACKENDS = ("auto", "blas", "packed")
@@ -46,6 +51,7 @@ class Program(Executor):
 
     Args:
         ops: At least one op; each one's features equal the units of the one before.
+        masked: How many of them see the mask of a call; None: all.
         isa: Name of the kernels to use, one of `kernel_names()`. Default: the environment's `FASTLSTM_ISA`, else the
             best that this CPU runs.
         backend: Of the products, one of `BACKENDS`. Default: the environment's `FASTLSTM_BACKEND`, else "auto".
@@ -56,25 +62,29 @@ class Program(Executor):
     """
 
     def __init__(
-        self, ops: Sequence[Op], isa: str | None = None, backend: str | None = None, mode: str = "float32"
+        self,
+        ops: Sequence[Op],
+        isa: str | None = None,
+        backend: str | None = None,
+        mode: str = "float32",
+        masked: int | None = None,
     ) -> None:
-        ops = list(ops)
-        check_chain(ops)
+        found = _wired(list(ops), masked)
         isa, backend = isa or default_isa(), backend or default_backend()
         for name, value, known in ("backend", backend, BACKENDS), ("mode", mode, MODES):
             if value not in known:
                 raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}")
-        lowered = lower_chain(ops, isa, backend, obtain)
+        lowered = lower_wires(found, isa, backend, obtain)
         recurrent = [op for op in lowered if op.recurrent_kernel is not None]
         self._n_recurrent = len(recurrent)
         # Of a layer, on average; 0 where its units cannot be shared.
         self._recurrent_weights = 0
         if recurrent and all(op.kind == "LSTMOp" and op.fused for op in recurrent):
-            weights = [op.recurrent_kernel.size for op in ops if isinstance(op, RecurrentOp)]
+            weights = [wire.op.recurrent_kernel.size for wire in found if isinstance(wire.op, RecurrentOp)]
             self._recurrent_weights = sum(weights) // len(weights)
-        stages = _stages(lowered)
-        super().__init__(lowered, stages, isa)
-        self._description = describe_ops(lowered, stages, isa)
+        wiring = wiring_of(looked_up(found), *axes_of(found))
+        super().__init__(lowered, wiring, isa)
+        self._description = describe_ops(lowered, [stage.first for stage in wiring.stages], isa)
 
     def describe(self) -> list[str]:
         """What runs, a line per op: stage, kind, sizes, kernels; then how threads share a large call."""
@@ -119,15 +129,14 @@ def packings(ops: Sequence[Op]) -> list[Packing]:
     Raises:
         ValueError: As `Program`; or `require_packed` does.
     """
-    ops, found = list(ops), []
-    check_chain(ops)
+    packed = list[Packing]()
 
     def record(packing: Packing) -> np.ndarray:
-        found.append(packing)
+        packed.append(packing)
         return np.empty(0, np.float32)
 
-    lower_chain(ops, default_isa(), require_packed(), record)
-    return found
+    lower_wires(_wired(list(ops)), default_isa(), require_packed(), record)
+    return packed
 
 
 def require_packed() -> str:
@@ -162,28 +171,67 @@ def default_backend() -> str:
     return backend
 
 
-def check_chain(ops: list[Op]) -> None:
+def _wired(ops: list[Op], masked: int | None = None) -> list[Wire]:
+    """The ops, which are checked, as wires."""
     if not ops:
         raise ValueError("A Program needs at least one op.")
-    units, ended = None, False
-    for op in ops:
-        if isinstance(op, ActivationOp):
-            continue
-        if isinstance(op, EmbeddingOp):
-            if op is not ops[0] or op.table.ndim != 2 or 0 in op.table.shape:
-                raise ValueError("An EmbeddingOp comes first, with a table of shape (vocabulary, units).")
-            units = op.table.shape[1]
-            continue
-        if isinstance(op, RecurrentOp):
-            if ended:
-                raise ValueError("A recurrent op needs a sequence, but one before it does not return sequences.")
-            ended = not op.return_sequences
-        _check_shapes(op)
-        if units is not None and features_of(op) != units:
+    found = wires(ops, len(ops) if masked is None else masked)
+    axes_of(found)
+    units: list[int | None] = [None]
+    for number, wire in enumerate(found):
+        op, before = wire.op, units[wire.inputs[0]]
+        if isinstance(op, EmbeddingOp) and (number > 0 or op.table.ndim != 2 or 0 in op.table.shape):
+            raise ValueError("An EmbeddingOp comes first, with a table of shape (vocabulary, units).")
+        features = _check_sizes(op)
+        if before is not None and features is not None and features != before:
             raise ValueError(
-                f"{type(op).__name__} expects {features_of(op)} features, but the op before gives {units} units."
+                f"{type(op).__name__} expects {features} features, but the op before gives {before} units."
             )
-        units = units_of(op)
+        units.append(_units_after(op, [units[value] for value in wire.inputs]))
+    return found
+
+
+def check_chain(ops: Sequence[Op]) -> None:
+    """Raise ValueError unless the ops fit together, as for a Program."""
+    _wired(list(ops))
+
+
+def _units_after(op: Op, before: list[int | None]) -> int | None:
+    """Features of what the op gives; None if they depend on the input."""
+    if isinstance(op, EmbeddingOp):
+        return op.table.shape[1]
+    if isinstance(op, (RecurrentOp, DenseOp)):
+        return units_of(op)
+    if isinstance(op, ConvolutionOp):
+        return op.kernel.shape[-1]
+    if isinstance(op, (AffineOp, LayerNormOp)):
+        return len(op.scale)
+    if isinstance(op, MergeOp) and op.kind == "concatenate":
+        known = [units for units in before if units is not None]
+        return sum(known) if len(known) == len(before) else None
+    return before[0] if isinstance(op, (ActivationOp, PoolOp, GlobalPoolOp, StepsOp, MergeOp)) else None
+
+
+def _check_sizes(op: Op) -> int | None:
+    """The features that the op reads, None for any; raises ValueError where its own sizes do not fit together."""
+    if isinstance(op, (RecurrentOp, DenseOp)):
+        _check_shapes(op)
+        return features_of(op)
+    if isinstance(op, ConvolutionOp):
+        _, features, units = op.kernel.shape
+        if 0 in op.kernel.shape or units % op.groups or min(op.stride, op.dilation) != 1:
+            raise ValueError(
+                f"ConvolutionOp: kernel {op.kernel.shape}, {op.groups} groups, {op.stride} x {op.dilation}."
+            )
+        if op.bias is not None and op.bias.shape != (units,):
+            raise ValueError(f"ConvolutionOp: bias must have shape {(units,)}, received {op.bias.shape}.")
+        return features * op.groups
+    if isinstance(op, (AffineOp, LayerNormOp)):
+        shapes = {name: array.shape for name, array in vars(op).items() if isinstance(array, np.ndarray)}
+        if len(set(shapes.values())) != 1 or len(next(iter(shapes.values()))) != 1:
+            raise ValueError(f"{type(op).__name__} needs arrays of one shape (features,). Received: {shapes}")
+        return len(op.scale)
+    return None
 
 
 def _check_shapes(op: RecurrentOp | DenseOp) -> None:
@@ -201,17 +249,6 @@ def _check_shapes(op: RecurrentOp | DenseOp) -> None:
 
 # Blocks of `units` columns in a kernel.
 _BLOCKS = {LSTMOp: 4, GRUOp: 3, SimpleRNNOp: 1, DenseOp: 1}
-
-
-def _stages(ops: list[LoweredOp]) -> list[int]:
-    """Index of the first op of every stage."""
-    starts = [0]
-    for i in range(1, len(ops)):
-        before, op = ops[i - 1], ops[i]
-        ended = before.recurrent_kernel is not None and not before.return_sequences
-        if ended or op.go_backwards:
-            starts.append(i)
-    return starts
 
 
 def activate(x: np.ndarray, activation: Activation, isa: str | None = None) -> np.ndarray:

@@ -195,3 +195,33 @@ def _over_time(
         h = np.where(keep, h_next, h)
         outputs.append(out)
     return np.stack(outputs, axis=1), h
+
+
+def convolution(x, kernel, bias=None, stride=1, dilation=1, groups=1, before=0, after=0):
+    """Return the cross-correlation over time, before any activation.
+
+    Args:
+        x: `(batch, timesteps, features)`.
+        kernel: `(size, features/groups, units)`.
+        bias: `(units,)` or None.
+        stride, dilation, groups: As for ConvolutionOp.
+        before, after: Steps of zeros at both ends.
+    """
+    x = np.pad(np.asarray(x, np.float64), ((0, 0), (before, after), (0, 0)))
+    size, columns, units = kernel.shape
+    count = (x.shape[1] - (size - 1) * dilation - 1) // stride + 1
+    out = np.zeros((len(x), count, units))
+    for unit in range(units):
+        first = unit // (units // groups) * columns
+        for j in range(size):
+            read = x[:, j * dilation :][:, : (count - 1) * stride + 1 : stride, first : first + columns]
+            out[:, :, unit] += read @ kernel[j, :, unit].astype(np.float64)
+    return out if bias is None else out + bias
+
+
+def layer_norm(x, scale, shift, epsilon, root_mean=False):
+    """Return the last axis with mean 0 and variance 1, or a root mean square of 1, scaled and shifted."""
+    x = np.asarray(x, np.float64)
+    if not root_mean:
+        x = x - x.mean(axis=-1, keepdims=True)
+    return x / np.sqrt(np.square(x).mean(axis=-1, keepdims=True) + epsilon) * scale + shift

@@ -13,7 +13,17 @@ import numpy as np
 
 from fastlstm.engine._training import Recording, TrainingExecutor
 from fastlstm.engine.lowering import NativeActivation, lower_activation, units_of
-from fastlstm.engine.ops import Activation, ActivationOp, DenseOp, EmbeddingOp, GRUOp, LSTMOp, Op, RecurrentOp
+from fastlstm.engine.ops import (
+    Activation,
+    ActivationOp,
+    DenseOp,
+    EmbeddingOp,
+    GRUOp,
+    LSTMOp,
+    Op,
+    RecurrentOp,
+    TrainableOp,
+)
 from fastlstm.engine.packing import GROUP, gate_order, plain_order
 from fastlstm.engine.program import check_chain, default_isa
 
@@ -81,18 +91,17 @@ class TrainingProgram:
 
     Raises:
         ValueError: The ops do not fit together, or `isa` is not to be had here.
-        NotImplementedError: An activation is a Python function, whose gradient nobody knows.
+        NotImplementedError: An op, or an activation that is a Python function, has a gradient that nobody knows.
     """
 
     def __init__(self, ops: Sequence[Op], trainable: Sequence[bool] | None = None, isa: str | None = None):
-        ops = list(ops)
         check_chain(ops)
-        flags = [True] * len(ops) if trainable is None else trainable
+        self._ops = [_trainable(op) for op in ops]
+        flags = [True] * len(self._ops) if trainable is None else trainable
         self._executor = TrainingExecutor(
-            [_lower(op, flag) for op, flag in zip(ops, flags, strict=True)], isa or default_isa()
+            [_lower(op, flag) for op, flag in zip(self._ops, flags, strict=True)], isa or default_isa()
         )
-        self._recurrent = [op for op in ops if isinstance(op, RecurrentOp)]
-        self._ops = ops
+        self._recurrent = [op for op in self._ops if isinstance(op, RecurrentOp)]
         self.set_weights(ops)
 
     def set_weights(self, ops: Sequence[Op]) -> None:
@@ -217,6 +226,12 @@ def _check(name: str, array: Any, dtype: Any, shape: tuple[int, ...]) -> None:
         )
 
 
+def _trainable(op: Op) -> TrainableOp:
+    if not isinstance(op, TrainableOp):
+        raise NotImplementedError(f"the gradient of {type(op).__name__} is not known")
+    return op
+
+
 def _arrays(op: Op) -> dict[str, np.ndarray]:
     """The op's weights, as the executor reads them."""
     names = ("kernel", "recurrent_kernel", "bias", "table")
@@ -224,7 +239,7 @@ def _arrays(op: Op) -> dict[str, np.ndarray]:
     return {name: np.require(array, np.float32, "C") for name, array in found.items() if array is not None}
 
 
-def _lower(op: Op, trainable: bool) -> TrainedOp:
+def _lower(op: TrainableOp, trainable: bool) -> TrainedOp:
     lowered = TrainedOp(type(op).__name__, trainable)
     for name, value in vars(op).items():
         if isinstance(value, Activation):

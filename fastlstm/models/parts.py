@@ -1,4 +1,4 @@
-"""The parts of a plan: layers in a row that the engine runs, a pair of directions, or one layer in NumPy.
+"""The parts of a plan: layers in a row that the engine runs, or one layer in NumPy.
 
 A part can run whole sequences, from slots to slots, or be stepped: then it has been frozen first, with the weights that
 it has, and keeps what its steps have left.
@@ -14,11 +14,11 @@ import numpy as np
 
 from fastlstm.engine import PoolStepper, Program, ops
 from fastlstm.layers.base.arrays import as_float32, as_mask
-from fastlstm.layers.base.chain import Chain, run_beside
+from fastlstm.layers.base.chain import Chain
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_structure
-from fastlstm.layers.rnn.bidirectional import Bidirectional
+from fastlstm.layers.rnn.rnn import RNN
 from fastlstm.layers.symbolic.calling import (
     INPUT_MASK,
     FixedTraining,
@@ -67,7 +67,7 @@ class ChainPart:
         x, mask = as_float32(values[self._source]), masks[self._source]
         if self.mask is not None and self.mask is not INPUT_MASK:
             mask = filled(self.mask, values)
-        sees_mask = mask is not None and self._sees_mask and self.bound.recurrent
+        sees_mask = mask is not None and self._sees_mask and self.bound.takes_masks
         initial_state = None if self.initial_state is None else filled(self.initial_state, values)
         output = self.bound.run(x, as_mask(mask, x.shape) if sees_mask else None, initial_state)
         outputs = [output] if type(output) is np.ndarray else flatten(output)
@@ -84,21 +84,51 @@ class ChainPart:
     def frozen(self, masked: bool, first: bool, in_time: bool) -> Iterator[FrozenPart]:
         """Yield the part as it is stepped, which later changes of the layers do not reach.
 
-        An Embedding that makes masks, or that is not the first layer, is a part of its own then: the engine's steps
-        are told which rows are masked, and take ids at their beginning alone.
+        An Embedding that makes masks, or that is not the first layer, is a part of its own then, since the engine's
+        steps are told which rows are masked, and take ids at their beginning alone; and so is what reads several steps.
 
         Args:
             masked: Whether the steps may be masked.
             first: Whether this is the plan's first part.
             in_time: Whether a step is one of a sequence; not so after a recurrent layer without `return_sequences`.
         """
-        head, layers, lowered, program = self.layers[0], self.layers, self.bound.ops, self.bound.program
-        if head.takes_ids and (head.makes_masks or not first):
-            yield FrozenLayer(copy.deepcopy(head), in_time)
-            layers, lowered, program = layers[1:], lowered[len(head.lower()) :], None
-            masked = masked or head.makes_masks
-        if lowered:
-            yield FrozenChain(lowered, masked, all(layer.supports_masking for layer in layers), program)
+        bound, row = self.bound, list[tuple[Layer, list[ops.Op]]]()
+        for layer, lowered in zip(self.layers, bound.of_layers, strict=True):
+            ids = layer.takes_ids and (layer.makes_masks or not first)
+            if ids or not all(map(ops.works_in_steps, lowered)):
+                yield from _frozen_row(row, masked, None)
+                yield frozen_layer(layer, in_time)
+                masked, row = (masked and layer.supports_masking) or layer.makes_masks, []
+            else:
+                row.append((layer, lowered))
+                if masked and not layer.supports_masking:
+                    yield from _frozen_row(row, masked, None)
+                    masked, row = False, []
+            in_time = in_time and not (isinstance(layer, RNN) and not layer.return_sequences)
+        yield from _frozen_row(row, masked, bound.program if len(row) == len(self.layers) else None)
+
+
+def _frozen_row(row: list[tuple[Layer, list[ops.Op]]], masked: bool, program: Program | None) -> Iterator[FrozenChain]:
+    """Layers with their ops as one chain, if there is anything to do."""
+    lowered = [op for _, of_layer in row for op in of_layer]
+    if lowered:
+        yield FrozenChain(lowered, masked, all(layer.supports_masking for layer, _ in row), program)
+
+
+def frozen_layer(layer: Layer, in_time: bool) -> FrozenLayer:
+    """Return a layer as it is stepped by itself, which later changes do not reach.
+
+    Args:
+        layer: The layer.
+        in_time: Whether a step is one of a sequence.
+    """
+    copied = copy.deepcopy(layer)
+    # Weights are replaced and never written to, so that both may hold the same arrays, and what was packed of them.
+    copied.adopt_weights(layer.weight_arrays())
+    if in_time and copied.step_span > 1:
+        # The window has the zeros that stand for the steps before the first.
+        copied.padding = "valid"
+    return FrozenLayer(copied, in_time)
 
 
 class LayerPart:
@@ -144,7 +174,7 @@ class LayerPart:
     def _run(self, values: Values, masks: Values) -> None:
         if self._is_plain and masks[self.reads[0]] is None:
             x = as_float32(values[self.reads[0]])
-            values[self.writes[0]] = as_float32(self._called(x))
+            values[self.writes[0]] = as_float32(self.layer.call(x))
             mask = self.layer.compute_mask(x, None) if self.layer.supports_masking else None
             masks[self.writes[0]] = None if mask is None else np.asarray(mask)
             return
@@ -162,18 +192,9 @@ class LayerPart:
         for index, value, mask in zip(self.writes, flatten(outputs), new_masks, strict=True):
             values[index], masks[index] = as_float32(value), mask
 
-    def _called(self, x: np.ndarray) -> Any:
-        return self.layer.call(x)
-
     def frozen(self, masked: bool, first: bool, in_time: bool) -> Iterator[FrozenPart]:
         """Yield the part as it is stepped; see `ChainPart.frozen`."""
-        copied = copy.deepcopy(self.layer)
-        # Weights are replaced and never written to, so that both may hold the same arrays, and what was packed of them.
-        copied.adopt_weights(self.layer.weight_arrays())
-        if in_time and copied.step_span > 1:
-            # The window has the zeros that stand for the steps before the first.
-            copied.padding = "valid"
-        yield FrozenLayer(copied, in_time)
+        yield frozen_layer(self.layer, in_time)
 
 
 def _argument_masks(call: Call) -> dict[str, int]:
@@ -185,28 +206,6 @@ def _argument_masks(call: Call) -> dict[str, int]:
         call.layer, first, tuple(others), call.kwargs, lambda leaf: leaf if isinstance(leaf, Slot) else None
     )
     return {name: slot.index for name, slot in kwargs.items() if call.kwargs.get(name) is None}
-
-
-class PairPart(LayerPart):
-    """A call of a `Bidirectional`, both of whose directions the engine runs.
-
-    Args:
-        call: The call.
-    """
-
-    layer: Bidirectional
-
-    def __init__(self, call: Call) -> None:
-        super().__init__(call)
-        self.forward, self.backward = self.layer.forward_layer.chain.bound, self.layer.backward_layer.chain.bound
-
-    def describe(self) -> list[str]:
-        """Return what runs, a line per op."""
-        directions = (("forwards", self.forward), ("backwards", self.backward))
-        return [f"engine, {way}, {line}" for way, bound in directions for line in bound.describe()[:-1]]
-
-    def _called(self, x: np.ndarray) -> Any:
-        return self.layer.merged(*run_beside(self.forward, self.backward, x, None))
 
 
 Part = ChainPart | LayerPart

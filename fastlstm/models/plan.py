@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
@@ -18,11 +17,10 @@ from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch
 from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.layers.core.embedding import Embedding
-from fastlstm.layers.rnn.bidirectional import Bidirectional
 from fastlstm.layers.rnn.rnn import RNN
 from fastlstm.layers.symbolic.calling import FixedTraining
 from fastlstm.models.calls import Call, Calls, Slot
-from fastlstm.models.parts import ChainPart, FrozenChain, FrozenLayer, FrozenPart, LayerPart, PairPart, Part
+from fastlstm.models.parts import ChainPart, FrozenChain, FrozenLayer, FrozenPart, LayerPart, Part
 
 Sizes = tuple[int, ...]
 Chains = dict[tuple[Layer, ...], Chain]
@@ -123,9 +121,8 @@ class Plan:
         plan, parts = copy.copy(self), list(self.parts)
         for number in numbers:
             part = part_giving(self.parts, self._outputs, number)
-            *before, last = part.bound.ops
             logits = copy.copy(part)
-            logits.bound = BoundChain(part.layers, [*before, dataclasses.replace(last, activation=ops.LINEAR)])
+            logits.bound = part.bound.ending_linear()
             parts[parts.index(part)] = logits
         plan.parts = tuple(parts)
         plan.whole = plan._whole_chain()
@@ -144,8 +141,8 @@ class Plan:
             A new array, or a tuple of them if there are several outputs.
         """
         if self.whole is not None:
-            # Without a recurrent layer the mask may be of any shape, and changes nothing.
-            return self.whole.run(x, as_mask(mask, x.shape) if mask is not None and self.whole.recurrent else None)
+            # Where nothing reads the mask it may be of any shape.
+            return self.whole.run(x, as_mask(mask, x.shape) if mask is not None and self.whole.takes_masks else None)
         return self.run_with_masks(x, mask)[0]
 
     def run_with_masks(self, x: Any, mask: Any = None) -> tuple[Any, list[Any]]:
@@ -268,8 +265,6 @@ def _parts(calls: Calls, known: Chains, chains: Chains) -> Iterator[Part]:
             if layers not in chains:
                 chains[layers] = head.layer.chain if len(group) == 1 else known.get(layers) or Chain(layers)
             yield ChainPart(group, chains[layers])
-        elif isinstance(head.layer, Bidirectional) and head.layer.is_pair:
-            yield PairPart(head)
         else:
             yield LayerPart(head)
 
@@ -279,7 +274,7 @@ def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot], heads: Cal
     head, last = group[0], group[-1]
     if not heads(head) or not heads(call) or call.layer.takes_ids:
         return False
-    if not (last.layer.recurrent or last.layer.passes_masks or last.layer.takes_ids):
+    if not (_passes_mask(last.layer) or last.layer.takes_ids or ends_mask(last.layer)):
         return False
     if uses[last.outputs[0]] != 1 or any(uses[slot] for slot in last.outputs[1:]):
         return False
@@ -287,8 +282,19 @@ def _may_join(group: Sequence[Call], call: Call, uses: Counter[Slot], heads: Cal
     mask = head.kwargs.get("mask")
     if call.kwargs:
         own = call.kwargs.get("mask")
-        return len(call.kwargs) == 1 and isinstance(own, Slot) and isinstance(mask, Slot) and own == mask
-    return not call.layer.recurrent or mask is not None or "initial_state" not in head.kwargs
+        passed = not any(ends_mask(one.layer) for one in group)
+        return passed and len(call.kwargs) == 1 and isinstance(own, Slot) and isinstance(mask, Slot) and own == mask
+    return not call.layer.reads_masks or mask is not None or "initial_state" not in head.kwargs
+
+
+def ends_mask(layer: Layer) -> bool:
+    """Return whether no mask leaves the layer."""
+    return layer.ends_masks or not (layer.supports_masking or layer.makes_masks)
+
+
+def _passes_mask(layer: Layer) -> bool:
+    """Return whether a mask that comes to the layer leaves it unchanged, if it leaves it."""
+    return layer.passes_masks or (layer.reads_masks and layer.supports_masking)
 
 
 def _keepers(layers: Sequence[WeightOwner]) -> Iterator[RNN]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from fastlstm.engine import Program, run_pair
-from fastlstm.engine.ops import Op
+from fastlstm.engine.ops import LINEAR, Op, works_in_steps
 from fastlstm.layers.base.variable import CHANGES, Watch
 
 if TYPE_CHECKING:
@@ -39,9 +40,14 @@ class LayerRow:
         self.carries_states = self._returning is not None or begins
 
     def starting_states(self, batch: int, initial_state: Any) -> list[Given]:
-        """Return, for every recurrent layer, a list of its ops' states; the first layer's as given, if they are."""
-        given = [initial_state, *[None] * (len(self.recurrent) - 1)]
-        return [layer.starting_states(batch, state) for layer, state in zip(self.recurrent, given, strict=True)]
+        """Return, for every layer, a list of its recurrent ops' states; the first layer's as given, if they are."""
+        given = [initial_state, *[None] * (len(self.layers) - 1)]
+        return [
+            cast("Recurrent", layer).starting_states(batch, state)
+            if layer.recurrent
+            else [None] * layer.inner_recurrent
+            for layer, state in zip(self.layers, given, strict=True)
+        ]
 
     def finished(self, output: np.ndarray, states: States, initial: list[Given]) -> Any:
         """Return what the layers return, and let them keep what they keep, of what the Program returned.
@@ -51,10 +57,10 @@ class LayerRow:
             initial: What `starting_states` returned.
         """
         remaining, last_states = iter(states), list[list[np.ndarray]]()
-        for layer, of_layer in zip(self.recurrent, initial, strict=True):
+        for layer, of_layer in zip(self.layers, initial, strict=True):
             last_states = [next(remaining) for _ in of_layer]
-            if layer.stateful:
-                layer.keep_states(last_states)
+            if layer.recurrent and cast("Recurrent", layer).stateful:
+                cast("Recurrent", layer).keep_states(last_states)
         return output if self._returning is None else (output, *self._returning.returned_states(last_states))
 
 
@@ -65,22 +71,36 @@ class BoundChain(LayerRow):
 
     Args:
         layers: The layers.
-        ops: What they lower to; none leaves their inputs as they are.
+        of_layers: What each lowers to; none leaves its inputs as they are.
     """
 
-    def __init__(self, layers: Sequence[Layer], ops: list[Op]) -> None:
+    def __init__(self, layers: Sequence[Layer], of_layers: Sequence[list[Op]]) -> None:
         super().__init__(layers)
-        self.ops = ops
-        self.program = Program(ops) if ops else None
+        self.of_layers = list(of_layers)
+        self.ops = [op for lowered in of_layers for op in lowered]
+        self.program = Program(self.ops, masked=self._masked()) if self.ops else None
+        # Whether a mask of the input changes anything.
+        self.takes_masks = self.program is not None and self.program.takes_masks
         # Nothing to do but to run the Program.
-        self._plain = bool(self.recurrent) and not self.carries_states and not self._takes_ids
+        self._plain = self.takes_masks and not self.carries_states and not self._takes_ids
+
+    def _masked(self) -> int:
+        """How many ops see the mask of the input, or of ids: those up to the layer that lets none pass."""
+        if self._takes_ids and not self.layers[0].makes_masks:
+            return len(self.ops)
+        through = 0
+        for layer, lowered in zip(self.layers, self.of_layers, strict=True):
+            through += len(lowered)
+            if not layer.supports_masking:
+                break
+        return through
 
     def run(self, x: np.ndarray, mask: np.ndarray | None = None, initial_state: Any = None) -> Any:
         """Run the layers; stateful ones start from their states and keep the new ones.
 
         Args:
             x: float32, C-contiguous, of a shape that the first layer accepts.
-            mask: Booleans `(batch, timesteps)`, or None. Without recurrent layers it changes nothing.
+            mask: Booleans `(batch, timesteps)`, or None. Unless the chain `takes_masks` it changes nothing.
             initial_state: The states from which the first layer starts, which is recurrent then; or None.
 
         Returns:
@@ -94,15 +114,23 @@ class BoundChain(LayerRow):
             return x.copy()
         if self._plain and initial_state is None:
             return program.run(x, mask)[0]
-        if not self.recurrent:
-            return program.run(x)[0]
-        if self._takes_ids:
+        if not self.takes_masks:
+            mask = None
+        elif self._takes_ids:
             mask = self.layers[0].compute_mask(x, None)
         if not self.carries_states and initial_state is None:
             return program.run(x, mask)[0]
         initial = self.starting_states(len(x), initial_state)
         output, states = program.run(x, mask, list(chain(*initial)), True)
         return self.finished(output, states, initial)
+
+    def ending_linear(self) -> BoundChain:
+        """Return the chain without the activation of its last op."""
+        of_layers = list(self.of_layers)
+        number = max(number for number, lowered in enumerate(of_layers) if lowered)
+        *before, last = of_layers[number]
+        of_layers[number] = [*before, dataclasses.replace(last, activation=LINEAR)]  # type: ignore[arg-type]
+        return BoundChain(self.layers, of_layers)
 
     def describe(self) -> list[str]:
         """Return what the engine runs, a line per op."""
@@ -111,7 +139,7 @@ class BoundChain(LayerRow):
     @property
     def continues(self) -> bool:
         """Whether the outputs of a call may be had in pieces of time: all layers read forwards and keep no states."""
-        if not self.recurrent or self.layers[0].makes_masks:
+        if not self.recurrent or self.layers[0].makes_masks or not all(map(works_in_steps, self.ops)):
             return False
         return not any(layer.go_backwards or layer.stateful or not layer.begins_from_zeros for layer in self.recurrent)
 
@@ -160,7 +188,7 @@ class Chain:
             for layer in self.layers:
                 layer.watch(self._watch)
             count = self._watch.count
-            bound = BoundChain(self.layers, [op for layer in self.layers for op in layer.lower()])
+            bound = BoundChain(self.layers, [layer.lower() for layer in self.layers])
             self._made = count, bound
             return bound
 

@@ -117,12 +117,16 @@ class Layer(WeightOwner):
     inner_names: ClassVar[str] = (
         "adopt_weights build_child chain check_gradient check_input_shape children ends_masks erases_masks expands "
         "first_call_number in_order inner_names input_batch_shape keras2_masks keras2_masks_matter keras_module lower "
-        "lower_inside lowers makes_masks named_children native native_in_training nodes output_kind output_shapes "
-        "own_variables passes_masks recurrent says_output_shape step_problem step_span subclassed takes_ids "
-        "takes_structures training_chain watch weight_arrays"
+        "inner_recurrent lower_inside lowers makes_masks named_children native native_in_training nodes output_kind "
+        "output_shapes own_variables passes_masks reads_masks recurrent says_output_shape step_problem step_span "
+        "subclassed takes_ids takes_structures training_chain watch weight_arrays"
     )
     # What others need to know of a layer; a class answers by an attribute or a property.
     supports_masking: bool = False
+    # Whether the mask of its input changes its output, where the engine runs it.
+    reads_masks: bool = False
+    # How many recurrent ops it has, whose states are its own affair, if it is no `Recurrent`.
+    inner_recurrent: int = 0
     # Whether it is a `Recurrent`.
     recurrent: ClassVar[bool] = False
     # Whether a call of it is expanded into calls of the layers inside: of a model, unless it has a `call` of its own.
@@ -349,7 +353,9 @@ class Layer(WeightOwner):
     @property
     def native_in_training(self) -> bool:
         """Whether the engine runs the layer in training too, where it does nothing else than at inference."""
-        return self.native and "training" not in call_parameters(type(self))  # type: ignore[arg-type]
+        if not self.native or "training" in call_parameters(type(self)):  # type: ignore[arg-type]
+            return False
+        return all(isinstance(op, ops.TrainableOp) for op in self.lower())
 
     @property
     def has_gradient(self) -> bool:

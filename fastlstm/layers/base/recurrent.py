@@ -14,6 +14,7 @@ class Recurrent(Layer):
 
     inner_names = "begins_from_zeros keep_states returned_states starting_states"
     recurrent = True
+    reads_masks = True
     # Whether row i of a batch goes on where row i of the one before ended.
     stateful: bool = False
     # Whether a call returns `(output, *states)`.

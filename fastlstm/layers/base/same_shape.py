@@ -16,6 +16,11 @@ def axes_problem(axes: int | Sequence[int], shape: Sequence[int | None]) -> str 
     return f"axis={axes} includes the time steps." if any(axis % len(shape) == 1 for axis in along) else None
 
 
+def is_last_axis(axes: Sequence[int], shape: Sequence[int | None]) -> bool:
+    """Return whether the axes are the last one of the shape alone, whose size is known."""
+    return [axis % len(shape) for axis in axes] == [len(shape) - 1] and shape[-1] is not None
+
+
 def values_problem(shape: Sequence[int | None], *values: Any) -> str | None:
     """Return why a layer with values that broadcast to its inputs cannot run step by step; None if it can."""
     place = len(shape) - 1

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine import ops
+from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
@@ -69,6 +70,24 @@ class _Conv(Convolution):
         self.compute_output_shape(input_shape)
         self.kernel = add_weight(self, "kernel", (*self.kernel_size, channels // self.groups, self.filters))
         self.build_bias(input_shape)
+
+    @property
+    def lowers(self) -> bool:
+        if self.rank != 1 or self.data_format != "channels_last" or not self.built:
+            return False
+        return activation_layer.lower_activation(self.activation, self.filters).function is None
+
+    def lower(self) -> list[ops.Op]:
+        bias = self.bias.value if self.use_bias else None
+        activation = activation_layer.lower_activation(self.activation, self.filters)
+        strides, dilation = self.strides[0], self.dilation_rate[0]
+        return [ops.ConvolutionOp(self.kernel.value, bias, activation, strides, dilation, self.groups, self.padding)]
+
+    def call(self, inputs: np.ndarray) -> np.ndarray:
+        if not self.lowers or inputs.ndim != 3 or len(inputs) == 0:
+            return super().call(inputs)
+        self.compute_output_shape(inputs.shape)
+        return self.chain.run(np.ascontiguousarray(inputs))
 
     def convolved(self, x: np.ndarray) -> np.ndarray:
         axes = self.axes(x)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm import initializers
+from fastlstm.engine import ops
 from fastlstm.layers.base.argument_validation import check_axes
 from fastlstm.layers.base.input_spec import InputSpec, Shape
-from fastlstm.layers.base.same_shape import axes_problem
+from fastlstm.layers.base.same_shape import axes_problem, is_last_axis
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.normalization.normalization import ScaledAndShifted
 
@@ -90,6 +91,18 @@ class BatchNormalization(ScaledAndShifted):
             (size,), self.moving_variance_initializer, trainable=False, name="moving_variance"
         )
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
+
+    @property
+    def lowers(self) -> bool:
+        return self.built and is_last_axis([self.axis], self._build_shape)
+
+    def lower(self) -> list[ops.Op]:
+        variance = self.moving_variance.value.astype(np.float64)
+        scale = 1 / np.sqrt(variance + self.epsilon)
+        if self.scale:
+            scale = scale * self.gamma.value
+        shift = self.beta.value if self.center else np.zeros_like(variance)
+        return [ops.AffineOp(self.moving_mean.value, scale.astype(np.float32), shift.astype(np.float32))]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return axes_problem(self.axis, shape) if in_time else None

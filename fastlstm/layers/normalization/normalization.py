@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.engine import ops
 from fastlstm.layers.base.argument_validation import check_axes
 from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.layer import Layer
-from fastlstm.layers.base.same_shape import SameShape, axes_problem
+from fastlstm.layers.base.same_shape import SameShape, axes_problem, is_last_axis
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 
@@ -134,6 +135,16 @@ class LayerNormalization(ScaledAndShifted):
         check_axes(self.axis, input_shape)
         self.axis = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
         self.add_gamma_and_beta([input_shape[axis] for axis in self.axis])
+
+    @property
+    def lowers(self) -> bool:
+        return self.built and is_last_axis(self.axis, self._build_shape)
+
+    def lower(self) -> list[ops.Op]:
+        size = self._build_shape[-1]
+        scale = self.gamma.value if self.scale else np.ones(size, np.float32)
+        shift = self.beta.value if self.center else np.zeros(size, np.float32)
+        return [ops.LayerNormOp(scale, shift, self.epsilon)]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return axes_problem(self.axis, shape) if in_time else None
@@ -263,6 +274,13 @@ class RMSNormalization(Layer):
         check_axes(self.axis, input_shape)
         self.axis = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
         self.scale = self.add_weight([input_shape[axis] for axis in self.axis], "ones", name="scale")
+
+    @property
+    def lowers(self) -> bool:
+        return self.built and is_last_axis(self.axis, self._build_shape)
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.LayerNormOp(self.scale.value, np.zeros(self.scale.shape, np.float32), self.epsilon, True)]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return axes_problem(self.axis, shape) if in_time else None

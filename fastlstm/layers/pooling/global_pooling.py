@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fastlstm.engine import ops
 from fastlstm.layers.base.argument_validation import standardize_data_format
 from fastlstm.layers.base.data_format import channel_axis, lengths_of, shape_of
 from fastlstm.layers.base.input_spec import InputSpec
-from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import register
 
 if TYPE_CHECKING:
@@ -28,6 +29,16 @@ class _GlobalPooling(Layer):
         self.data_format = standardize_data_format(data_format)
         self.keepdims = keepdims
         self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    @property
+    def lowers(self) -> bool:
+        return self.rank == 1 and self.data_format == "channels_last"
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.GlobalPoolOp(isinstance(self, _GlobalMaxPooling), bool(self.keepdims))]
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return LATER_STEPS
 
     @property
     def _axes(self) -> tuple[int, ...]:
@@ -135,6 +146,7 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
     rank = 1
     supports_masking = True
     ends_masks = True
+    reads_masks = True
 
     def call(self, inputs: np.ndarray, mask: Any = None) -> np.ndarray:
         if mask is None:

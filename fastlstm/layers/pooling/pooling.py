@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fastlstm.engine import ops
 from fastlstm.layers.base.argument_validation import standardize_data_format, standardize_tuple
 from fastlstm.layers.base.data_format import as_data_format, channels_last, lengths_of, shape_of
 from fastlstm.layers.base.input_spec import InputSpec
-from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.convolutional.windows import Axis, padded, place_windows, taps, windows_backward
 
@@ -41,6 +42,16 @@ class _Pooling(Layer):
         self.padding = padding
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    @property
+    def lowers(self) -> bool:
+        return self.rank == 1 and self.data_format == "channels_last"
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.PoolOp(self.pool_size[0], self.strides[0], self.padding, isinstance(self, _MaxPooling))]
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return LATER_STEPS
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         x = channels_last(inputs, self.data_format)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.engine import ops
 from fastlstm.layers.base.argument_validation import check_numbers
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.same_shape import MaskedSinceKeras3, axes_problem
@@ -119,6 +120,18 @@ class Normalization(MaskedSinceKeras3):
             raise ValueError("adapt() received an empty iterable (no batches). Expected at least one batch.")
         self.adapt_mean.assign(mean)
         self.adapt_variance.assign(square / count)
+
+    @property
+    def lowers(self) -> bool:
+        shape = self._build_shape
+        return shape is not None and shape[-1] is not None and self._kept_axes in ((), (len(shape) - 1,))
+
+    def lower(self) -> list[ops.Op]:
+        ndim = len(self._build_shape)
+        mean, scale = (np.resize(value, self._build_shape[-1]) for value in self._mean_and_scale(ndim))
+        if self.invert:
+            return [ops.AffineOp(np.zeros_like(mean), scale, mean)]
+        return [ops.AffineOp(mean, (1 / scale.astype(np.float64)).astype(np.float32), np.zeros_like(mean))]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return axes_problem(self.axis, shape) if in_time else None

@@ -45,6 +45,16 @@ class Rescaling(MaskedSinceKeras3):
         self.scale = scale.tolist() if isinstance(scale, np.ndarray) else scale
         self.offset = offset.tolist() if isinstance(offset, np.ndarray) else offset
 
+    @property
+    def lowers(self) -> bool:
+        features = None if self._build_shape is None else self._build_shape[-1]
+        return features is not None and all(np.shape(value) in ((), (features,)) for value in (self.scale, self.offset))
+
+    def lower(self) -> list[ops.Op]:
+        ones = np.ones(self._build_shape[-1], np.float32)
+        scale, offset = ones * np.float32(self.scale), ones * np.float32(self.offset)
+        return [ops.AffineOp(np.zeros_like(ones), scale, offset)]
+
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs * np.float32(self.scale) + np.float32(self.offset)
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.engine import ops
 from fastlstm.layers.base.argument_validation import standardize_data_format
 from fastlstm.layers.base.input_spec import InputSpec
-from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import register
+from fastlstm.layers.symbolic.keras_tensor import is_symbolic
 from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
@@ -34,6 +36,13 @@ class Flatten(Layer):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(min_ndim=1)
+
+    @property
+    def lowers(self) -> bool:
+        return self.built and _axes_in(self) == 3 and self.data_format == "channels_last"
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.ReshapeOp(3, (-1,))]
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         x = np.moveaxis(inputs, 1, -1) if self.data_format == "channels_first" and inputs.ndim > 1 else inputs
@@ -82,6 +91,14 @@ class Reshape(Layer):
                 "There must be at most one unknown dimension (-1) in `target_shape`. "
                 f"Received: target_shape={self.target_shape}."
             )
+
+    @property
+    def lowers(self) -> bool:
+        sizes = len(self.target_shape) in (1, 2) and 0 not in self.target_shape
+        return self.built and sizes and _axes_in(self) in (2, 3)
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.ReshapeOp(_axes_in(self), self.target_shape)]
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs.reshape(self.compute_output_shape(inputs.shape)).copy()
@@ -136,6 +153,16 @@ class Permute(Layer):
             )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
+    @property
+    def lowers(self) -> bool:
+        return self.dims == (2, 1)
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.PermuteOp()]
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return LATER_STEPS
+
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs.transpose(0, *self.dims).copy()
 
@@ -167,6 +194,12 @@ class RepeatVector(Layer):
         self.n = checked_count("n", n)
         self.input_spec = InputSpec(ndim=2)
 
+    def lower(self) -> list[ops.Op]:
+        return [ops.StepsOp(size=self.n, from_row=True)]
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return LATER_STEPS
+
     def call(self, inputs: np.ndarray) -> np.ndarray:
         require_array((len(inputs), self.n, inputs.shape[1]), f"RepeatVector '{self.name}'")
         return np.repeat(inputs[:, np.newaxis], self.n, axis=1)
@@ -179,6 +212,13 @@ class RepeatVector(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "n": self.n}
+
+
+def _axes_in(layer: Layer) -> int:
+    """How many axes the inputs have, in all calls of the layer; 0 if that differs."""
+    inputs = (node.args[0] for node in layer.nodes if node.args)
+    found = {len(tensor.shape) for tensor in inputs if is_symbolic(tensor, (), {})} | {len(layer._build_shape)}
+    return found.pop() if len(found) == 1 else 0
 
 
 def checked_count(name: str, count: Any) -> int:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fastlstm.engine import ops
 from fastlstm.layers.base.argument_validation import standardize_data_format, standardize_tuple
 from fastlstm.layers.base.data_format import channel_axis, lengths_of, shape_of
 from fastlstm.layers.base.input_spec import InputSpec
-from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.reshaping.interpolation import INTERPOLATIONS, interpolated
 from fastlstm.layers.reshaping.reshaping import checked_count
@@ -65,6 +66,13 @@ class _Resizing(Layer):
         """Return the new length of one of the axes."""
         raise NotImplementedError
 
+    @property
+    def lowers(self) -> bool:
+        return self.rank == 1 and self.data_format == "channels_last" and type(self).lower is not Layer.lower
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return LATER_STEPS
+
     def _config(self, name: str) -> dict[str, Any]:
         return {**super().get_config(), name: getattr(self, name), "data_format": self.data_format}
 
@@ -102,6 +110,10 @@ class _ZeroPadding(_Resizing):
 
     def _resized(self, number: int, length: int) -> int:
         return length + sum(self._widths[number])
+
+    def lower(self) -> list[ops.Op]:
+        before, after = self.padding
+        return [ops.StepsOp(before, after)]
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         shape = self.compute_output_shape(inputs.shape)
@@ -141,6 +153,10 @@ class _Cropping(_Resizing):
             raise ValueError(f"{problem}Received: input_shape={tuple(input_shape)}, cropping={self.cropping}")
         return shape
 
+    def lower(self) -> list[ops.Op]:
+        before, after = self.cropping
+        return [ops.StepsOp(-before, -after)]
+
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs[self._inside(self.compute_output_shape(inputs.shape))].copy()
 
@@ -167,6 +183,9 @@ class _UpSampling(_Resizing):
 
     def _resized(self, number: int, length: int) -> int:
         return length * self._factors[number]
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.StepsOp(size=self.size)]
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         require_array(self.compute_output_shape(inputs.shape), f"{type(self).__name__} '{self.name}'")

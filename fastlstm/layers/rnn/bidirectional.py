@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.engine import ops
 from fastlstm.layers.base.arrays import as_mask
 from fastlstm.layers.base.chain import run_beside
 from fastlstm.layers.base.input_spec import Shape
-from fastlstm.layers.base.layer import Layer, overrides
+from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.rnn.rnn import RNN, of_sequences
 
@@ -28,6 +29,7 @@ _MERGES: dict[str | None, _Merge | None] = {
 }
 
 
+_MERGE_OPS = {"concat": "concatenate", "sum": "add", "mul": "multiply", "ave": "average"}
 _HALF = np.float32(0.5)
 # From the gradients by the merged outputs, and the outputs, to the gradients by these.
 _MERGE_GRADIENTS: dict[str | None, Callable[[Any, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
@@ -58,7 +60,8 @@ class Bidirectional(Layer):
     """
 
     supports_masking = True
-    inner_names = "is_pair merged"
+    reads_masks = True
+    inner_names = "merged"
 
     def __init__(
         self,
@@ -102,10 +105,24 @@ class Bidirectional(Layer):
         return not self.return_sequences
 
     @property
-    def is_pair(self) -> bool:
-        """Whether the engine runs both directions, side by side."""
-        directions = self.forward_layer.native and self.backward_layer.native
-        return directions and not overrides(type(self), ("call", "__call__"), over="is_pair")
+    def lowers(self) -> bool:
+        if self.return_state or self.stateful or self.merge_mode is None:
+            return False
+        return all(one.native and one.begins_from_zeros for one in (self.forward_layer, self.backward_layer))
+
+    def lower(self) -> list[ops.Op]:
+        backward = self.backward_layer.lower()
+        if self.return_sequences:
+            backward = [*backward, ops.StepsOp(backwards=True)]
+        merge = ops.MergeOp(_MERGE_OPS[self.merge_mode])
+        return [ops.BranchesOp((tuple(self.forward_layer.lower()), tuple(backward)), merge)]
+
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return LATER_STEPS
+
+    @property
+    def inner_recurrent(self) -> int:
+        return len(self.forward_layer.lower()) + len(self.backward_layer.lower())
 
     def call(
         self, sequences: np.ndarray, initial_state: Any = None, mask: Any = None, training: bool | None = None

@@ -126,7 +126,7 @@ class TimeDistributed(Wrapper):
 
     @property
     def lowers(self) -> bool:
-        return self.layer.native and all(isinstance(op, (ops.DenseOp, ops.ActivationOp)) for op in self.layer.lower())
+        return self.layer.native and all(isinstance(op, ops.RowOp) for op in self.layer.lower())
 
     def lower(self) -> list[ops.Op]:
         return self.layer.lower()

@@ -1,0 +1,280 @@
+"""Ops that read whole sequences, without the GIL: convolution, pooling, and what moves, joins or reshapes steps.
+
+    convolution   out[t] = activation(bias + sum over j of x[t*stride + j*dilation - before] @ kernel[j])
+
+Values are (batch, timesteps, width), so what a window reads lies in a row, and windows lie a constant way apart: their
+product is one of the packed kernel whose rows overlap. Only what has zeros at an end, steps left out or channels apart
+is copied first. Every sum is a chain over the window's steps, then their features, in ascending order: the same bits
+wherever a window lies. All buffers belong to the caller.
+"""
+
+from libc.stdint cimport PTRDIFF_MAX
+from libc.string cimport memcpy
+
+from fastlstm.engine._interrupt cimport stops
+from fastlstm.engine._kernels cimport (
+    FL_GROUP,
+    fl_copy_steps,
+    fl_place_columns,
+    fl_spread_steps,
+    fl_swap_axes,
+    fl_times,
+)
+from fastlstm.engine._structs cimport (
+    ANY_LENGTH,
+    AVERAGE,
+    CAUSAL,
+    CONCATENATE,
+    CONVOLUTION,
+    GLOBAL_POOL,
+    LSTM,
+    MERGE,
+    MULTIPLY,
+    PERMUTE,
+    POOL,
+    RESHAPE,
+    SAME,
+    STEPS,
+    VALID,
+    Call,
+    Engine,
+    Op,
+    Scratch,
+    Stage,
+    Value,
+    width_after,
+)
+
+cdef enum:
+    # Windows of a product: so many that the kernel is read seldom, so few that what it gives stays in cache for the
+    # activation.
+    WINDOWS = 64
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+cdef int shape_after(const Op *ops, const Stage *stage, Value *values, Py_ssize_t batch) noexcept:
+    """Sets the shape of what a stage gives from those of what it reads; returns the op that these do not fit, or -1."""
+    cdef Value *out = &values[stage.output]
+    cdef Value shape = values[stage.inputs[0]]
+    cdef const Op *op
+    cdef int i
+    for i in range(stage.first, stage.end):
+        op = &ops[i]
+        if op.features and op.table == NULL and op.features != shape.width:
+            return i
+        if op.whole == NULL:
+            shape.width = width_after(op, shape.width)
+            if op.kind >= LSTM and not op.return_sequences:
+                shape.timesteps = 1
+        elif op.kind == MERGE:
+            if not merged_shape(op, stage, values, &shape):
+                return i
+        elif not whole_shape(op, &shape):
+            return i
+    out.timesteps, out.width = shape.timesteps, shape.width
+    out.time_major = not stage.in_rows or batch == 1 or shape.timesteps == 1
+    return -1
+
+
+cdef bint whole_shape(const Op *op, Value *shape) noexcept:
+    """Makes the shape that of what the op gives; False where it gives nothing."""
+    cdef Py_ssize_t size = shape.timesteps * shape.width
+    if op.kind == CONVOLUTION or op.kind == POOL:
+        shape.timesteps = windows(op, shape.timesteps)
+        if op.kind == CONVOLUTION:
+            shape.width = op.units
+    elif op.kind == GLOBAL_POOL:
+        shape.timesteps = 1
+    elif op.kind == STEPS:
+        if shape.timesteps > PTRDIFF_MAX // 4 // op.size:
+            return False
+        shape.timesteps = op.before + shape.timesteps * op.size + op.after
+    elif op.kind == RESHAPE:
+        if op.timesteps == ANY_LENGTH and op.units > 0:
+            shape.timesteps, shape.width = size // op.units, op.units
+        else:
+            shape.timesteps, shape.width = op.timesteps, size // op.timesteps
+        return shape.timesteps * shape.width == size and (op.units == 0 or shape.width == op.units)
+    elif op.kind == PERMUTE:
+        shape.timesteps, shape.width = shape.width, shape.timesteps
+    return shape.timesteps > 0
+
+
+cdef bint merged_shape(const Op *op, const Stage *stage, const Value *values, Value *shape) noexcept:
+    """As `whole_shape`, of an op with several inputs."""
+    cdef const Value *x
+    cdef int i
+    for i in range(1, stage.n_inputs):
+        x = &values[stage.inputs[i]]
+        if x.timesteps != shape.timesteps or op.merge != CONCATENATE and x.width != shape.width:
+            return False
+        if op.merge == CONCATENATE:
+            shape.width += x.width
+    return True
+
+
+cdef inline Py_ssize_t windows(const Op *op, Py_ssize_t timesteps) noexcept nogil:
+    """How many windows there are over so many steps, 0 or less if those are too few for one."""
+    cdef Py_ssize_t span = span_of(op)
+    if op.padding == VALID:
+        return (timesteps - span) // op.stride + 1 if timesteps >= span else 0
+    return (timesteps - 1) // op.stride + 1
+
+
+cdef inline Py_ssize_t span_of(const Op *op) noexcept nogil:
+    """Steps from the first to the last that a window reads."""
+    return (op.size - 1) * op.dilation + 1
+
+
+cdef inline Py_ssize_t steps_before(const Op *op, Py_ssize_t timesteps) noexcept nogil:
+    """How many steps before the first one the first window begins."""
+    if op.padding == CAUSAL:
+        return span_of(op) - 1
+    if op.padding == SAME:
+        return max(0, (windows(op, timesteps) - 1) * op.stride + span_of(op) - timesteps) // 2
+    return 0
+
+
+cdef size_t window_size(const Op *op, const Value *x) noexcept:
+    """Floats that an op on whole sequences has to copy at once."""
+    cdef size_t n
+    if op.kind != CONVOLUTION:
+        return 0
+    n = min(<size_t> WINDOWS, <size_t> max(0, windows(op, x.timesteps)))
+    return fl_times(fl_times(n, op.stride) + op.size, x.width // op.groups)
+
+
+# --- convolution and pooling ------------------------------------------------------------------------------------------
+
+
+cdef void convolution_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                              const int *inputs, int n_inputs) noexcept nogil:
+    cdef const Value *x = &call.values[inputs[0]]
+    cdef Py_ssize_t b, first, n, before = steps_before(op, x.timesteps)
+    cdef const float *row
+    cdef float *to
+    for b in range(call.batch):
+        row = x.data + b * x.timesteps * x.width
+        first = 0
+        while first < out.timesteps and not stops(call.interrupt, call.on_caller):
+            n = min(<Py_ssize_t> WINDOWS, out.timesteps - first)
+            to = out.data + (b * out.timesteps + first) * op.units
+            convolve(engine, op, to, row, x.timesteps, x.width, first * op.stride - before, n, scratch.z)
+            engine.kernels.activation_forward(to, to, n, op.units, &op.activation)
+            first += n
+
+
+cdef void convolve(const Engine *engine, const Op *op, float *out, const float *x, Py_ssize_t timesteps,
+                   Py_ssize_t width, Py_ssize_t start, Py_ssize_t n, float *copied) noexcept nogil:
+    """out (n, units) = the sums of n windows over x (timesteps, width), of which the first begins at step `start`."""
+    cdef Py_ssize_t columns = width // op.groups, units = op.units // op.groups
+    cdef Py_ssize_t of_group = op.kernel.features * ((units + FL_GROUP - 1) // FL_GROUP * FL_GROUP)
+    cdef Py_ssize_t group, phase, rows, stride = op.stride * columns
+    cdef const float *read
+    for group in range(op.groups):
+        # Windows that read every dilation-th step: those of a phase read the same steps.
+        for phase in range(min(op.dilation, n)):
+            rows = (n - phase + op.dilation - 1) // op.dilation
+            read = copied
+            if op.groups == op.dilation == 1 and start >= 0 and start + (n - 1) * op.stride + op.size <= timesteps:
+                read = x + start * width
+            else:
+                fl_copy_steps(copied, x, timesteps, width, start + phase, op.dilation,
+                              (rows - 1) * op.stride + op.size, group * columns, columns)
+            engine.kernels.gemm_packed_forward(out + phase * op.units + group * units, op.dilation * op.units,
+                                               op.bias + group * units, 0, read, stride,
+                                               op.kernel.data + group * of_group, rows, op.kernel.features, units)
+
+
+cdef void pooling_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                          const int *inputs, int n_inputs) noexcept nogil:
+    cdef const Value *x = &call.values[inputs[0]]
+    cdef Py_ssize_t b, i, start, first, last, before = steps_before(op, x.timesteps)
+    cdef const float *row
+    for b in range(call.batch):
+        row = x.data + b * x.timesteps * x.width
+        for i in range(out.timesteps):
+            start = i * op.stride - before
+            first, last = max(start, 0), min(start + op.size, x.timesteps)
+            engine.kernels.pool_forward(out.data + (b * out.timesteps + i) * x.width, row + first * x.width, NULL,
+                                        last - first, x.width, op.greatest)
+
+
+cdef void global_pooling_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                                 const int *inputs, int n_inputs) noexcept nogil:
+    cdef const Value *x = &call.values[inputs[0]]
+    cdef const unsigned char *mask = NULL
+    cdef Py_ssize_t b
+    for b in range(call.batch):
+        if call.mask != NULL and not op.greatest:
+            mask = call.mask + b * call.mask_timesteps
+        engine.kernels.pool_forward(out.data + b * x.width, x.data + b * x.timesteps * x.width, mask, x.timesteps,
+                                    x.width, op.greatest)
+
+
+# --- moving and joining -----------------------------------------------------------------------------------------------
+
+
+cdef void steps_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                        const int *inputs, int n_inputs) noexcept nogil:
+    cdef const Value *x = &call.values[inputs[0]]
+    cdef Py_ssize_t b
+    for b in range(call.batch):
+        fl_spread_steps(out.data + b * out.timesteps * out.width, x.data + b * x.timesteps * x.width, x.timesteps,
+                        x.width, op.before, op.size, op.backwards, out.timesteps)
+
+
+cdef void reshape_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                          const int *inputs, int n_inputs) noexcept nogil:
+    memcpy(out.data, call.values[inputs[0]].data, call.batch * out.timesteps * out.width * sizeof(float))
+
+
+cdef void permute_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                          const int *inputs, int n_inputs) noexcept nogil:
+    cdef const Value *x = &call.values[inputs[0]]
+    cdef Py_ssize_t b, size = x.timesteps * x.width
+    for b in range(call.batch):
+        fl_swap_axes(out.data + b * size, x.data + b * size, x.timesteps, x.width)
+
+
+cdef void merge_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                        const int *inputs, int n_inputs) noexcept nogil:
+    cdef Py_ssize_t i, rows = call.batch * out.timesteps, column = 0, size = rows * out.width
+    cdef const Value *x = &call.values[inputs[0]]
+    cdef int k
+    if op.merge != CONCATENATE:
+        memcpy(out.data, x.data, size * sizeof(float))
+    for k in range(n_inputs):
+        x = &call.values[inputs[k]]
+        if op.merge == CONCATENATE:
+            fl_place_columns(out.data + column, x.data, rows, x.width, out.width)
+            column += x.width
+        elif k > 0 and op.merge == MULTIPLY:
+            for i in range(size):
+                out.data[i] *= x.data[i]
+        elif k > 0:
+            for i in range(size):
+                out.data[i] += x.data[i]
+    if op.merge == AVERAGE:
+        for i in range(size):
+            out.data[i] /= <float> n_inputs
+
+
+cdef void choose_whole(Op *op) noexcept:
+    """Sets what an op on whole sequences does; of any other there is nothing to set."""
+    if op.kind == CONVOLUTION:
+        op.whole = convolution_forward
+    elif op.kind == POOL:
+        op.whole = pooling_forward
+    elif op.kind == GLOBAL_POOL:
+        op.whole = global_pooling_forward
+    elif op.kind == STEPS:
+        op.whole = steps_forward
+    elif op.kind == RESHAPE:
+        op.whole = reshape_forward
+    elif op.kind == PERMUTE:
+        op.whole = permute_forward
+    elif op.kind == MERGE:
+        op.whole = merge_forward
