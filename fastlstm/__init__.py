@@ -34,6 +34,7 @@ from fastlstm.models import (
 )
 from fastlstm.models.keras_objects import deserialize_keras_object, serialize_keras_object
 from fastlstm.models.loading import load_weights, save_weights
+from fastlstm.models.torch_modules import from_torch
 from fastlstm.object_registration import (
     custom_object_scope,
     get_custom_objects,
@@ -69,6 +70,7 @@ __all__ = [
     "clone_model",
     "config",
     "constraints",
+    "from_torch",
     "get_include",
     "get_num_threads",
     "initializers",

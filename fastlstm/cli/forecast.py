@@ -15,7 +15,7 @@ from fastlstm.cli import files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="MODEL", help="a .keras or .h5 file that holds a whole model")
+    parser.add_argument("file", metavar="MODEL", help="a .keras, .h5 or .onnx file that holds a whole model")
     parser.add_argument("series", type=Path, metavar="SERIES", help="a .csv or .npy file, or -")
     parser.add_argument("--steps", type=files.positive, metavar="N", required=True, help="time steps to forecast")
     parser.add_argument(
@@ -28,9 +28,7 @@ def run(options: argparse.Namespace) -> None:
     files.format_of(options.series, (".csv", ".npy"))
     if ending is not None:
         files.require_directory(options.output)
-    from fastlstm.models import load_model
-
-    model = load_model(options.file, compile=False)
+    model = files.open_model(options.file)
     _, series = files.read(options.series)
     shape = model.input_shape
     if isinstance(shape, (list, dict)) or len(shape) != 3:

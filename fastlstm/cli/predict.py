@@ -29,7 +29,7 @@ PART = 2**24  # bytes of a mapped input that are predicted at once
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     formats = [ending[1:] for ending in files.WRITERS]
-    parser.add_argument("file", metavar="FILE", help="a .keras or .h5 file that holds a whole model")
+    parser.add_argument("file", metavar="FILE", help="a .keras, .h5 or .onnx file that holds a whole model")
     parser.add_argument("input", type=Path, metavar="INPUT", help="a .npy, .npz or .csv file, or -")
     parser.add_argument("-o", "--output", type=Path, metavar="OUTPUT", required=True, help="a file of the same, or -")
     parser.add_argument("--format", choices=formats, help="what -o - writes, if not the format of INPUT")
@@ -51,10 +51,9 @@ def run(options: argparse.Namespace) -> None:
             raise ValueError(f"--format is for -o -, and {options.output} says its format itself")
     if options.stride is not None and options.window is None:
         raise ValueError("--stride needs --window")
-    from fastlstm.models import load_model
     from fastlstm.models.tensor_names import output_names
 
-    model = load_model(options.file, compile=False)
+    model = files.open_model(options.file)
     mapped = files.mapped_npy(options.input) if ending == ".npy" and len(model.outputs) == 1 else None
     if mapped is not None and options.window is None:
         parts = predicted_in_parts(model, mapped, options.batch_size)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from fastlstm.cli import files
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a .keras or .h5 file that holds a whole model")
+    parser.add_argument("file", metavar="FILE", help="a .keras, .h5 or .onnx file that holds a whole model")
 
 
 def run(options: argparse.Namespace) -> None:
-    from fastlstm.models import load_model
-
-    load_model(options.file, compile=False).summary()
+    files.open_model(options.file).summary()
