@@ -21,7 +21,7 @@ from setuptools.command.build_ext import build_ext
 DEBUG, SANITIZER = os.environ.get("FASTLSTM_DEBUG", "0") != "0", os.environ.get("FASTLSTM_SANITIZE")
 SANITIZERS = [f"-fsanitize={SANITIZER}", "-fno-sanitize-recover"] if SANITIZER else []
 CHECKS = ("boundscheck", "initializedcheck", "nonecheck", "overflowcheck")
-DIRECTIVES = {"cdivision": True, "freethreading_compatible": True} | dict.fromkeys(CHECKS, DEBUG)
+DIRECTIVES = {"cdivision": True} | dict.fromkeys(CHECKS, DEBUG)
 # No -ffast-math and no contraction: the same bits on every instruction set depend on it.
 COMPILE_ARGS = ["-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-g" if DEBUG or SANITIZER else "-g0"]
 C_SOURCES = {"_op_list": sorted({*map(str, Path("csrc").glob("*.c"))} - {"csrc/pool.c"}), "_pool": ["csrc/pool.c"]}

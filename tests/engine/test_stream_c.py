@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import fastlstm
-from fastlstm.layers import GRU, LSTM, BatchNormalization, Conv1D, Dense, Embedding, SimpleRNN
+from fastlstm.layers import GRU, LSTM, Conv1D, Dense, Embedding, SimpleRNN, UnitNormalization
 from networks import network, random
 
 ROOT = Path(__file__).parents[2]
@@ -244,7 +244,7 @@ def test_a_capsule_keeps_its_stream(library):
 @pytest.mark.parametrize(
     ("layers", "why"),
     [
-        ([BatchNormalization(name="norm"), LSTM(4)], "layer 'norm' .*BatchNormalization.* runs in NumPy"),
+        ([UnitNormalization(name="norm"), LSTM(4)], "layer 'norm' .*UnitNormalization.* runs in NumPy"),
         ([LSTM(4, return_sequences=True), Conv1D(2, 3, padding="causal", name="conv")], "layer 'conv' .* in NumPy"),
         ([LSTM(4), Dense(2, activation=lambda x: x / 2, name="half")], "layer 'half' .* a Python function"),
         ([GRU(4, recurrent_activation=lambda x: x / 2, name="gates")], "layer 'gates' .* a Python function"),

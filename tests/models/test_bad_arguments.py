@@ -148,7 +148,7 @@ HUGE = {
     "UpSampling1D": lambda: (layers.UpSampling1D(LARGE), np.ones((1, 2, 3))),
     "ZeroPadding1D": lambda: (layers.ZeroPadding1D((0, LARGE)), np.ones((1, 2, 3))),
     "windows": lambda: (layers.MaxPooling1D(LARGE, padding="same"), np.ones((1, 2, 3))),
-    "Conv1D": lambda: (layers.Conv1D(1, 2, dilation_rate=LARGE, padding="same"), np.ones((1, 2, 3))),
+    "Conv2D": lambda: (layers.Conv2D(1, 2, dilation_rate=LARGE, padding="same"), np.ones((1, 2, 3, 1))),
 }
 
 
@@ -157,6 +157,11 @@ def test_outputs_beyond_memory(name):
     layer, x = HUGE[name]()
     with pytest.raises(MemoryError, match=r"needs an array of shape \(.*iB, and .* of memory are free"):
         layer(x.astype(np.float32))
+
+
+def test_windows_that_read_nothing_but_padding_take_no_memory():
+    layer = layers.Conv1D(1, 2, dilation_rate=LARGE, padding="same", bias_initializer="ones")
+    np.testing.assert_array_equal(layer(np.ones((1, 2, 3), np.float32)), np.ones((1, 2, 1)))
 
 
 @pytest.mark.parametrize("layer", [layers.Attention(), layers.AdditiveAttention(), layers.Dot(-1), layers.Add()])

@@ -83,12 +83,6 @@ class _Conv(Convolution):
         strides, dilation = self.strides[0], self.dilation_rate[0]
         return [ops.ConvolutionOp(self.kernel.value, bias, activation, strides, dilation, self.groups, self.padding)]
 
-    def call(self, inputs: np.ndarray) -> np.ndarray:
-        if not self.lowers or inputs.ndim != 3 or len(inputs) == 0:
-            return super().call(inputs)
-        self.compute_output_shape(inputs.shape)
-        return self.chain.run(np.ascontiguousarray(inputs))
-
     def convolved(self, x: np.ndarray) -> np.ndarray:
         axes = self.axes(x)
         if self.groups == 1:
