@@ -265,7 +265,8 @@ def _exit_code(serve: Callable[[int], int], parent: int) -> int:
     try:
         return serve(parent)
     except (ValueError, OSError, ImportError, NotImplementedError, MemoryError) as error:
-        print("fastlstm: error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+        sys.stderr.write(f"fastlstm: error: {' '.join(str(error).split())}\n")  # in one piece: workers share it
+        sys.stderr.flush()
         return _SETUP_FAILED
     except BaseException:
         logger.exception("a worker failed")

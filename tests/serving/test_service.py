@@ -143,7 +143,8 @@ def test_a_line_for_a_request_at_debug_alone(client, caplog):
     assert not [record for record in caplog.records if record.name.startswith("fastlstm")]
     caplog.set_level(logging.DEBUG, "fastlstm.serving")
     client.get("/v2/health/live")
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "fastlstm.serving"]
+    client.get("/v2/health/ready")  # the line of a request is written when its answer is on its way
+    line = next(record.getMessage() for record in caplog.records if record.name == "fastlstm.serving")
     assert line.startswith("GET '/v2/health/live' 200 ") and line.endswith(" ms")
 
 
