@@ -62,6 +62,7 @@ CONVOLUTIONS = [
     (150, 5, 17, 4, 1, 1, 1),
     (43, 3, 16, 5, 2, 1, 1),
     (9, 2, 8, 3, 4, 1, 1),
+    (300, 2, 7, 3, 2, 1, 1),  # more windows than one product takes, a stride apart
     (40, 4, 6, 3, 1, 3, 1),
     (200, 6, 9, 2, 1, 7, 3),
     (20, 8, 40, 3, 3, 1, 2),
@@ -164,6 +165,22 @@ def test_branches(merge, sequences):
             "average": (one + other) / np.float32(2),
         }[merge]
         np.testing.assert_array_equal(Program([op]).run(x, m)[0], expected)
+
+
+@pytest.mark.parametrize("merge", ["concatenate", "add", "multiply", "average"])
+def test_three_branches(merge):
+    units = (7, 3, 12) if merge == "concatenate" else (7, 7, 7)
+    branches = [DenseOp(weights(5, n), weights(n), TANH) for n in units]
+    x = values(3, 11, 5)
+    parts = [Program([StepsOp(), branch]).run(x)[0] for branch in branches]
+    expected = {
+        "concatenate": lambda: np.concatenate(parts, axis=-1),
+        "add": lambda: parts[0] + parts[1] + parts[2],
+        "multiply": lambda: parts[0] * parts[1] * parts[2],
+        "average": lambda: (parts[0] + parts[1] + parts[2]) / np.float32(3),
+    }[merge]()
+    op = BranchesOp(tuple((StepsOp(), branch) for branch in branches), MergeOp(merge))
+    np.testing.assert_array_equal(Program([op]).run(x)[0], expected)
 
 
 def mixed():
