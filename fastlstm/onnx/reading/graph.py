@@ -83,6 +83,7 @@ class Reader:
         self.batch = Size("the batch")
         self.values: dict[str, Value] = {"": None}
         self._graph = graph
+        self._sizes: dict[str, Size] = {}
         self.nodes = [Node(proto, number) for number, proto in enumerate(graph.node)]
         budget.take("layers", len(self.nodes), "The graph")
         self.uses = Counter(name for node in self.nodes for name in node.inputs)
@@ -160,8 +161,7 @@ class Reader:
 
     def _size(self, name: str) -> Size:
         """The size of one name, the same one everywhere."""
-        sizes = self.__dict__.setdefault("_sizes", {})
-        return sizes.setdefault(name, Size(name))
+        return self._sizes.setdefault(name, Size(name))
 
     def _read(self, node: Node) -> None:
         if all(name in self.ahead for name in node.outputs if name):

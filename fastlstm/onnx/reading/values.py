@@ -182,16 +182,3 @@ class Stack:
 
 
 Value = Any  # np.ndarray | Sizes | Filled | Tensor | Stack
-
-
-def as_constant(value: Value, what: str) -> np.ndarray:
-    """Return a value that the file has to know.
-
-    Raises:
-        Unfit: When it does not.
-    """
-    if isinstance(value, np.ndarray):
-        return value
-    if isinstance(value, Sizes) and all(isinstance(item, (int, np.integer)) for item in value.items.ravel()):
-        return value.items.astype(np.int64)
-    raise Unfit(f"its {what} is not a constant")
