@@ -19,6 +19,7 @@ from typing import Any
 import uvicorn
 
 from fastlstm.engine import get_num_threads, set_num_threads
+from fastlstm.printable import escaped
 from fastlstm.serving.settings import Settings
 
 logger = logging.getLogger("fastlstm.serving")
@@ -265,7 +266,8 @@ def _exit_code(serve: Callable[[int], int], parent: int) -> int:
     try:
         return serve(parent)
     except (ValueError, OSError, ImportError, NotImplementedError, MemoryError) as error:
-        sys.stderr.write(f"fastlstm: error: {' '.join(str(error).split())}\n")  # in one piece: workers share it
+        message = escaped(" ".join(str(error).split()))
+        sys.stderr.write(f"fastlstm: error: {message}\n")  # in one piece: workers share it
         sys.stderr.flush()
         return _SETUP_FAILED
     except BaseException:
