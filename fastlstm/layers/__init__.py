@@ -91,8 +91,11 @@ from fastlstm.layers.pooling.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from fastlstm.layers.preprocessing.category_layers import CategoryEncoding, Discretization, Hashing
 from fastlstm.layers.preprocessing.feature_normalization import Normalization
+from fastlstm.layers.preprocessing.lookups import IntegerLookup, StringLookup
 from fastlstm.layers.preprocessing.scaling import Identity, Rescaling
+from fastlstm.layers.preprocessing.text_vectorization import TextVectorization
 from fastlstm.layers.regularization.dropout import Dropout
 from fastlstm.layers.regularization.regularization import (
     ActivityRegularization,
@@ -145,6 +148,7 @@ __all__ = [
     "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -169,6 +173,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "EinsumDense",
@@ -191,10 +196,12 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
+    "IntegerLookup",
     "LSTMCell",
     "Lambda",
     "Layer",
@@ -230,7 +237,9 @@ __all__ = [
     "SpatialDropout2D",
     "SpatialDropout3D",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
+    "TextVectorization",
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine import ArrayForm
-from fastlstm.layers.base.arrays import as_float32, is_array
+from fastlstm.layers.base.arrays import as_float32, as_raw, is_array, is_strings
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure, packed
@@ -55,6 +55,9 @@ class Functional(Model, builds_once=False):
         self._gives_list = type(outputs) is list and all(isinstance(leaf, KerasTensor) for leaf in outputs)
         self._layers = [layer for layer in graph.layers if not isinstance(layer, Operation)]
         self._shapes: dict[Any, Any] = {}
+        taken = {id(graph.source(one)) for node in graph.nodes if node.layer.takes_raw for one in node.inputs}
+        strings = {id(tensor) for tensor in graph.inputs if tensor.dtype == "string"}
+        self._raw = strings | {id(tensor) for tensor in graph.inputs if id(tensor) in taken}
 
     # Looking
 
@@ -200,7 +203,7 @@ class Functional(Model, builds_once=False):
 
     def prepared(self, inputs: Any, rows: int | None = None) -> Any:
         tensors = self._graph.inputs
-        if len(tensors) == 1 and is_array(inputs):
+        if len(tensors) == 1 and (is_array(inputs) or is_strings(inputs)):
             return self._fitted(inputs, tensors[0])
         leaves = data.several_inputs(inputs, self._structures[0], tensors, self.name)
         arrays = tuple(self._fitted(leaf, tensor) for leaf, tensor in zip(leaves, tensors, strict=True))
@@ -213,10 +216,16 @@ class Functional(Model, builds_once=False):
         # Of a dict, or of lists in lists, the leaves have yet to be found.
         in_order = isinstance(structure, KerasTensor) or all(isinstance(one, KerasTensor) for one in structure)
         in_order = in_order and not isinstance(structure, dict)
-        return tuple(ArrayForm(tensor.shape) for tensor in self._graph.inputs) if in_order else ()
+        plain = in_order and not self._raw
+        return tuple(ArrayForm(tensor.shape) for tensor in self._graph.inputs) if plain else ()
+
+    @property
+    def takes_raw(self) -> bool:  # type: ignore[override]
+        """Whether a layer takes an input as it is."""
+        return bool(self._raw)
 
     def _fitted(self, x: Any, tensor: KerasTensor) -> np.ndarray:
-        x = as_float32(x)
+        x = as_raw(x) if id(tensor) in self._raw else as_float32(x)
         if x.ndim != len(tensor.shape):
             x = np.ascontiguousarray(data.fit_rank(x, tensor))
         _check_shape(tensor, x.shape, self.name)
@@ -279,7 +288,7 @@ class Functional(Model, builds_once=False):
             describe_calls(graph),
             *(describe_tensors(graph, structure) for structure in self._structures),
         )
-        left_out = ("_graph", "_layers", "_structures", "_shapes")
+        left_out = ("_graph", "_layers", "_structures", "_shapes", "_raw")
         state = {name: value for name, value in super().__getstate__().items() if name not in left_out}
         return {**state, "_wiring": wiring}
 

@@ -9,20 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.layers.base.arrays import as_float32, input_arrays, is_array
+from fastlstm.layers.base.arrays import as_float32, as_raw, input_arrays, is_array, is_strings
 from fastlstm.layers.base.structure import flatten, map_structure, packed
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 DEFAULT_BATCH_SIZE = 32
 
 
-def model_input(inputs: Any, tensor: KerasTensor | None, model_name: str) -> np.ndarray:
-    """Return what a model of one input was called with, as float32.
+def model_input(inputs: Any, tensor: KerasTensor | None, model_name: str, raw: bool = False) -> np.ndarray:
+    """Return what a model of one input was called with, as float32, or as it is.
 
     Args:
         inputs: An array; a list or tuple of it; or a dict of it by the input's name.
         tensor: The model's symbolic input, None while it has none.
         model_name: For the errors.
+        raw: Whether the model takes the input as it is: an array of strings or of any numbers, or strings in lists.
 
     Raises:
         ValueError: When there is no array, more than one, or one of a dtype that is no number.
@@ -31,6 +32,8 @@ def model_input(inputs: Any, tensor: KerasTensor | None, model_name: str) -> np.
         inputs = _named_input(inputs, tensor)
     if inputs is None and tensor is not None:
         raise missing_input(tensor)
+    if raw:
+        return as_raw(inputs if is_strings(inputs) else input_arrays(inputs, model_name))
     return as_float32(input_arrays(inputs, model_name))
 
 
@@ -131,6 +134,8 @@ def checked_data(x: Any) -> Any:
         ValueError: With Keras' text, when it is not.
     """
     values = x.values() if isinstance(x, Mapping) else x if isinstance(x, (list, tuple)) else (x,)
+    if is_strings(x):
+        return np.asarray(x, object)
     if not values or not all(is_array(value) for value in values):
         raise ValueError(f"Unrecognized data type: x={x} (of type {type(x)})")
     return x

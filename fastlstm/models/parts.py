@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from fastlstm.engine import PoolStepper, Program, ops
-from fastlstm.layers.base.arrays import as_float32, as_mask
+from fastlstm.layers.base.arrays import as_float32, as_mask, as_raw
 from fastlstm.layers.base.chain import Chain
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
@@ -155,7 +155,10 @@ class LayerPart:
         self.writes = [slot.index for slot in call.outputs]
         self._argument_masks = _argument_masks(call)
         plain = not self._kwargs and len(self._args) == 1 and isinstance(self._args[0], Slot)
-        self._is_plain = plain and len(self.writes) == 1 and not isinstance(self.layer, Operation)
+        as_it_is = self.layer.takes_raw or isinstance(self.layer, Operation)
+        self._is_plain = plain and len(self.writes) == 1 and not as_it_is
+        # Operations have dtypes, and so have strings and what is found for them.
+        self._cast = as_raw if self.layer.takes_raw else as_float32
 
     def describe(self) -> list[str]:
         """Return what runs."""
@@ -187,10 +190,10 @@ class LayerPart:
         carried = map_structure(lambda leaf: masks[leaf.index] if isinstance(leaf, Slot) else None, self._args[0])
         if self._argument_masks:
             kwargs = {**kwargs, **{name: masks[index] for name, index in self._argument_masks.items()}}
-        inputs = map_structure(as_float32, first)
+        inputs = map_structure(self._cast, first)
         outputs, new_masks = call_with_masks(self.layer, inputs, tuple(others), kwargs, carried)
         for index, value, mask in zip(self.writes, flatten(outputs), new_masks, strict=True):
-            values[index], masks[index] = as_float32(value), mask
+            values[index], masks[index] = self._cast(value), mask
 
     def frozen(self, masked: bool, first: bool, in_time: bool) -> Iterator[FrozenPart]:
         """Yield the part as it is stepped; see `ChainPart.frozen`."""

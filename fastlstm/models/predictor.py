@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine import ArrayForm
-from fastlstm.layers.base.arrays import as_float32, as_tensors, carried_mask
+from fastlstm.layers.base.arrays import as_tensors, as_values, carried_mask
 from fastlstm.layers.base.input_spec import standardize_shape
 from fastlstm.layers.base.layer import Layer, overrides
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
@@ -79,7 +79,7 @@ class Predictor(Layer, builds_once=False):
         Raises:
             ValueError: When it does not fit.
         """
-        return map_structure(as_float32, inputs)
+        return map_structure(as_values, inputs)
 
     def structured(self, outputs: Any) -> Any:
         """Return the outputs, an array or a tuple, in the structure in which the model gives them."""
@@ -167,7 +167,7 @@ class Predictor(Layer, builds_once=False):
         """The outputs of one batch, structured."""
         if self.expands:
             return self.structured(self.current_plan.run(x))
-        return map_structure(as_float32, self._called(x, False)[0])
+        return map_structure(as_values, self._called(x, False)[0])
 
     def make_predict_function(self, force: bool = False) -> Callable[[Iterator[Any]], Any]:
         """Return a function from an iterator of batches to the outputs of its next one, all made ready to run.

@@ -179,7 +179,8 @@ class Sequential(Model, builds_once=False):
                 f"You cannot build it with input_shape {shape}"
             )
         if tensor is None:
-            tensor = InputLayer(batch_shape=shape).output
+            first = self.layers[0]
+            tensor = InputLayer(batch_shape=shape, dtype=first.raw_dtype if first.takes_raw else None).output
         self._call_layers(tensor)
         if self.symbolic_input is None:
             self._layers.insert(0, tensor.origin)
@@ -219,7 +220,7 @@ class Sequential(Model, builds_once=False):
 
     def prepared(self, inputs: Any, rows: int | None = None) -> np.ndarray:
         tensor = self.symbolic_input
-        x = data.model_input(inputs, tensor, self.name)
+        x = data.model_input(inputs, tensor, self.name, self.takes_raw)
         if x.ndim == 0:
             raise ValueError("The inputs need a batch axis. Received a single number.")
         if not self.built:
@@ -233,7 +234,15 @@ class Sequential(Model, builds_once=False):
         self.check_input_shape(x.shape)
         return np.ascontiguousarray(x)
 
+    @property
+    def takes_raw(self) -> bool:  # type: ignore[override]
+        """Whether the first layer takes the input as it is."""
+        layers = self.layers
+        return bool(layers) and layers[0].takes_raw
+
     def _input_forms(self) -> Sequence[ArrayForm]:
+        if self.takes_raw:
+            return ()
         width = self.symbolic_input.shape[-1]
         sizes = [None] * (len(self.symbolic_input.shape) - 1)
         return () if width is None else (ArrayForm((*sizes, width)),)

@@ -31,4 +31,5 @@ def _spec(owner: WeightOwner, trainable: bool, seen: set[int]) -> LayerSpec:
         )
         for attribute, child in owner.named_children()
     )
-    return LayerSpec(owner.name, type(owner).__name__, variables, children, owner.subclassed)
+    constants = tuple(owner.stored_constants.items())
+    return LayerSpec(owner.name, type(owner).__name__, variables, children, owner.subclassed, constants)

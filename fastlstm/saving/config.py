@@ -347,7 +347,7 @@ def _keeps(class_name: str, key: str, value: Any, where: str) -> bool:
     Raises:
         ValueError: It is unknown and not null, so that it may change results.
     """
-    if key in KNOWN[class_name] or key in COMMON_KEYS:
+    if key in KNOWN[class_name] or (key in COMMON_KEYS and key not in DROPPED_IN.get(class_name, ())):
         return not (key in ("dtype", "backward_layer") and value is None)
     if value is None or key in DROPPED or key in DROPPED_IN.get(class_name, ()) or value in UNUSED.get(key, ()):
         return False

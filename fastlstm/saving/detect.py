@@ -26,6 +26,7 @@ from fastlstm.saving.optimizer_state import read_state, stored_in_legacy, stored
 from fastlstm.saving.regular import open_regular, size_of
 from fastlstm.saving.source import Given, given
 from fastlstm.saving.spec import LayerSpec
+from fastlstm.saving.vocabularies import of_asset, with_vocabularies
 from fastlstm.saving.weights_h5 import read_store
 
 _STORE_GROUPS = ("layers", "_layer_checkpoint_dependencies", "vars")
@@ -142,7 +143,7 @@ def _v3_contents(members: ZipMembers | FolderMembers, budget: Budget) -> Content
     config = members.read(CONFIG)
     if config is None:
         raise SavedModelError(f"There is no {CONFIG} in the file.")
-    model = parse_json(config, CONFIG, budget)
+    model = _with_vocabularies(parse_json(config, CONFIG, budget), members, budget)
     metadata = members.read(METADATA)
     version = parse_json(metadata, METADATA, budget).get("keras_version") if metadata else None
 
@@ -164,6 +165,18 @@ def _v3_contents(members: ZipMembers | FolderMembers, budget: Budget) -> Content
         compile_config if isinstance(compile_config, dict) else None,
         read_optimizer=read_optimizer,
     )
+
+
+def _with_vocabularies(model: dict[str, Any], members: ZipMembers | FolderMembers, budget: Budget) -> dict[str, Any]:
+    def find(path: str, entry: dict[str, Any]) -> dict[str, Any]:
+        def idf_weights() -> np.ndarray | None:
+            with members.weights() as stream, ExitStack() as stack:
+                stored = unfolded(open_root(stream, stack, budget)).array(f"{path}/vars/idf_weights")
+                return None if stored is None else read_state([stored])[0]
+
+        return of_asset(entry, members.read(f"assets/{path}/vocabulary.txt"), idf_weights)
+
+    return with_vocabularies(model, find)
 
 
 def _store_reader(root: Group, classes: dict[str, str] | None = None) -> Reader:

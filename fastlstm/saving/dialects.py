@@ -35,13 +35,7 @@ MERGE_MODES = {
 
 # Layers between raw data and a network, which are never here.
 PREPROCESSING = {
-    "CategoryEncoding",
-    "Discretization",
     "HashedCrossing",
-    "Hashing",
-    "IntegerLookup",
-    "StringLookup",
-    "TextVectorization",
 }
 
 # --- keys: old name → today's, by class as written ------------------------------------------------
@@ -187,7 +181,11 @@ UNUSED: dict[str, tuple[Any, ...]] = {
 DROPPED_IN = {
     "DepthwiseConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "DepthwiseConv2D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
+    "CategoryEncoding": {"dtype"},
+    "Discretization": {"dtype"},
     "Embedding": {"dropout", "weights"},
+    "Hashing": {"dtype"},
+    "IntegerLookup": {"dtype", "has_input_vocabulary"},
     "MultiHeadAttention": {"key_shape", "query_shape", "value_shape"},
     "RNN": {"cells"},  # TensorFlow.js lists those of its `cell` again
     "SeparableConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
@@ -197,6 +195,8 @@ DROPPED_IN = {
     "SpatialDropout1D": {"noise_shape"},
     "SpatialDropout2D": {"noise_shape"},
     "SpatialDropout3D": {"noise_shape"},
+    "StringLookup": {"dtype", "has_input_vocabulary", "vocabulary_dtype"},
+    "TextVectorization": {"dtype", "has_input_vocabulary"},
 }
 
 # --- keys of today --------------------------------------------------------------------------------
@@ -219,6 +219,10 @@ _DEPTHWISE = _WINDOWS + (
 _CONV_LSTM = _STATES + _RNN + _WINDOWS + "filters recurrent_activation unit_forget_bias"
 _SEPARABLE = _DEPTHWISE + "filters pointwise_initializer pointwise_regularizer pointwise_constraint"
 _HEADS = _DENSE_KEYS.replace("activation ", "") + "dropout sliding_window flash_attention use_gate seed "
+_LOOKUP = (
+    "max_tokens num_oov_indices mask_token oov_token vocabulary idf_weights invert output_mode pad_to_max_tokens "
+    "oov_method salt vocabulary_size "
+)
 _NORMALIZATION = (
     "axis epsilon center scale beta_initializer gamma_initializer beta_regularizer gamma_regularizer "
     "beta_constraint gamma_constraint "
@@ -239,6 +243,7 @@ KNOWN: dict[str, set[str]] = {
         "BatchNormalization": _NORMALIZATION
         + "momentum moving_mean_initializer moving_variance_initializer synchronized",
         "Bidirectional": "layer backward_layer merge_mode",
+        "CategoryEncoding": "num_tokens output_mode",
         "Concatenate": "axis",
         "Conv1D": _DENSE_KEYS + _WINDOWS + "filters groups",
         "Conv2D": _DENSE_KEYS + _WINDOWS + "filters groups",
@@ -255,6 +260,7 @@ KNOWN: dict[str, set[str]] = {
         "Dense": _DENSE_KEYS + "units",
         "DepthwiseConv1D": _DEPTHWISE,
         "DepthwiseConv2D": _DEPTHWISE,
+        "Discretization": "bin_boundaries num_bins epsilon output_mode",
         "Dot": "axes normalize",
         "Dropout": "rate noise_shape seed",
         "EinsumDense": _DENSE_KEYS.replace("use_bias ", "") + "equation output_shape bias_axes",
@@ -274,7 +280,9 @@ KNOWN: dict[str, set[str]] = {
         "GroupQueryAttention": _HEADS + "head_dim num_query_heads num_key_value_heads",
         "GRU": _GATES + _RNN + "reset_after use_cudnn",
         "GRUCell": _GATES + "reset_after",
+        "Hashing": "num_bins mask_value salt output_mode",
         "Identity": "",
+        "IntegerLookup": _LOOKUP + "vocabulary_dtype",
         "LayerNormalization": _NORMALIZATION,
         "LeakyReLU": "negative_slope",
         "LSTM": _GATES + _RNN + "unit_forget_bias use_cudnn",
@@ -305,7 +313,10 @@ KNOWN: dict[str, set[str]] = {
         "SpatialDropout2D": "rate seed data_format",
         "SpatialDropout3D": "rate seed data_format",
         "StackedRNNCells": "cells",
+        "StringLookup": _LOOKUP + "encoding",
         "Subtract": "",
+        "TextVectorization": "max_tokens standardize split ngrams output_mode output_sequence_length "
+        "pad_to_max_tokens vocabulary idf_weights encoding vocabulary_size",
         "TimeDistributed": "layer",
         "UnitNormalization": "axis",
         "UpSampling1D": "size",

@@ -15,6 +15,7 @@ from typing import Any
 
 from fastlstm.printable import shown
 from fastlstm.saving.budget import Budget
+from fastlstm.saving.config import entries
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.json_data import parse_json
 from fastlstm.saving.model_file import Contents
@@ -22,6 +23,7 @@ from fastlstm.saving.object_graph import ObjectGraph
 from fastlstm.saving.protobuf import Message
 from fastlstm.saving.regular import read_part
 from fastlstm.saving.tensor_bundle import INDEX, TensorBundle
+from fastlstm.saving.vocabularies import LOOKUPS, of_graph, with_vocabularies
 
 METADATA, GRAPH = "keras_metadata.pb", "saved_model.pb"
 _VARIABLES = Path("variables", "variables")
@@ -61,6 +63,8 @@ def open_saved_model(folder: Path, stack: ExitStack) -> Contents:
         name = metadata.get("class_name")
         model, reason = None, f"{folder} holds a model of a class of its own, {shown(name)}. {_CONVERT}"
         return Contents(read, budget, no_model=reason)
+    if (folder / GRAPH).is_file() and any(entry["class_name"] in LOOKUPS for entry in entries(model)):
+        model = with_vocabularies(model, of_graph(read_part(folder / GRAPH, budget), budget))
     return Contents(read, budget, version if isinstance(version, str) else None, model)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class VariableSpec:
@@ -32,6 +34,7 @@ class LayerSpec:
         children: `(attribute, child)` pairs. A child is a LayerSpec (an LSTM's `cell`) or a tuple of them
             (a Sequential's `layers`).
         subclassed: Whether it is a model whose children are attributes, rather than a Sequential or Functional one.
+        constants: Arrays by name that are written beside the variables, where Keras 3 looks for them.
     """
 
     name: str
@@ -39,6 +42,7 @@ class LayerSpec:
     variables: tuple[VariableSpec, ...] = ()
     children: tuple[tuple[str, LayerSpec | tuple[LayerSpec, ...]], ...] = field(default=())
     subclassed: bool = False
+    constants: tuple[tuple[str, np.ndarray], ...] = ()
 
     def members(self) -> Iterator[LayerSpec]:
         """Every child, those in tuples one by one."""

@@ -161,6 +161,8 @@ def write_store(
         store.attrs["name"] = layer.name
         for index, variable in enumerate(layer.variables):
             store.create_dataset(str(index), data=checked(next(remaining), layer, variable.name, variable.shape))
+        for name, constant in layer.constants:
+            store.create_dataset(name, data=constant)
 
 
 def object_groups(layer: LayerSpec, path: str = "") -> Iterator[tuple[str, LayerSpec]]:

@@ -10,6 +10,9 @@ import numpy as np
 from fastlstm.backend import Tensor
 from fastlstm.layers.base.structure import flatten, map_structure
 
+# The kinds of NumPy's dtypes that hold strings.
+_STRINGS = "USOT"
+
 
 def as_float32(x: Any) -> np.ndarray:
     """Return `x` as a C-contiguous, aligned float32 array; the array itself if it is one already.
@@ -27,6 +30,29 @@ def as_float32(x: Any) -> np.ndarray:
         raise ValueError(f"Invalid dtype: {array.dtype.name}")
     with np.errstate(over="ignore", invalid="ignore"):
         return np.require(array, np.float32, ("C", "A", "E"))
+
+
+def as_values(x: Any) -> np.ndarray:
+    """Return `x` as `as_float32` does, but strings as the array that they are."""
+    array = np.asarray(x)
+    return array if array.dtype.kind in _STRINGS else as_float32(array)
+
+
+def as_raw(x: Any) -> np.ndarray:
+    """Return `x` as the array that it is, of strings or numbers.
+
+    Raises:
+        ValueError: When the dtype is another one.
+    """
+    array = np.asarray(x)
+    if array.dtype.kind not in _STRINGS + "biuf":
+        raise ValueError(f"Invalid dtype: {array.dtype.name}")
+    return array
+
+
+def is_strings(x: Any) -> bool:
+    """Return whether `x` is a string, or a list or tuple of nothing but strings at any depth."""
+    return isinstance(x, (str, bytes)) or (isinstance(x, (list, tuple)) and bool(x) and all(map(is_strings, x)))
 
 
 def as_mask(mask: Any, shape: Sequence[int]) -> np.ndarray | None:

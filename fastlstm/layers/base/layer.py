@@ -117,9 +117,10 @@ class Layer(WeightOwner):
     inner_names: ClassVar[str] = (
         "adopt_weights build_child chain check_gradient check_input_shape children ends_masks erases_masks expands "
         "first_call_number in_order inner_names input_batch_shape keras2_masks keras2_masks_matter keras_module lower "
-        "inner_recurrent lower_inside lowers makes_masks named_children native native_in_training nodes output_kind "
-        "output_shapes own_variables passes_masks reads_masks recurrent says_output_shape step_problem step_span "
-        "subclassed takes_ids takes_structures training_chain watch weight_arrays"
+        "inner_recurrent lower_inside lowers makes_masks named_children native native_in_training nodes output_dtype "
+        "output_kind output_shapes own_variables passes_masks reads_masks recurrent says_output_shape "
+        "raw_dtype standardized_input step_problem step_span stored_constants subclassed takes_ids takes_raw "
+        "takes_structures training_chain watch weight_arrays"
     )
     # What others need to know of a layer; a class answers by an attribute or a property.
     supports_masking: bool = False
@@ -133,6 +134,10 @@ class Layer(WeightOwner):
     expands: bool = False
     # Whether a chain can only begin with the layer; its mask is then that of the chain.
     takes_ids: bool = False
+    # Whether it takes its inputs as they are, strings or integers of any size, rather than as float32.
+    takes_raw: bool = False
+    # Of the input that a model gives it which is told of no other.
+    raw_dtype: str = "float32"
     # Whether its outputs may carry a mask when its inputs carry none.
     makes_masks: bool = False
     # Whether it uses masks and gives none.
@@ -281,8 +286,8 @@ class Layer(WeightOwner):
             del kwargs["training"]
         if is_symbolic(inputs, args, kwargs):
             return record_call(self, inputs, args, kwargs)
-        inputs = input_arrays(inputs, self.name, self.takes_structures)
-        x = map_structure(as_float32, inputs)
+        inputs = self.standardized_input(inputs)
+        x = inputs if self.takes_raw else map_structure(as_float32, inputs)
         shape, *others = shapes = call_shapes(self, x, args, kwargs)
         self.check_input_shape(shape)
         if not self.built:
@@ -290,6 +295,14 @@ class Layer(WeightOwner):
         if others:
             kwargs = with_argument_masks(self, inputs, args, kwargs, carried_mask)
         return as_tensors(*call_with_masks(self, x, args, kwargs, map_structure(carried_mask, inputs)))
+
+    def standardized_input(self, inputs: Any) -> Any:
+        """Return the array in what the layer was called with, or the structure of arrays.
+
+        Raises:
+            ValueError: With Keras' text, when there is something else.
+        """
+        return input_arrays(inputs, self.name, self.takes_structures)
 
     @property
     def takes_structures(self) -> bool:
@@ -472,6 +485,11 @@ class Layer(WeightOwner):
         return self.dtype_policy.variable_dtype
 
     variable_dtype = dtype
+
+    @property
+    def output_dtype(self) -> str:
+        """Dtype of the outputs, in graphs."""
+        return "float32"
 
     @property
     def compute_dtype(self) -> str:

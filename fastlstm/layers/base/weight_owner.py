@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ class WeightOwner(Watched):
 
     # Whether it is a model whose layers are attributes, as files have to know.
     subclassed: bool = False
+    # Arrays that files of Keras 3 have beside the weights, by name; read before the owner is made.
+    stored_constants: Mapping[str, np.ndarray] = MappingProxyType({})
 
     def __init__(self, name: str, trainable: bool) -> None:
         self.name = name

@@ -22,7 +22,8 @@ class InputLayer(Layer):
     Args:
         shape: Shape without the batch, None where unknown.
         batch_size: Integer, for stateful layers; or None.
-        dtype: String, `float32` by default; kept for configs, as inputs are cast to float32.
+        dtype: String, `float32` by default; `string` for layers of text. Other inputs are cast to float32, but for
+            layers that look integers up and for operations.
         sparse: Only None or False.
         ragged: Only None or False.
         batch_shape: Shape with the batch, in place of `shape` and `batch_size`.
@@ -59,7 +60,7 @@ class InputLayer(Layer):
             if value is not None and value is not False:
                 raise ValueError(f"InputLayer '{self.name}': the argument `{argument}` is not supported.")
         self.batch_shape = _batch_shape(shape, batch_size, batch_shape)
-        self.input_dtype = np.dtype(dtype or "float32").name
+        self.input_dtype = "string" if dtype in ("string", str) else np.dtype(dtype or "float32").name
         self.optional = optional
         self._tensor_name = self._new_tensor(name).name
         self.built = True

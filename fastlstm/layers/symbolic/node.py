@@ -60,7 +60,8 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
         layer.build(*shapes)
     passes = layer.supports_masking and not layer.ends_masks and any(map(_is_masked, flatten(inputs)))
     masked = passes or layer.makes_masks
-    output = map_shapes(lambda shape: KerasTensor(shape, masked=masked), output_shapes(layer, inputs, args, kwargs))
+    shapes = output_shapes(layer, inputs, args, kwargs)
+    output = map_shapes(lambda shape: KerasTensor(shape, layer.output_dtype, masked=masked), shapes)
     Node(layer, (inputs, *args), kwargs, output)
     return output
 
