@@ -16,11 +16,14 @@ SHAPE_OF_AXES = {"1": SEQUENCE, "2": IMAGE, "3": VOLUME}
 ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "Activation": lambda: ("tanh",),
     "Bidirectional": lambda: (layers.LSTM(3, return_sequences=True),),
+    "CategoryEncoding": lambda: (4,),
     "Dense": lambda: (3,),
+    "Discretization": lambda: ([0.0, 1.0],),
     "EinsumDense": lambda: ("abc,cd->abd", (None, 3)),
     "Embedding": lambda: (8, 3),
     "GroupQueryAttention": lambda: (4, 2, 1),
     "GroupNormalization": lambda: (2,),
+    "Hashing": lambda: (5,),
     "Lambda": lambda: (lambda x: x,),
     "MultiHeadAttention": lambda: (2, 4),
     "Permute": lambda: ((2, 1),),
@@ -88,7 +91,8 @@ def shape_of(name: str) -> tuple[int | None, ...]:
 def row(cls: type[Layer], names: list[str]) -> tuple[str, str, str, str]:
     """Return what the table says of a layer: its names, where it runs, whether it streams, whether it trains."""
     layer, shape = example(names[0])
-    where = "engine" if layer.native else "engine, in part" if layer.lower_inside() or layer.children else "NumPy"
+    inside = not layer.takes_raw and (layer.lower_inside() or layer.children)
+    where = "engine" if layer.native else "engine, in part" if inside else "NumPy"
     problem = layer.step_problem(shape, True)
     spelled = ", ".join(f"`{name}`" for name in names)
     return spelled, where, "no" if problem else "yes", "yes" if layer.has_gradient else "no"

@@ -36,16 +36,6 @@ def registered(K, base, call=None):
     return K.saving.register_keras_serializable("mine")(type(f"My{base.__name__}", (base,), members))
 
 
-def text_vectorization(K):
-    words = K.layers.TextVectorization(max_tokens=10, output_sequence_length=5, name="words", vocabulary=["a", "b"])
-    return sequential(K, words, K.layers.Embedding(10, 3), K.layers.LSTM(2), shape=(1,), dtype="string")
-
-
-def string_lookup(K):
-    lookup = K.layers.StringLookup(vocabulary=["a", "b"], name="lookup")
-    return sequential(K, lookup, K.layers.Embedding(10, 3), K.layers.LSTM(2), shape=(5,), dtype="string")
-
-
 def saved_model(K):
     with tempfile.TemporaryDirectory() as folder:
         sequential(K, K.layers.LSTM(2)).export(folder, verbose=False)
@@ -79,7 +69,6 @@ CASES = {
     "custom": lambda K: sequential(K, registered(K, K.layers.Layer, lambda self, x: x * 2)(name="twice")),
     "custom_activation": custom_activation,
     "custom_lstm": lambda K: sequential(K, registered(K, K.layers.LSTM)(4, name="mine")),
-    "discretization": lambda K: sequential(K, K.layers.Discretization([0.0, 1.0], name="bins"), shape=(5,)),
     "lambda": lambda K: sequential(K, K.layers.LSTM(4), K.layers.Lambda(CODE, name="doubled")),
     "lambda_in_graph": lambda K: functional(K, lambda x: K.layers.Lambda(CODE, name="more")(x)),
     "operation": lambda K: functional(K, lambda x: transformed(K, x)),
@@ -88,8 +77,6 @@ CASES = {
     "ragged": lambda K: sequential(K, K.layers.LSTM(3), shape=(None, 3), ragged=True, name="rows"),
     "saved_model": saved_model,
     "sparse": lambda K: sequential(K, K.layers.Dense(3), shape=(5,), sparse=True, name="few"),
-    "string_lookup": string_lookup,
-    "text_vectorization": text_vectorization,
     "time_major": lambda K: sequential(K, K.layers.LSTM(4, time_major=True, name="turned", return_sequences=True)),
     "time_major_inside": lambda K: sequential(
         K, K.layers.Bidirectional(K.layers.GRU(4, time_major=True, name="turned", return_sequences=True))

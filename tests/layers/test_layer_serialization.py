@@ -50,8 +50,8 @@ def dense(**changes):
         (dense(build_config={"input_shape": [None, None]}), "must be fully-defined"),
         (dense(build_config={"input_shape": "abc"}), "could not be made from its config"),
         (
-            dense(config={"name": "d", "units": 3, "activation": dense(class_name="StringLookup")}),
-            "(class StringLookup) is not supported",
+            dense(config={"name": "d", "units": 3, "activation": dense(class_name="Mystery")}),
+            "(class Mystery) is not supported",
         ),
     ],
     ids=lambda value: "",

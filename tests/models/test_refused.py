@@ -16,7 +16,6 @@ REASONS = {
     "custom": ("'twice'", "custom class"),
     "custom_activation": ("'acting'", "activation function identifier"),
     "custom_lstm": ("'mine'", "custom class"),
-    "discretization": ("'bins'", "(class Discretization) prepares data"),
     "lambda": ("'doubled'", "(class Lambda) holds Python code"),
     "lambda_in_graph": ("'more'", "(class Lambda) holds Python code"),
     "operation": ("fft", "not supported"),
@@ -25,8 +24,6 @@ REASONS = {
     "ragged": ("'rows'", "ragged=True"),
     "saved_model": ("'saved'", "(class TFSMLayer) is not supported"),
     "sparse": ("'few'", "sparse=True"),
-    "string_lookup": ("'lookup'", "(class StringLookup) prepares data"),
-    "text_vectorization": ("'words'", "(class TextVectorization) prepares data"),
     "time_major": ("'turned'", "time_major=True"),
     "time_major_inside": ("'turned'", "time_major=True"),
 }

@@ -274,9 +274,11 @@ def test_unknown_classes_and_build_configs_are_kept():
 
 
 def test_layers_that_prepare_data_are_refused():
-    with pytest.raises(ValueError, match=r"layer 'x' \(class StringLookup\) prepares data for a network"):
-        layer("StringLookup", {})
-    assert layer("StringLookup", {}, registered_name="mine>StringLookup")["registered_name"] == "mine>StringLookup"
+    with pytest.raises(ValueError, match=r"layer 'x' \(class HashedCrossing\) prepares data for a network"):
+        layer("HashedCrossing", {})
+    assert (
+        layer("HashedCrossing", {}, registered_name="mine>HashedCrossing")["registered_name"] == "mine>HashedCrossing"
+    )
 
 
 def test_python_code_as_activation_is_refused():

@@ -51,8 +51,10 @@ def as_raw(x: Any) -> np.ndarray:
 
 
 def is_strings(x: Any) -> bool:
-    """Return whether `x` is a string, or a list or tuple of nothing but strings at any depth."""
-    return isinstance(x, (str, bytes)) or (isinstance(x, (list, tuple)) and bool(x) and all(map(is_strings, x)))
+    """Return whether `x` is a list or tuple of nothing but strings at any depth."""
+    return (
+        isinstance(x, (list, tuple)) and bool(x) and all(isinstance(one, (str, bytes)) or is_strings(one) for one in x)
+    )
 
 
 def as_mask(mask: Any, shape: Sequence[int]) -> np.ndarray | None:
