@@ -30,7 +30,8 @@ cdef void rows_forward(void *context, int index) noexcept nogil
 
 
 cdef class Executor(OpList):
-    cdef list workspaces              # a free-list
+    cdef Workspace spare              # the one that a call takes, so that calls one by one touch no list
+    cdef list workspaces              # further ones, of calls at once
 
     cdef _run(self, cnp.ndarray x, cnp.ndarray out, mask, initial_states, states, const Value *given, Py_ssize_t start,
               Py_ssize_t end, Py_ssize_t batch, int by_rows, int parts, bint by_units, Interrupt *interrupt)

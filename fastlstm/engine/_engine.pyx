@@ -239,14 +239,22 @@ cdef class Executor(OpList):
         return cnp.PyArray_EMPTY(ndim, shape, cnp.NPY_FLOAT32, 0)
 
     cdef Workspace _take_workspace(self):
-        try:
-            return self.workspaces.pop()
-        except IndexError:
-            return Workspace(self.wiring.n_slots)
+        cdef Workspace workspace = self.spare
+        if workspace is not None:
+            self.spare = None
+        elif self.workspaces:
+            workspace = self.workspaces.pop()
+        else:
+            workspace = Workspace(self.wiring.n_slots)
+        return workspace
 
     cdef _keep_workspace(self, Workspace workspace):
         """Back to the free-list, unless it is large: then its allocation is not what the call takes long for."""
-        if workspace.size <= LARGEST_KEPT_WORKSPACE:
+        if workspace.size > LARGEST_KEPT_WORKSPACE:
+            return
+        if self.spare is None:
+            self.spare = workspace
+        else:
             self.workspaces.append(workspace)
 
     cdef list _empty_states(self, Py_ssize_t batch):

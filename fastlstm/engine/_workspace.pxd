@@ -1,6 +1,6 @@
 """The memory of one call."""
 
-from fastlstm.engine._structs cimport Call, Op, Value, Wiring
+from fastlstm.engine._structs cimport Call, Op, Scratch, State, Value, Wiring
 
 
 cdef class Workspace:
@@ -8,6 +8,15 @@ cdef class Workspace:
     cdef char *base
     cdef readonly size_t size
     cdef Value *values
+    # The call before, for which the values are shaped: of the program or of a stepper of it, and its input.
+    cdef const Wiring *wiring         # NULL: none
+    cdef Py_ssize_t batch, timesteps, width
+    # What else decides where everything lies, and where that is.
+    cdef bint laid_out, masked
+    cdef Py_ssize_t chunk
+    cdef int parts
+    cdef State *states
+    cdef Scratch *scratch
 
     cdef int shape(self, const Wiring *wiring, const Op *ops, const Value *x, Py_ssize_t batch) noexcept
     cdef int lay_out(self, Call *call, const Wiring *wiring, const Op *ops, int n_ops) except -1

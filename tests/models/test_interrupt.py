@@ -110,8 +110,8 @@ def test_a_stream_s_run_leaves_the_states_as_before(stopped):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_pool_s_step_leaves_the_states_as_before(threads, stopped):
     fastlstm.set_num_threads(threads)
-    model = stack(LSTM(512, return_sequences=True), LSTM(512))
-    n = 6_000
+    model = stack(LSTM(1024, return_sequences=True), LSTM(1024))
+    n = 5_000
     pool, again = model.stream_pool(n), model.stream_pool(n)
     ids, those = ([of.open() for _ in range(n)] for of in (pool, again))
     stopped(lambda: pool.step(ids, np.ones((n, 16), np.float32)))
