@@ -7,13 +7,14 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from threading import Lock
 
 import Cython
 import numpy as np
+from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -26,6 +27,7 @@ DIRECTIVES = {"cdivision": True} | dict.fromkeys(CHECKS, DEBUG)
 COMPILE_ARGS = ["-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-g" if DEBUG or SANITIZER else "-g0"]
 C_SOURCES = {"_op_list": sorted({*map(str, Path("csrc").glob("*.c"))} - {"csrc/pool.c"}), "_pool": ["csrc/pool.c"]}
 INCLUDED, MACROS = ["csrc", "fastlstm/include"], [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
+CYTHON = Lock()  # it is quick in one process, but only one at a time; the C compiler runs beside it
 NAMED = re.compile(r'^from (fastlstm[\w.]*) cimport|(?:#include|extern from) "([\w.]+)"', re.MULTILINE)
 
 
@@ -49,17 +51,24 @@ class BuildExtensions(build_ext):
         super().build_extensions()
 
     def build_extension(self, ext: Extension) -> None:
-        built, directives = Path(self.get_ext_fullpath(ext.name)), ",".join(f"{k}={v}" for k, v in DIRECTIVES.items())
+        built = Path(self.get_ext_fullpath(ext.name))
         compiler = [*self.compiler.compiler_so, *self.compiler.linker_so, *ext.extra_compile_args]
-        how = str([compiler, directives, Cython.__version__, np.__version__]).encode()
+        how = str([compiler, DIRECTIVES, Cython.__version__, np.__version__]).encode()
         kept = Path("build", "extensions", hashlib.sha256(how).hexdigest()[:16], built.name)
-        c_source, made_of, texts = str(kept.with_suffix(".c")), kept.with_suffix(".sha256"), {}
+        made_of, texts = kept.with_suffix(".sha256"), {}
         digest = hashlib.sha256(str([read(source, texts) for source in ext.sources]).encode()).hexdigest()
         if self.force or not made_of.exists() or made_of.read_text() != digest:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            cython = [sys.executable, "-m", "cython", "-3", "-X", directives, "-o", c_source]
-            subprocess.run([*cython, ext.sources[0]], check=True)
-            ext.sources[0] = c_source
+            with CYTHON:
+                [translated] = cythonize(
+                    [ext],
+                    build_dir=kept.parent,
+                    compiler_directives=DIRECTIVES,
+                    language_level=3,
+                    force=True,
+                    quiet=True,
+                )
+            ext.sources = translated.sources
             super().build_extension(ext)
             shutil.copyfile(built, kept)
             made_of.write_text(digest)
