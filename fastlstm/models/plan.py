@@ -11,8 +11,9 @@ import numpy as np
 
 from fastlstm.engine import ArrayForm, Program, ops
 from fastlstm.layers.base.arrays import as_mask
+from fastlstm.layers.base.building import overrides
 from fastlstm.layers.base.chain import BoundChain, Chain
-from fastlstm.layers.base.layer import LATER_STEPS, Layer, overrides
+from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch
 from fastlstm.layers.base.weight_owner import WeightOwner

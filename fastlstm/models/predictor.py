@@ -9,8 +9,9 @@ import numpy as np
 
 from fastlstm.engine import ArrayForm
 from fastlstm.layers.base.arrays import as_tensors, as_values, carried_mask
+from fastlstm.layers.base.building import overrides
 from fastlstm.layers.base.input_spec import standardize_shape
-from fastlstm.layers.base.layer import Layer, overrides
+from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
 from fastlstm.layers.base.variable import CHANGES, Watch
 from fastlstm.layers.symbolic.calling import call_parameters, call_with_masks

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,11 +11,12 @@ from fastlstm import backend, regularizers
 from fastlstm.engine import ops
 from fastlstm.layers.base import dtype_policy
 from fastlstm.layers.base.arrays import as_float32, as_tensors, carried_mask, input_arrays
+from fastlstm.layers.base.building import once, overrides
 from fastlstm.layers.base.chain import Chain
 from fastlstm.layers.base.input_arguments import take_input_batch_shape
-from fastlstm.layers.base.input_spec import InputSpec, standardize_shape
+from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.own_config import is_own, own_config
-from fastlstm.layers.base.structure import flatten, is_shape, map_shapes, map_structure
+from fastlstm.layers.base.structure import flatten, is_shape, map_structure
 from fastlstm.layers.base.variable import CHANGES
 from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.layers.symbolic.calling import (
@@ -34,62 +33,10 @@ if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward, TrainingChain
 
 
-def _once(build: Any) -> Any:
-    """Wrap a `build` so that the second call checks the shape and leaves the weights alone."""
-
-    several = tuple(inspect.signature(build).parameters)[1:]
-
-    @functools.wraps(build)
-    def build_once(self: Layer, input_shape: Sequence[int | None] | None = None, *others: Any, **named: Any) -> None:
-        if others or named:
-            shapes = dict(zip(several, (input_shape, *others), strict=False)) if input_shape is not None else {}
-            _build_of_several(self, build, {**shapes, **named})
-            return
-        if input_shape is None:
-            # A layer whose weights do not depend on the shape says so by a default.
-            if not build.__defaults__:
-                raise TypeError(f"{type(self).__name__}.build() needs an `input_shape`.")
-            (input_shape,) = build.__defaults__
-        shape = map_shapes(standardize_shape, input_shape)
-        self.check_input_shape(shape)
-        if self.built:
-            return
-        build(self, shape)
-        self._build_shape = shape
-        self.built = True
-
-    return build_once
-
-
-def _build_of_several(layer: Layer, build: Any, given: dict[str, Any]) -> None:
-    """Build a layer from the shapes of several arguments of its call, each under its name."""
-    shapes = {name: map_shapes(standardize_shape, shape) for name, shape in given.items() if shape is not None}
-    if not layer.built:
-        build(layer, **shapes)
-        layer._build_shape = shapes
-        layer.built = True
-
-
 # What the engine does in a layer's stead where it runs the layer.
 _ENGINES = ("call", "__call__", "compute_mask")
 _CALLS = ("call", "__call__")
 LATER_STEPS = "its output at a step may depend on later ones."
-
-
-def overrides(cls: type, names: Sequence[str], over: str) -> bool:
-    """Return whether a class, or a base of it, redefines a method of the base that defines `over`.
-
-    Args:
-        cls: The class.
-        names: Of the methods.
-        over: Name of the method whose class is the last that may define them.
-    """
-    for base in cls.__mro__:
-        if over in base.__dict__:
-            return False
-        if any(name in base.__dict__ for name in names):
-            return True
-    return False
 
 
 class Layer(WeightOwner):
@@ -205,7 +152,7 @@ class Layer(WeightOwner):
     def __init_subclass__(cls, builds_once: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if builds_once and "build" in cls.__dict__:
-            cls.build = _once(cls.__dict__["build"])  # type: ignore[method-assign]
+            cls.build = once(cls.__dict__["build"])  # type: ignore[method-assign]
         cls._runs_own_call = overrides(cls, _ENGINES, over="lower")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -223,7 +170,7 @@ class Layer(WeightOwner):
 
     # Building
 
-    @_once
+    @once
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights; a built layer only checks that the shape fits.
 

@@ -12,9 +12,10 @@ from fastlstm.engine import ops
 from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.argument_validation import standardize_data_format, standardize_padding, standardize_tuple
 from fastlstm.layers.base.arrays import as_float32
+from fastlstm.layers.base.building import overrides
 from fastlstm.layers.base.data_format import as_data_format, channel_axis, channels_last, lengths_of, shape_of
 from fastlstm.layers.base.input_spec import InputSpec, Shape
-from fastlstm.layers.base.layer import Layer, overrides
+from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.weight_arguments import add_weight, weight_config
 from fastlstm.layers.convolutional.product import Product
 from fastlstm.layers.convolutional.windows import Axis, place_windows

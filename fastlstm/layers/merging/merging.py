@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fastlstm.layers.base.building import overrides
 from fastlstm.layers.base.input_spec import Shape
-from fastlstm.layers.base.layer import Layer, overrides
+from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.memory import require_array
 

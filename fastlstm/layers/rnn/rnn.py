@@ -9,8 +9,9 @@ import numpy as np
 
 from fastlstm.engine import ops
 from fastlstm.layers.base.arrays import as_mask
+from fastlstm.layers.base.building import overrides
 from fastlstm.layers.base.input_spec import InputSpec, Shape
-from fastlstm.layers.base.layer import Layer, overrides
+from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.recurrent import Recurrent
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.base.structure import flatten, is_shape, map_structure, packed
