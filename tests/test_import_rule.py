@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "demo": {"models"},
     "serving": {"_version", "engine", "models", "printable", "saving"},
     "dask": {"engine", "models", "saving"},
-    "cli": {"_version", "demo", "engine", "models", "onnx", "saving", "serving"},
+    "cli": {"_version", "demo", "engine", "models", "onnx", "printable", "saving", "serving"},
     "__main__": {"cli"},
     "__init__": {"_version", "engine", "layers", "models", "onnx", "saving", *LEAVES, *TRAINING},
 }

@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from fastlstm._version import __version__
 from fastlstm.cli import check, demo, export, forecast, predict, serve, summary
-from fastlstm.cli.text import printable
+from fastlstm.printable import escaped
 
 COMMANDS = (demo, summary, check, predict, forecast, export, serve)
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def print_error(message: str) -> None:
-    print("fastlstm: error:", printable(" ".join(message.split())), file=sys.stderr)
+    print("fastlstm: error:", escaped(" ".join(message.split())), file=sys.stderr)
 
 
 class Parser(argparse.ArgumentParser):

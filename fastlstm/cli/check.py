@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fastlstm.cli.text import printable
+from fastlstm.printable import escaped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,10 +22,10 @@ def run(options: argparse.Namespace) -> int:
     written = f"Keras {report.keras_version}" if report.keras_version else "a Keras that does not say its version"
     for number, problem in enumerate(report.problems, 1):
         lines = [*problem.what.splitlines(), *problem.advice.splitlines()]
-        print(f"{number}. " + "\n   ".join(map(printable, lines)))
+        print(f"{number}. " + "\n   ".join(map(escaped, lines)))
     for note in report.notes:
-        print(f"note: {printable(note)}")
-    name = printable(options.file)
+        print(f"note: {escaped(note)}")
+    name = escaped(options.file)
     if report.model is None or report.problems:
         count = len(report.problems)
         print(f"{name}, written by {written}: {count} problem{'s' * (count > 1)}", file=sys.stderr)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastlstm.layers.base.input_spec import standardize_shape
 from fastlstm.layers.base.structure import map_shapes
-
-if TYPE_CHECKING:
-    from fastlstm.layers.base.layer import Layer
 
 
 def once(build: Any) -> Any:
@@ -20,7 +17,7 @@ def once(build: Any) -> Any:
     several = tuple(inspect.signature(build).parameters)[1:]
 
     @functools.wraps(build)
-    def build_once(self: Layer, input_shape: Sequence[int | None] | None = None, *others: Any, **named: Any) -> None:
+    def build_once(self: Any, input_shape: Sequence[int | None] | None = None, *others: Any, **named: Any) -> None:
         if others or named:
             shapes = dict(zip(several, (input_shape, *others), strict=False)) if input_shape is not None else {}
             _build_of_several(self, build, {**shapes, **named})
@@ -41,7 +38,7 @@ def once(build: Any) -> Any:
     return build_once
 
 
-def _build_of_several(layer: Layer, build: Any, given: dict[str, Any]) -> None:
+def _build_of_several(layer: Any, build: Any, given: dict[str, Any]) -> None:
     """Build a layer from the shapes of several arguments of its call, each under its name."""
     shapes = {name: map_shapes(standardize_shape, shape) for name, shape in given.items() if shape is not None}
     if not layer.built:
