@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,22 @@ def shared() -> Path:
             "the project: they lie in a folder `shared` beside the checkout where fastlstm is developed"
         )
     return SHARED
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "packed_kernels: whatever FASTLSTM_BACKEND says: of packed files, or of bits that BLAS does not keep",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """The fixtures of a test that is marked, and what it starts, run on the packed kernels too."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("packed_kernels"):
+            patch.setenv("FASTLSTM_BACKEND", "packed")
+        return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -162,6 +162,7 @@ def test_streams():
     assert len(shown) == 9 and shown["closed loop: µs a step"] == shown["3 streams: streams/s"] == "3.00x"
 
 
+@pytest.mark.packed_kernels
 def test_servers(tmp_path):
     serve.write_files(tmp_path, ["fastlstm"])
     assert {path.name for path in tmp_path.iterdir()} == {"m.packed", "ours.json", "theirs.json"}
@@ -501,6 +502,7 @@ def test_demo_call(tmp_path, monkeypatch, capsys):
     np.testing.assert_array_equal(y, fastlstm.demo.load_airline_model().predict(fastlstm.demo.window(), verbose=0))
 
 
+@pytest.mark.packed_kernels
 def test_soak():
     run = soak.Soak(300, 2)
     done = []

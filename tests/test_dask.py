@@ -10,6 +10,8 @@ from fastlstm import Input, Sequential, get_num_threads, save_packed, set_num_th
 from fastlstm.layers import LSTM, Dense, Embedding
 from networks import network, random, randomized
 
+pytestmark = pytest.mark.packed_kernels
+
 da = pytest.importorskip("dask.array", reason='dask is not installed (pip install "fastlstm[dask]")')
 db = pytest.importorskip("dask.bag", reason='dask is not installed (pip install "fastlstm[dask]")')
 

@@ -8,6 +8,8 @@ import pytest
 
 from snippets import blocks, promised, run
 
+pytestmark = pytest.mark.packed_kernels
+
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted(page for page in DOCS.glob("*.md") if blocks(page.read_text(encoding="utf-8"), "python"))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.packed_kernels
+
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "fuzz" / "corpus").glob("*/*"))
 

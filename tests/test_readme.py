@@ -17,6 +17,8 @@ import pytest
 
 from snippets import blocks, promised, run
 
+pytestmark = pytest.mark.packed_kernels
+
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 

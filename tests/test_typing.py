@@ -9,6 +9,8 @@ import pytest
 
 import fastlstm.engine
 
+pytestmark = pytest.mark.packed_kernels
+
 USER_CODE = Path(__file__).parent / "user_code.py"
 ENGINE = Path(fastlstm.engine.__file__).parent
 # Of what Cython adds to every module.

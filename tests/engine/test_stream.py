@@ -64,6 +64,7 @@ def test_states_move_to_another_stream():
         np.testing.assert_array_equal(other.step(x[:, t].copy()), one.step(x[:, t].copy()))
 
 
+@pytest.mark.packed_kernels
 def test_ids():
     program = Program([EmbeddingOp(weights(9, 4)), LSTMOp(weights(4, 20), weights(5, 20), None, TANH, SIGMOID)])
     ids = np.array([[1, 8, 0, 3]], np.float32)

@@ -16,6 +16,8 @@ from fastlstm.models import Functional, Sequential, clone_model
 from fastlstm.saving.budget import Budget
 from fastlstm.saving.json_data import parse_json
 
+pytestmark = pytest.mark.packed_kernels
+
 ARCHIVE = Path(__file__).parent.parent / "data" / "constants.zip"  # make_constants.py beside it says what is in it
 with zipfile.ZipFile(ARCHIVE) as _archive:
     GOLDENS = {name: _archive.read(name) for name in _archive.namelist()}

@@ -5,12 +5,15 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
 
 from fastlstm.layers import GRU, LSTM, Dense, Input
 from fastlstm.models import Sequential, clone_model, load_model
+
+pytestmark = pytest.mark.packed_kernels
 
 FEATURES = 3
 SEEDS = st.integers(0, 1000)

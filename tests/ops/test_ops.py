@@ -69,6 +69,7 @@ def graph():
     return Model([x, ids], [context, halves[1], even, pairs, greatest, places, ids // 2])
 
 
+@pytest.mark.packed_kernels
 def test_a_graph_of_operations_is_saved_copied_and_loaded(tmp_path):
     model = graph()
     ids = np.arange(15).reshape(3, 5)

@@ -13,6 +13,8 @@ import pytest
 from fastlstm import Input, Sequential, load_model, save_packed
 from fastlstm.layers import LSTM, Dense
 
+pytestmark = pytest.mark.packed_kernels
+
 
 @pytest.fixture
 def model():

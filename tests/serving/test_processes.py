@@ -20,6 +20,8 @@ from fastlstm.layers import LSTM, Dense
 from networks import network, random
 from service_client import Client
 
+pytestmark = pytest.mark.packed_kernels
+
 for name in ("starlette", "uvicorn", "prometheus_client", "orjson"):
     pytest.importorskip(name, reason='the service is not installed (pip install "fastlstm[serve]")')
 

@@ -15,6 +15,8 @@ from fastlstm.layers import LSTM, Dense
 from networks import network, random
 from service_client import serving
 
+pytestmark = pytest.mark.packed_kernels
+
 X = random(1, 4, 3)
 
 
