@@ -102,7 +102,12 @@ typedef struct {
 
     /* out (units) = the greatest value, or the mean, of x (steps, units); of those steps alone that mask (steps) has, if it
      * is not NULL. */
-    void (*pool_forward)(float *out, const float *x, const unsigned char *mask, size_t steps, size_t units, int greatest);
+    void (*pool_forward)(float *out, const float *x, const unsigned char *mask, size_t steps, size_t units, int kind);
+
+    /* out (steps, width) = a with b, element by element; a row of a is a_step further than the one before, a column a_apart, 0
+     * or 1; b likewise. `kind`: an operation of merging.h. */
+    void (*merge_forward)(float *out, const float *a, const float *b, size_t steps, size_t width, size_t a_step,
+                          size_t a_apart, size_t b_step, size_t b_apart, int kind);
 
     /* dx = dy activation'(x), all (rows, units); dx may be x, not dy. Native activations only, here as in all of training. */
     void (*activation_backward)(float *dx, const float *dy, const float *x, size_t rows, size_t units,

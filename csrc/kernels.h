@@ -12,6 +12,7 @@
 #include "gru_step.h"
 #include "normalize.h"
 #include "pooling.h"
+#include "merging.h"
 
 /* training */
 #include "activation_backward.h"
@@ -32,6 +33,7 @@ const fl_kernels FL_KERNEL(fl_kernels) = {
     .affine_forward = FL_KERNEL(affine_forward),
     .layer_norm_forward = FL_KERNEL(layer_norm_forward),
     .pool_forward = FL_KERNEL(pool_forward),
+    .merge_forward = FL_KERNEL(merge_forward),
     .gru_candidate_forward = FL_KERNEL(gru_candidate_forward),
     .gemm_packed_backward = FL_KERNEL(gemm_packed_backward),
     .activation_backward = FL_KERNEL(activation_backward),

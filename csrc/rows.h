@@ -64,6 +64,20 @@ static inline void fl_swap_axes(float *out, const float *x, size_t rows, size_t 
         for (size_t row = 0; row < rows; row++) *out++ = x[row * columns + column];
 }
 
+/* x (rows, columns), rows row_apart and columns column_apart from each other, as gemm_packed.h lays out matrices. */
+static inline void fl_pack_matrix(float *packed, const float *x, size_t rows, size_t columns, size_t row_apart,
+                                  size_t column_apart)
+{
+    for (size_t first = 0; first < columns; first += 64) {
+        size_t width = columns - first < 64 ? columns - first : 64, padded = (width + 15) / 16 * 16;
+        for (size_t row = 0; row < rows; row++, packed += padded) {
+            const float *values = x + row * row_apart + first * column_apart;
+            for (size_t i = 0; i < width; i++) packed[i] = values[i * column_apart];
+            memset(packed + width, 0, (padded - width) * sizeof *packed);
+        }
+    }
+}
+
 /* The first `columns` of every row of out (rows, width) = x (rows, columns) */
 static inline void fl_place_columns(float *out, const float *x, size_t rows, size_t columns, size_t width)
 {

@@ -4,7 +4,7 @@ cimport numpy as cnp
 
 from fastlstm.engine._interrupt cimport Interrupt
 from fastlstm.engine._op_list cimport OpList
-from fastlstm.engine._structs cimport Call, Engine, Op, Value, Wiring
+from fastlstm.engine._structs cimport MOST_ENDS, Call, Engine, Op, Value, Wiring
 from fastlstm.engine._workspace cimport Workspace
 
 cpdef enum:
@@ -23,8 +23,15 @@ cdef struct Rows:                     # some rows of a call's batch, from input 
     const Op *ops
     const Wiring *wiring
     Call call
-    const float *x
-    float *out
+    float *ends[MOST_ENDS]            # of the inputs, which are only read, and of the outputs
+
+cdef struct Ends:                     # the caller's arrays
+    float **data                      # as Wiring.ends
+    const Py_ssize_t *sizes           # of a row of each
+    const Value *given                # the inputs
+    Py_ssize_t timesteps              # of the longest input
+    Py_ssize_t batch
+    double work                       # multiplications for a row
 
 cdef void rows_forward(void *context, int index) noexcept nogil
 
@@ -33,12 +40,14 @@ cdef class Executor(OpList):
     cdef Workspace spare              # the one that a call takes, so that calls one by one touch no list
     cdef list workspaces              # further ones, of calls at once
 
-    cdef _run(self, cnp.ndarray x, cnp.ndarray out, mask, initial_states, states, const Value *given, Py_ssize_t start,
-              Py_ssize_t end, Py_ssize_t batch, int by_rows, int parts, bint by_units, Interrupt *interrupt)
+    cdef _call(self, const Ends *ends, mask, initial_states, states)
+    cdef _run(self, const Ends *ends, mask, initial_states, states, Py_ssize_t start, Py_ssize_t end, int by_rows,
+              int parts, bint by_units, Interrupt *interrupt)
     cdef _check(self, cnp.ndarray x, mask, initial_states)
-    cdef int _check_ids(self, cnp.ndarray x) except -1
+    cdef int _check_ids(self, tuple inputs) except -1
     cdef Value _given(self, cnp.ndarray x, Py_ssize_t *batch)
-    cdef Workspace _shaped(self, cnp.ndarray x, const Value *given, Py_ssize_t batch)
+    cdef Workspace _shaped(self, const Value *given, Py_ssize_t batch, x)
+    cdef str _misfit(self, Workspace workspace, int bad)
     cdef void _set_rows(self, Rows *rows, mask, const Value *given, Py_ssize_t first, Py_ssize_t batch)
     cdef cnp.ndarray _empty_output(self, cnp.ndarray x, const Value *out, Py_ssize_t batch)
     cdef Workspace _take_workspace(self)

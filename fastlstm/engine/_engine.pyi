@@ -20,6 +20,7 @@ class Executor(OpList):
         initial_states: Sequence[Sequence[np.ndarray] | None] | None = None,
         return_states: bool = False,
     ) -> Any: ...  # the output, or with return_states the output and lists of states
+    def run_graph(self, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray] | None: ...
 
 def run_pair(
     first: Executor,

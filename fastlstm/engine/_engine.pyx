@@ -17,7 +17,7 @@ from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport OpList, raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
 from fastlstm.engine._stage cimport stages_forward
-from fastlstm.engine._structs cimport LSTM, Call, Op, State, Value
+from fastlstm.engine._structs cimport CONVOLUTION, LSTM, MOST_ENDS, POOL, RESHAPE, Call, Op, State, Value
 from fastlstm.engine._workspace cimport Workspace
 
 import numpy as np
@@ -52,8 +52,9 @@ def set_num_threads(int number):
 cdef void rows_forward(void *context, int index) noexcept nogil:
     """All stages, one after the other, over the index-th rows."""
     cdef Rows *rows = <Rows *> context + index
-    rows.call.values[0].data = <float *> rows.x
-    rows.call.values[rows.wiring.n_slots - 1].data = rows.out
+    cdef int i
+    for i in range(rows.wiring.n_ends):
+        rows.call.values[rows.wiring.ends[i]].data = rows.ends[i]
     stages_forward(rows.engine, rows.ops, rows.wiring, &rows.call)
 
 
@@ -89,53 +90,120 @@ cdef class Executor(OpList):
         self._check(x, mask, initial_states)
         cdef Py_ssize_t batch
         cdef Value given = self._given(x, &batch)
-        if batch > INT_MAX:
-            raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
-        states = self._empty_states(batch) if return_states else None
-        cdef int by_rows = 1, by_ops = 1, by_units = 1, parts = 1
-        cdef Workspace workspace = self._shaped(x, &given, batch)
-        cdef cnp.ndarray out = self._empty_output(x, &workspace.values[self.wiring.n_slots - 1], batch)
+        cdef Workspace workspace = self._shaped(&given, batch, x)
+        cdef cnp.ndarray out = self._empty_output(x, &workspace.values[self.wiring.ends[1]], batch)
+        cdef double work = workspace.work
         self._keep_workspace(workspace)
+        states = self._empty_states(batch) if return_states else None
         if batch == 0:
             return out, states
-        cdef double work = self.work * batch * given.timesteps
+        cdef float *ends[2]
+        cdef Py_ssize_t sizes[2]
+        ends[0], ends[1] = given.data, <float *> cnp.PyArray_DATA(out)
+        sizes[0], sizes[1] = given.timesteps * given.width, out.size // batch
+        cdef Ends arrays = Ends(&ends[0], &sizes[0], &given, given.timesteps, batch, work)
+        self._call(&arrays, mask, initial_states, states)
+        return out, states
+
+    def run_graph(self, tuple inputs not None):
+        """Runs the ops of a graph of any number of inputs and outputs.
+
+        Args:
+            inputs: An array for every input, float32, C-contiguous, with as many axes as the graph says, or one less
+                where they are ids.
+
+        Returns:
+            A list of new arrays, one for every output: those of more than three axes as `(batch, timesteps, values)`.
+            None where an op cannot read what it gets with these shapes.
+
+        Raises:
+            ValueError: There are other numbers of inputs, or of their axes, or ids that the table does not have.
+        """
+        self._check_made()
+        cdef int i, n = self.wiring.n_inputs
+        cdef Value given[MOST_ENDS]
+        cdef float *ends[MOST_ENDS]
+        cdef Py_ssize_t sizes[MOST_ENDS]
+        cdef Py_ssize_t batch = 0, timesteps = 1
+        cdef cnp.ndarray x
+        cdef Workspace workspace
+        cdef const Value *value
+        if len(inputs) != n:
+            raise ValueError(f"expected {n} inputs, received {len(inputs)}")
+        for i in range(n):
+            check_array("inputs", inputs[i], None)
+            x = inputs[i]
+            if not value_of(&given[i], x, self.axes[i], self.ids[i]):
+                axes = self.axes[i] - self.ids[i]
+                raise ValueError(f"input {i}: expected {axes} axes, received shape {np.shape(x)}")
+            if i > 0 and x.shape[0] != batch:
+                return None
+            batch = x.shape[0]
+            if x.size == 0:
+                return None
+            ends[i], sizes[i] = given[i].data, x.size // batch
+            timesteps = max(timesteps, given[i].timesteps)
+        self._check_ids(inputs)
+        workspace = self._take_workspace()
+        if batch > INT_MAX or workspace.shape(&self.wiring, self.ops, given, batch) >= 0:
+            return None
+        outputs = []
+        for i in range(n, self.wiring.n_ends):
+            value = &workspace.values[self.wiring.ends[i]]
+            if value.fold != 1:
+                return None
+            outputs.append(empty(self.out_axes[i - n], batch, value))
+            ends[i] = <float *> cnp.PyArray_DATA(<cnp.ndarray> outputs[i - n])
+            sizes[i] = value.timesteps * value.width
+        cdef double work = workspace.work
+        self._keep_workspace(workspace)
+        cdef Ends arrays = Ends(&ends[0], &sizes[0], &given[0], timesteps, batch, work)
+        self._call(&arrays, None, None, None)
+        return outputs
+
+    cdef _call(self, const Ends *ends, mask, initial_states, states):
+        """Runs all rows, cut among threads, and into parts of which none takes long."""
+        cdef int by_rows = 1, by_ops = 1, by_units = 1, parts = 1
+        cdef Py_ssize_t batch = ends.batch
+        if batch > INT_MAX:
+            raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
+        cdef double work = ends.work * batch
         if threads > 1 and not self.has_callbacks and work >= <double> PARALLEL_WORK:
-            by_rows, by_ops, by_units = self.split(batch, given.timesteps, mask is not None, threads)
+            by_rows, by_ops, by_units = self.split(batch, ends.timesteps, mask is not None, threads)
             parts = acquire(max(by_rows, by_ops, by_units), work)
         by_rows = min(by_rows, parts)
         cdef Interrupt signals
         cdef Py_ssize_t i, cuts = 1 + <Py_ssize_t> min(self.cost * batch / LONG_STEP / by_rows, batch // by_rows - 1.0)
         cdef Interrupt *interrupt = watch(&signals, self.cost * max(min(batch, CHUNK_ROWS), batch // cuts // by_rows),
-                                          self.cost * batch * given.timesteps)
+                                          self.cost * batch * ends.timesteps + work)
         try:
             for i in range(cuts):
-                self._run(x, out, mask, initial_states, states, &given, batch * i // cuts, batch * (i + 1) // cuts,
-                          batch, by_rows, min(max(by_ops, by_units), parts), by_units > 1, interrupt)
+                self._run(ends, mask, initial_states, states, batch * i // cuts, batch * (i + 1) // cuts, by_rows,
+                          min(max(by_ops, by_units), parts), by_units > 1, interrupt)
         finally:
             if parts > 1:
                 release()
-        return out, states
 
-    cdef _run(self, cnp.ndarray x, cnp.ndarray out, mask, initial_states, states, const Value *given, Py_ssize_t start,
-              Py_ssize_t end, Py_ssize_t batch, int by_rows, int parts, bint by_units, Interrupt *interrupt):
+    cdef _run(self, const Ends *ends, mask, initial_states, states, Py_ssize_t start, Py_ssize_t end, int by_rows,
+              int parts, bint by_units, Interrupt *interrupt):
         """Runs rows start .. end on acquired threads: cut into `by_rows` parts, each call into `parts`."""
         cdef Rows rows[FL_MAX_PARTS]
-        cdef int i
-        cdef Py_ssize_t first, n = end - start, size = out.size // batch
+        cdef int i, k
+        cdef Py_ssize_t first, n = end - start
         cdef list workspaces = []
         cdef Workspace workspace
-        cdef bint noticed = self.work * batch * given.timesteps >= <double> PARALLEL_WORK and not self.has_callbacks
+        cdef bint noticed = ends.work * ends.batch >= <double> PARALLEL_WORK and not self.has_callbacks
         for i in range(by_rows):
             first = start + n * i // by_rows
-            workspace = self._shaped(x, given, start + n * (i + 1) // by_rows - first)
+            workspace = self._shaped(ends.given, start + n * (i + 1) // by_rows - first, None)
             workspaces.append(workspace)
-            self._set_rows(&rows[i], mask, given, first, start + n * (i + 1) // by_rows - first)
+            self._set_rows(&rows[i], mask, ends.given, first, start + n * (i + 1) // by_rows - first)
             rows[i].call.parts, rows[i].call.by_units = parts, by_units
             rows[i].call.interrupt, rows[i].call.on_caller = interrupt, i == 0
             if parts > 1 and not by_units:
                 rows[i].call.chunk = max(1, PIPELINE_CHUNK_ROWS // n)
-            rows[i].out = <float *> cnp.PyArray_DATA(out) + first * size
-            rows[i].x = given.data + first * given.timesteps * given.width
+            for k in range(self.wiring.n_ends):
+                rows[i].ends[k] = ends.data[k] + first * ends.sizes[k]
             workspace.lay_out(&rows[i].call, &self.wiring, self.ops, self.n_ops)
             self._set_states(&rows[i].call, initial_states, first)
         with nogil:
@@ -154,22 +222,43 @@ cdef class Executor(OpList):
             self._keep_workspace(workspaces[i])
 
     cdef Value _given(self, cnp.ndarray x, Py_ssize_t *batch):
-        """The input as a value; sets the number of its rows."""
+        """The only input as a value; sets the number of its rows."""
         cdef Value given
         given.data = <float *> cnp.PyArray_DATA(x)
-        given.timesteps = x.shape[1] if self.axes == 3 else 1
+        given.timesteps = x.shape[1] if self.axes[0] == 3 else 1
         given.width = 1 if self.vocabulary else x.shape[x.ndim - 1]
-        batch[0] = x.shape[0] if self.axes else x.size // given.width
+        batch[0] = x.shape[0] if self.axes[0] else x.size // given.width
         given.time_major = batch[0] == 1 or given.timesteps == 1
+        given.fold, given.outer = 1, 0
         return given
 
-    cdef Workspace _shaped(self, cnp.ndarray x, const Value *given, Py_ssize_t batch):
-        """A workspace with the shapes of all values."""
+    cdef Workspace _shaped(self, const Value *given, Py_ssize_t batch, x):
+        """A workspace with the shapes of all values; x is what to say where the input does not fit."""
         cdef Workspace workspace = self._take_workspace()
         cdef int bad = workspace.shape(&self.wiring, self.ops, given, batch)
         if bad >= 0:
-            raise ValueError(f"x of shape {np.shape(x)} does not fit: {self.names[bad]} cannot read what it gets then")
+            raise ValueError(f"x of shape {np.shape(x)} does not fit: {self._misfit(workspace, bad)}")
         return workspace
+
+    cdef str _misfit(self, Workspace workspace, int bad):
+        """What an op needs, and what it would get instead."""
+        cdef const Op *op = &self.ops[bad]
+        cdef int i = 0
+        while self.stages[i].end <= bad:
+            i += 1
+        cdef const Value *given = &workspace.values[self.stages[i].output]
+        name = self.names[bad].removesuffix("Op")
+        if op.features and op.features != given.width:
+            return f"{name} expected {op.features} features, it would get {given.width}"
+        if op.kind == CONVOLUTION or op.kind == POOL:
+            least = (op.size - 1) * op.dilation + 1
+            return f"{name} expected at least {least} steps, it would get {given.timesteps}"
+        if op.kind == RESHAPE and op.units:
+            steps = "any number of" if op.timesteps < 0 else op.timesteps
+            expected = f"what makes {steps} steps of {op.units} features"
+        else:
+            expected = "more"
+        return f"{name} expected {expected}, it would get {given.timesteps} steps of {given.width} features"
 
     cdef void _set_rows(self, Rows *rows, mask, const Value *given, Py_ssize_t first, Py_ssize_t batch):
         rows.engine, rows.ops, rows.wiring = &self.engine, self.ops, &self.wiring
@@ -182,13 +271,14 @@ cdef class Executor(OpList):
 
     cdef _check(self, cnp.ndarray x, mask, initial_states):
         self._check_made()
-        cdef bint sequence = self.axes == 3
+        cdef int axes = self.axes[0]
+        cdef bint sequence = axes == 3
         check_array("x", x, None)
-        cdef int least = self.axes if self.axes else 2 if self.features else 1
+        cdef int least = axes if axes else 2 if self.features else 1
         if self.vocabulary:
             least = 2 if sequence else 1
-            self._check_ids(x)
-        if x.ndim < least or (self.axes and x.ndim > least):
+            self._check_ids((x,))
+        if x.ndim < least or (axes and x.ndim > least):
             raise ValueError(f"expected x with {least} dimensions, received shape {np.shape(x)}")
         if self.features and not self.vocabulary and x.shape[x.ndim - 1] != self.features:
             raise ValueError(f"expected {self.features} features, received x of shape {np.shape(x)}")
@@ -213,28 +303,27 @@ cdef class Executor(OpList):
             for array in given or ():
                 check_array("initial_states", array, (x.shape[0], units))
 
-    cdef int _check_ids(self, cnp.ndarray x) except -1:
-        """Raises ValueError where the first op takes ids and x, C-contiguous float32, holds something that is none."""
-        cdef size_t bad, size = x.size
-        if self.vocabulary:
-            bad = fl_first_bad_id(<const float *> cnp.PyArray_DATA(x), size, self.vocabulary)
+    cdef int _check_ids(self, tuple inputs) except -1:
+        """Raises ValueError where the inputs, C-contiguous float32, should be ids and hold something that is none."""
+        cdef size_t bad, size
+        cdef cnp.ndarray x
+        for index, vocabulary, name in self.tables:
+            x = inputs[index]
+            size = x.size
+            bad = fl_first_bad_id(<const float *> cnp.PyArray_DATA(x), size, vocabulary)
             if bad < size:
-                raise ValueError(f"{self.ids_name}: ids must be from {-self.vocabulary} to {self.vocabulary - 1}. "
+                raise ValueError(f"{name}: ids must be from {-vocabulary} to {vocabulary - 1}. "
                                  f"Received: {x.ravel()[bad]}")
         return 0
 
     cdef cnp.ndarray _empty_output(self, cnp.ndarray x, const Value *out, Py_ssize_t batch):
         # One more than NumPy's arrays have, which refuses it: ids of that many axes get one.
         cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS + 1]
-        cdef int i, ndim = self.out_axes
-        if ndim == 0:
-            ndim = x.ndim + (self.vocabulary > 0)
-            for i in range(x.ndim):
-                shape[i] = x.shape[i]
-        else:
-            shape[0] = batch
-            if ndim == 3:
-                shape[1] = out.timesteps
+        cdef int i, ndim = x.ndim + (self.vocabulary > 0)
+        if self.out_axes[0]:
+            return empty(self.out_axes[0], batch, out)
+        for i in range(x.ndim):
+            shape[i] = x.shape[i]
         shape[ndim - 1] = out.width
         return cnp.PyArray_EMPTY(ndim, shape, cnp.NPY_FLOAT32, 0)
 
@@ -281,6 +370,30 @@ cdef class Executor(OpList):
             memcpy(<float *> cnp.PyArray_DATA(states[i][0]) + first * units, call.states[i].h, size)
             if n > 1:
                 memcpy(<float *> cnp.PyArray_DATA(states[i][1]) + first * units, call.states[i].c, size)
+
+
+cdef bint value_of(Value *value, cnp.ndarray x, int axes, bint ids) noexcept:
+    """Makes x an input's value; False where its axes are not as many, or, of ids, one less."""
+    cdef int axis
+    value.data, value.timesteps, value.width = <float *> cnp.PyArray_DATA(x), 1, 1
+    if x.ndim != axes - ids:
+        return False
+    if axes > 2:
+        value.timesteps = x.shape[1]
+    for axis in range(1 if axes == 2 else 2, x.ndim):
+        value.width *= x.shape[axis]
+    value.time_major = x.shape[0] == 1 or value.timesteps == 1
+    value.fold, value.outer = 1, 0
+    return True
+
+
+cdef cnp.ndarray empty(int axes, Py_ssize_t batch, const Value *value):
+    """A new array for a value of so many axes, 3 at the most."""
+    cdef cnp.npy_intp shape[3]
+    shape[0], shape[1], shape[2] = batch, value.timesteps, value.width
+    if axes == 2:
+        shape[1] = value.timesteps * value.width
+    return cnp.PyArray_EMPTY(min(axes, 3), shape, cnp.NPY_FLOAT32, 0)
 
 
 cdef int check_array(str name, array, shape) except -1:
@@ -363,10 +476,10 @@ cdef tuple start_beside(Rows *rows, Executor program, cnp.ndarray x, mask, initi
     program._check(x, mask, initial_states)
     cdef Py_ssize_t batch
     cdef Value given = program._given(x, &batch)
-    cdef Workspace workspace = program._shaped(x, &given, batch)
-    out = program._empty_output(x, &workspace.values[program.wiring.n_slots - 1], batch)
+    cdef Workspace workspace = program._shaped(&given, batch, x)
+    out = program._empty_output(x, &workspace.values[program.wiring.ends[1]], batch)
     program._set_rows(rows, mask, &given, 0, batch)
-    rows.x, rows.out = given.data, <float *> cnp.PyArray_DATA(out)
+    rows.ends[0], rows.ends[1] = given.data, <float *> cnp.PyArray_DATA(out)
     workspace.lay_out(&rows.call, &program.wiring, program.ops, program.n_ops)
     program._set_states(&rows.call, initial_states, 0)
     return out, program._empty_states(batch) if return_states else None, workspace

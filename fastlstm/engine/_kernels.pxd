@@ -44,7 +44,9 @@ cdef extern from "fastlstm.h":
         void (*layer_norm_forward)(float *out, const float *x, const float *gamma, const float *beta, float epsilon,
                                    bint root_mean, size_t rows, size_t units) noexcept nogil
         void (*pool_forward)(float *out, const float *x, const unsigned char *mask, size_t steps, size_t units,
-                             bint greatest) noexcept nogil
+                             int kind) noexcept nogil
+        void (*merge_forward)(float *out, const float *a, const float *b, size_t steps, size_t width, size_t a_step,
+                              size_t a_apart, size_t b_step, size_t b_apart, int kind) noexcept nogil
         void (*gemm_packed_backward)(float *dpacked, const float *x, size_t x_stride, const float *dz, size_t dz_stride,
                                      size_t rows, size_t features, size_t columns, size_t first,
                                      size_t last) noexcept nogil
@@ -89,6 +91,8 @@ cdef extern from "rows.h":
     void fl_spread_steps(float *out, const float *x, size_t timesteps, size_t width, Py_ssize_t before, size_t size,
                          bint backwards, size_t n) noexcept nogil
     void fl_swap_axes(float *out, const float *x, size_t rows, size_t columns) noexcept nogil
+    void fl_pack_matrix(float *packed, const float *x, size_t rows, size_t columns, size_t row_apart,
+                        size_t column_apart) noexcept nogil
     void fl_place_columns(float *out, const float *x, size_t rows, size_t columns, size_t width) noexcept nogil
     size_t fl_first_bad_id(const float *ids, size_t n, long vocabulary) noexcept nogil
     void fl_gather_rows(float *out, const float *table, const float *ids, size_t rows, size_t columns,

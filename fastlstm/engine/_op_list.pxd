@@ -10,11 +10,13 @@ cdef class OpList:
     cdef Stage *stages
     cdef Wiring wiring
     cdef int n_ops
-    cdef int axes, out_axes           # of the input and the output: 2, 3 with time, 0 for any
+    cdef const int *axes              # of every input, as out_axes of every output: 2, 3 with time, more, 0 for any
+    cdef const int *out_axes
     cdef Py_ssize_t features          # of the first op that has any; 0: any
     cdef bint regrouped               # an op so far gave rows of other values
     cdef long vocabulary              # of the first op, if it takes ids; else 0
-    cdef str ids_name                 # whose they are
+    cdef const int *ids               # whether every input is ids, which have no axis of features
+    cdef list tables                  # (input, vocabulary, whose ids they are)
     cdef tuple recurrent              # (units, number of states) of every recurrent op
     cdef double work                  # multiplications of a row and step
     cdef double cost                  # about as many as take as long as the row and step
@@ -25,7 +27,7 @@ cdef class OpList:
 
     cdef int _check_made(self) except -1
     cdef _add(self, lowered)
-    cdef _wire(self, wiring)
+    cdef _wire(self, wiring, names)
     cdef const int *_ints(self, numbers)
     cdef const float *_data(self, array)
     cdef _set_matrix(self, Matrix *matrix, lowered)

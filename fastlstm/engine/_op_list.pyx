@@ -19,16 +19,27 @@ from fastlstm.engine._structs cimport (
     CONVOLUTION,
     DENSE,
     EMBEDDING,
+    FOLD,
     GLOBAL_POOL,
     GRU,
+    HEADS,
     LAYER_NORM,
     LSTM,
     MERGE,
+    MOST_ENDS,
+    PAIRS,
     PERMUTE,
+    PLANE_CONVOLUTION,
+    PLANE_POOL,
     POOL,
+    PRODUCT,
     RESHAPE,
     SIMPLE_RNN,
+    SLICE,
+    STATE_IN,
+    STATE_OUT,
     STEPS,
+    UNFOLD,
     Matrix,
     Op,
     Stage,
@@ -47,10 +58,20 @@ cdef dict OP_KINDS = {
     "ConvolutionOp": CONVOLUTION,
     "PoolOp": POOL,
     "GlobalPoolOp": GLOBAL_POOL,
+    "PlaneConvolutionOp": PLANE_CONVOLUTION,
+    "PlanePoolOp": PLANE_POOL,
     "StepsOp": STEPS,
+    "SliceOp": SLICE,
     "ReshapeOp": RESHAPE,
     "PermuteOp": PERMUTE,
+    "HeadsOp": HEADS,
+    "FoldOp": FOLD,
+    "UnfoldOp": UNFOLD,
     "MergeOp": MERGE,
+    "ProductOp": PRODUCT,
+    "PairsOp": PAIRS,
+    "StateInOp": STATE_IN,
+    "StateOutOp": STATE_OUT,
     "EmbeddingOp": EMBEDDING,
     "DenseOp": DENSE,
     "LSTMOp": LSTM,
@@ -87,7 +108,7 @@ cdef class OpList:
             raise MemoryError()
         for op in lowered:
             self._add(op)
-        self._wire(wiring)
+        self._wire(wiring, [op.name for op in lowered])
 
     def __dealloc__(self):
         free(self.ops)
@@ -111,7 +132,7 @@ cdef class OpList:
         op.features, op.units, op.z_width = lowered.features, lowered.units, lowered.z_width
         if not self.regrouped:
             self.features = self.features or op.features
-        self.regrouped = self.regrouped or RESHAPE <= op.kind <= MERGE
+        self.regrouped = self.regrouped or STEPS < op.kind < LSTM
         self._set_activation(&op.activation, lowered.activation)
         self._set_activation(&op.recurrent_activation, lowered.recurrent_activation)
         self._set_matrix(&op.kernel, lowered.kernel)
@@ -120,13 +141,14 @@ cdef class OpList:
         op.bias, op.recurrent_bias = self._data(lowered.bias), self._data(lowered.recurrent_bias)
         op.table = self._data(lowered.table)
         if op.table != NULL:
-            self.vocabulary = op.vocabulary = len(lowered.table)
-            self.ids_name = lowered.name
+            op.vocabulary = len(lowered.table)
         op.center, op.scale, op.shift = self._data(lowered.center), self._data(lowered.scale), self._data(lowered.shift)
         op.epsilon, op.root_mean, op.greatest = lowered.epsilon, lowered.root_mean, lowered.greatest
         op.size, op.stride, op.dilation, op.groups = lowered.size, lowered.stride, lowered.dilation, lowered.groups
-        op.padding, op.merge, op.timesteps = lowered.padding, lowered.merge, lowered.timesteps
+        op.padding, op.merge, op.timesteps, op.state = lowered.padding, lowered.merge, lowered.timesteps, lowered.state
         op.before, op.after, op.backwards = lowered.before, lowered.after, lowered.backwards
+        op.across, op.stride_across, op.channels = lowered.across, lowered.stride_across, lowered.channels
+        op.total = lowered.total
         op.finite, op.return_sequences = lowered.finite, lowered.return_sequences
         op.go_backwards, op.zero_output_for_mask = lowered.go_backwards, lowered.zero_output_for_mask
         if op.kind >= LSTM:
@@ -136,21 +158,32 @@ cdef class OpList:
         self.cost += work_of(op) + 16.0 * max(op.units, self.features) + 64.0
         self.n_ops += 1
 
-    cdef _wire(self, wiring):
+    cdef _wire(self, wiring, names):
         cdef Stage *stage
         cdef int state = 0, i
-        self.axes, self.out_axes = wiring.axes, wiring.out_axes
+        cdef int n_inputs = len(wiring.axes), n_ends = n_inputs + len(wiring.outputs)
+        if n_ends > MOST_ENDS:
+            raise ValueError(f"A Program has at most {MOST_ENDS} inputs and outputs. Received: {n_ends}")
+        self.axes, self.out_axes = self._ints(wiring.axes), self._ints(wiring.out_axes)
+        self.tables = []
         for number, given in enumerate(wiring.stages):
             stage = &self.stages[number]
             stage.first, stage.end, stage.state = given.first, given.end, state
             stage.inputs, stage.n_inputs, stage.output = self._ints(given.inputs), len(given.inputs), given.output
             stage.masked, stage.in_rows, stage.beside = given.masked, given.in_rows, given.beside
+            stage.alias = given.alias
+            if self.ops[stage.first].table != NULL:
+                self.tables.append((given.inputs[0], self.ops[stage.first].vocabulary, names[stage.first]))
             for i in range(stage.first, stage.end):
                 state += self.ops[i].kind >= LSTM
                 if stage.masked and (self.ops[i].kind >= LSTM or self.ops[i].kind == GLOBAL_POOL):
                     self.takes_masks = True
-        self.wiring = Wiring(self.stages, len(wiring.stages), len(wiring.buffers), self._ints(wiring.buffers),
-                             max(wiring.buffers) + 1)
+        self.ids = self._ints([any(number == table[0] for table in self.tables) for number in range(n_inputs)])
+        # Of a chain that begins with ids.
+        self.vocabulary = self.tables[0][1] if self.tables and n_ends == 2 else 0
+        ends = self._ints([*range(n_inputs), *wiring.outputs])
+        self.wiring = Wiring(self.stages, len(wiring.stages), len(wiring.buffers), ends, n_inputs, n_ends,
+                             self._ints(wiring.buffers), max(wiring.buffers) + 1)
 
     cdef const int *_ints(self, numbers):
         array = np.array(numbers, np.intc)

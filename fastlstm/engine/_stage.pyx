@@ -91,15 +91,22 @@ cdef void stage_forward(const Engine *engine, const Op *ops, const Stage *stage,
     cdef Running running
     cdef const Op *last = &ops[stage.end - 1]
     cdef Value *out = &call.values[stage.output]
+    cdef Value given
     cdef int i, n_recurrent = 0
     cdef const State *ended
     call.mask = call.given_mask if stage.masked else NULL
+    if stage.alias:
+        out.data = call.values[stage.inputs[0]].data
+        return
     if last.whole != NULL:
         last.whole(engine, last, call, call.scratch, out, stage.inputs, stage.n_inputs)
         return
     for i in range(stage.first, stage.end):
         n_recurrent += ops[i].kind >= LSTM
-    running.engine, running.ops, running.call, running.value = engine, ops, call, &call.values[stage.inputs[0]]
+    # What is done to every row of values is done to those of all sequences.
+    given = call.values[stage.inputs[0]]
+    given.timesteps *= given.fold
+    running.engine, running.ops, running.call, running.value = engine, ops, call, &given
     running.destination, running.end, running.state = out.data, stage.end, stage.state
     running.backwards = ops[stage.first].kind >= LSTM and ops[stage.first].go_backwards
     running.ends = last.kind >= LSTM and not last.return_sequences

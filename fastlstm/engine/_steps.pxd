@@ -49,7 +49,7 @@ cdef class Steps:
     cdef Op *ops                      # the program's, all of them returning sequences
     cdef Stage stage                  # all ops
     cdef Wiring wiring                # of that one stage, from slot 0 to slot 1
-    cdef int input
+    cdef int ends[2]
     cdef int buffers[2]
     cdef Py_ssize_t width, units      # of a row of x, of the output
     cdef int ndim                     # of one step's x: 1 of ids, else 2

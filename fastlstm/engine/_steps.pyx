@@ -137,8 +137,10 @@ cdef class Steps:
                 self.units = self.ops[i].units
         self.program, self.turn = program, Turn()
         self.buffers[0] = self.buffers[1] = -1
-        self.stage = Stage(0, program.n_ops, 0, &self.input, 1, 1, True, True, False)
+        self.ends[0], self.ends[1] = 0, 1
+        self.stage = Stage(0, program.n_ops, 0, &self.ends[0], 1, 1, True, True, False, False)
         self.wiring.stages, self.wiring.n_stages, self.wiring.n_slots = &self.stage, 1, 2
+        self.wiring.ends, self.wiring.n_inputs, self.wiring.n_ends = &self.ends[0], 1, 2
         self.wiring.buffers, self.wiring.n_buffers = &self.buffers[0], 0
         self.width = 1 if program.vocabulary else program.features
         self.ndim = 1 if program.vocabulary else 2
@@ -160,7 +162,7 @@ cdef class Steps:
 
     cdef Workspace laid_out(self, Rows *rows, Workspace workspace, Py_ssize_t timesteps):
         """The workspace with the call's buffers for so many steps."""
-        cdef Value given = Value(NULL, timesteps, self.width, rows.call.batch == 1 or timesteps == 1)
+        cdef Value given = Value(NULL, timesteps, self.width, rows.call.batch == 1 or timesteps == 1, 1, 0)
         workspace.shape(&self.wiring, self.ops, &given, rows.call.batch)
         workspace.lay_out(&rows.call, &self.wiring, self.ops, self.program.n_ops)
         return workspace

@@ -154,7 +154,7 @@ cdef class Stepper(Steps):
         cdef bint bare = False
         cdef cnp.ndarray given = self.form.fitted(x, 1, &bare), result
         if self.ndim == 1:
-            self.program._check_ids(given)
+            self.program._check_ids((given,))
         if out is None:
             shape[0], shape[1] = self.batch, self.units
             result = cnp.PyArray_EMPTY(2 - bare, &shape[bare], cnp.NPY_FLOAT32, 0)
@@ -185,12 +185,12 @@ cdef class Stepper(Steps):
         cdef bint bare = False
         cdef cnp.ndarray given = self.form.fitted(x, 2, &bare), out
         cdef Py_ssize_t b, timesteps = given.shape[given.ndim - self.ndim]
-        self.program._check_ids(given)
+        self.program._check_ids((given,))
         out = np.empty((self.batch, timesteps, self.units), np.float32)
         if timesteps == 0:
             return out[0] if bare else out
         rows = self.running.rows
-        rows.x, rows.out = <const float *> cnp.PyArray_DATA(given), <float *> cnp.PyArray_DATA(out)
+        rows.ends[0], rows.ends[1] = <float *> cnp.PyArray_DATA(given), <float *> cnp.PyArray_DATA(out)
         rows.call.chunk = max(1, CHUNK_ROWS // self.batch)
         # The steps of a chunk take more room than one does.
         cdef Workspace workspace = self.laid_out(&rows, self.program._take_workspace(), timesteps)
@@ -207,7 +207,7 @@ cdef class Stepper(Steps):
         with nogil:
             self.copy_states(self.running.rows.call.states, rows.call.states)
             for b in range(self.batch):
-                memcpy(self.running.last + b * self.units, rows.out + ((b + 1) * timesteps - 1) * self.units,
+                memcpy(self.running.last + b * self.units, rows.ends[1] + ((b + 1) * timesteps - 1) * self.units,
                        self.units * sizeof(float))
         self.program._keep_workspace(workspace)
         self.moved(True)
@@ -236,7 +236,7 @@ cdef class Stepper(Steps):
         if sampler is not None and (sampler.rows, sampler.units) != (self.batch, self.units):
             raise ValueError(f"expected a sampler of {(self.batch, self.units)}")
         check_array("x", x, (self.batch, self.width)[:self.ndim])
-        self.program._check_ids(x)
+        self.program._check_ids((x,))
         cdef cnp.ndarray given = x.copy(), ids = np.empty(self.batch, np.float32)
         if sampler is None:
             out = np.empty((self.batch, steps, self.units), np.float32)

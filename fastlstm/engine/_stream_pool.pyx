@@ -120,7 +120,7 @@ cdef class PoolStepper(Steps):
             raise ValueError(f"rows: expected a C-contiguous int64 array of one dimension, received {rows!r}")
         step.n, step.rows = rows.shape[0], <const int64_t *> cnp.PyArray_DATA(rows)
         check_array("x", x, (step.n, self.width)[:self.ndim])
-        self.program._check_ids(x)
+        self.program._check_ids((x,))
         shape[0], shape[1] = step.n, self.units
         if out is None:
             out = cnp.PyArray_EMPTY(2, shape, cnp.NPY_FLOAT32, 0)
@@ -243,8 +243,8 @@ cdef void step_block(const Step *step, Rows *part, Py_ssize_t first, Py_ssize_t 
         rows.call.states[i].out_is_h = True  # a masked row gives what it gave before
     rows.call.batch = n
     rows.call.given_mask = step.mask + first if step.mask != NULL else NULL
-    rows.x = step.x + first * step.width
-    rows.out = step.out + first * step.units
+    rows.ends[0] = <float *> step.x + first * step.width
+    rows.ends[1] = step.out + first * step.units
     rows_forward(&rows, 0)
     for i in range(step.n_stored):
         scatter(step.stored[i].h, rows.call.states[i].h, chosen, n, step.stored[i].bytes)

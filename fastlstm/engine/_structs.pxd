@@ -10,13 +10,23 @@ cdef enum OpKind:
     LAYER_NORM
     EMBEDDING
     DENSE
-    CONVOLUTION                       # from here to MERGE: of whole sequences
+    CONVOLUTION                       # from here to STATE_OUT: of whole sequences
     POOL
     GLOBAL_POOL
-    STEPS
+    PLANE_CONVOLUTION
+    PLANE_POOL
+    STEPS                             # from here to UNFOLD: moves values
+    SLICE
     RESHAPE
     PERMUTE
-    MERGE
+    HEADS
+    FOLD
+    UNFOLD
+    MERGE                             # from here to STATE_OUT: of several values, or states
+    PRODUCT
+    PAIRS
+    STATE_IN
+    STATE_OUT
     LSTM                              # from here on: recurrent
     GRU
     SIMPLE_RNN
@@ -82,12 +92,17 @@ cdef struct Op:
     Py_ssize_t dilation               # from one step of a window to the next
     Py_ssize_t groups                 # of channels, of a CONVOLUTION
     int padding                       # Padding
-    Py_ssize_t before                 # STEPS of zeros at the ends; below 0 they are cut off
-    Py_ssize_t after
-    bint backwards                    # STEPS: from the last to the first
+    Py_ssize_t before                 # STEPS of zeros at the ends, below 0 they are cut off; SLICE: its ends;
+    Py_ssize_t after                  # MERGE: steps and features of the constant in `center`
+    Py_ssize_t across                 # PLANE_…: columns of a window, as `size` are its rows
+    Py_ssize_t stride_across          # and from one window to the next
+    Py_ssize_t channels
+    bint total                        # GLOBAL_POOL: the sum, not the mean
+    bint backwards                    # STEPS: from the last to the first; HEADS: the way back; PRODUCT: b is transposed
     Py_ssize_t timesteps              # RESHAPE: of the result, ANY_LENGTH for what is left
     int merge                         # Merge
-    bint greatest                     # POOL: the greatest value, not the mean
+    int state                         # STATE_IN, STATE_OUT: of which recurrent op; `size` is 0 for h, 1 for c
+    bint greatest                     # POOL: the greatest value, not the mean; SLICE: of the features
     bint finite                       # LSTM on lstm_step_forward: so are all recurrent weights
     bint return_sequences
     bint go_backwards
@@ -103,9 +118,9 @@ cdef enum Padding:
 
 cdef enum Merge:
     CONCATENATE
-    ADD
-    MULTIPLY
+    CONCATENATE_STEPS
     AVERAGE
+    ADD                               # from here on: numbered as csrc/merging.h numbers them, from 0
 
 cdef struct Stage:                    # ops that work on one chunk after the other, or one that reads whole sequences
     int first
@@ -116,12 +131,19 @@ cdef struct Stage:                    # ops that work on one chunk after the oth
     int output                        # slot
     bint masked                       # whether the call's mask counts
     bint in_rows                      # the output is (batch, timesteps, width)
+    bint alias                        # the output is the input in another shape, and lies where that does
     bint beside                       # the next one reads nothing of this one's, so that both may run at once
 
-cdef struct Wiring:                   # how values go from the input, in slot 0, to the output, in the last one
+cdef enum:
+    MOST_ENDS = 32                    # inputs and outputs of a program
+
+cdef struct Wiring:                   # how values go from the inputs, in the first slots, to the outputs
     const Stage *stages
     int n_stages
     int n_slots
+    const int *ends                   # slots of the caller's arrays: those of the inputs, then those of the outputs
+    int n_inputs
+    int n_ends
     const int *buffers                # of every slot; -1: the caller's array
     int n_buffers
 
@@ -132,7 +154,9 @@ cdef inline Py_ssize_t width_after(const Op *op, Py_ssize_t width) noexcept nogi
 
 
 cdef inline double work_of(const Op *op) noexcept nogil:
-    """Multiplications for a row and step."""
+    """Multiplications for a row and step; of an op on windows, for each of them."""
+    if op.kind == CONVOLUTION or op.kind == PLANE_CONVOLUTION:
+        return <double> op.kernel.features * op.units
     return <double> op.z_width * (op.features + (op.units if op.kind >= LSTM else 0))
 
 
@@ -150,6 +174,8 @@ cdef struct Value:                    # what passes between stages
     Py_ssize_t timesteps
     Py_ssize_t width
     bint time_major                   # (timesteps, batch, width), else (batch, timesteps, width), or both the same
+    Py_ssize_t fold                   # sequences of a row: (batch, fold, timesteps, width)
+    Py_ssize_t outer                  # of the level above; 0: there is none
 
 cdef enum:
     HANDED_OVER = 4                   # chunks that a part may be ahead of the next one

@@ -2,8 +2,8 @@
 
 from fastlstm.engine._structs cimport Op, Stage, Value
 
-cdef int shape_after(const Op *ops, const Stage *stage, Value *values, Py_ssize_t batch) noexcept
+cdef int shape_after(const Op *ops, const Stage *stage, Value *values, Py_ssize_t batch, double *work) noexcept
 
-cdef size_t window_size(const Op *op, const Value *x) noexcept
+cdef size_t window_size(const Op *op, const Stage *stage, const Value *values) noexcept
 
 cdef void choose_whole(Op *op) noexcept

@@ -1,4 +1,4 @@
-"""Ops that read whole sequences, without the GIL: convolution, pooling, and what moves, joins or reshapes steps.
+"""Ops that read whole sequences, without the GIL: convolution and pooling; and the shapes that all ops give.
 
     convolution   out[t] = activation(bias + sum over j of x[t*stride + j*dilation - before] @ kernel[j])
 
@@ -8,31 +8,20 @@ is copied first. Every sum is a chain over the window's steps, then their featur
 wherever a window lies. All buffers belong to the caller.
 """
 
-from libc.stdint cimport PTRDIFF_MAX
-from libc.string cimport memcpy
-
 from fastlstm.engine._interrupt cimport stops
-from fastlstm.engine._kernels cimport (
-    FL_GROUP,
-    fl_copy_steps,
-    fl_place_columns,
-    fl_spread_steps,
-    fl_swap_axes,
-    fl_times,
-)
+from fastlstm.engine._joining cimport choose_joining, joining_size, shape_of_several
+from fastlstm.engine._kernels cimport FL_GROUP, fl_copy_steps, fl_times
+from fastlstm.engine._moving cimport choose_moving, moved_shape
+from fastlstm.engine._planes cimport choose_plane, plane_shape, plane_size
 from fastlstm.engine._structs cimport (
-    ANY_LENGTH,
-    AVERAGE,
     CAUSAL,
-    CONCATENATE,
     CONVOLUTION,
     GLOBAL_POOL,
     LSTM,
     MERGE,
-    MULTIPLY,
-    PERMUTE,
+    PLANE_CONVOLUTION,
+    PLANE_POOL,
     POOL,
-    RESHAPE,
     SAME,
     STEPS,
     VALID,
@@ -43,6 +32,7 @@ from fastlstm.engine._structs cimport (
     Stage,
     Value,
     width_after,
+    work_of,
 )
 
 cdef enum:
@@ -54,65 +44,55 @@ cdef enum:
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
-cdef int shape_after(const Op *ops, const Stage *stage, Value *values, Py_ssize_t batch) noexcept:
-    """Sets the shape of what a stage gives from those of what it reads; returns the op that these do not fit, or -1."""
+cdef int shape_after(const Op *ops, const Stage *stage, Value *values, Py_ssize_t batch, double *work) noexcept:
+    """Sets the shape of what a stage gives from those of what it reads; returns the op that these do not fit, or -1.
+
+    The stage's output has the shape that does not fit then. Adds to `work` the multiplications for a row.
+    """
     cdef Value *out = &values[stage.output]
-    cdef Value shape = values[stage.inputs[0]]
-    cdef const Op *op
+    cdef Value shape = Value(NULL, 1, 0, False, 1, 0)
+    cdef double steps
     cdef int i
+    if stage.n_inputs > 0:
+        shape = values[stage.inputs[0]]
     for i in range(stage.first, stage.end):
-        op = &ops[i]
-        if op.features and op.table == NULL and op.features != shape.width:
+        out.timesteps, out.width = shape.timesteps, shape.width
+        steps = <double> shape.timesteps * shape.fold
+        if not shape_fits(&ops[i], stage, values, &shape):
             return i
-        if op.whole == NULL:
-            shape.width = width_after(op, shape.width)
-            if op.kind >= LSTM and not op.return_sequences:
-                shape.timesteps = 1
-        elif op.kind == MERGE:
-            if not merged_shape(op, stage, values, &shape):
-                return i
-        elif not whole_shape(op, &shape):
-            return i
-    out.timesteps, out.width = shape.timesteps, shape.width
-    out.time_major = not stage.in_rows or batch == 1 or shape.timesteps == 1
+        work[0] += work_of(&ops[i]) * (windows_of(&ops[i], &shape) if ops[i].whole != NULL else steps)
+    out.timesteps, out.width, out.fold, out.outer = shape.timesteps, shape.width, shape.fold, shape.outer
+    out.time_major = not stage.in_rows or batch == 1 or shape.timesteps * shape.fold == 1
     return -1
 
 
-cdef bint whole_shape(const Op *op, Value *shape) noexcept:
-    """Makes the shape that of what the op gives; False where it gives nothing."""
-    cdef Py_ssize_t size = shape.timesteps * shape.width
-    if op.kind == CONVOLUTION or op.kind == POOL:
-        shape.timesteps = windows(op, shape.timesteps)
-        if op.kind == CONVOLUTION:
-            shape.width = op.units
-    elif op.kind == GLOBAL_POOL:
+cdef inline double windows_of(const Op *op, const Value *shape) noexcept:
+    """Windows for a row, of a convolution that gives the shape."""
+    return <double> shape.timesteps * shape.fold * (shape.width // op.units if op.kind == PLANE_CONVOLUTION else 1)
+
+
+cdef bint shape_fits(const Op *op, const Stage *stage, const Value *values, Value *shape) noexcept:
+    """Makes the shape that of what the op gives; False where it cannot read it, or gives nothing."""
+    if op.features and op.table == NULL and op.features != shape.width:
+        return False
+    if op.kind >= MERGE and op.kind < LSTM:
+        return shape_of_several(op, stage, values, shape)
+    if op.whole != NULL:
+        return moved_shape(op, shape) if op.kind >= STEPS else window_shape(op, shape)
+    shape.width = width_after(op, shape.width)
+    if op.kind >= LSTM and not op.return_sequences:
         shape.timesteps = 1
-    elif op.kind == STEPS:
-        if shape.timesteps > PTRDIFF_MAX // 4 // op.size:
-            return False
-        shape.timesteps = op.before + shape.timesteps * op.size + op.after
-    elif op.kind == RESHAPE:
-        if op.timesteps == ANY_LENGTH and op.units > 0:
-            shape.timesteps, shape.width = size // op.units, op.units
-        else:
-            shape.timesteps, shape.width = op.timesteps, size // op.timesteps
-        return shape.timesteps * shape.width == size and (op.units == 0 or shape.width == op.units)
-    elif op.kind == PERMUTE:
-        shape.timesteps, shape.width = shape.width, shape.timesteps
+    return op.kind < LSTM or shape.fold == 1
+
+
+cdef bint window_shape(const Op *op, Value *shape) noexcept:
+    """Makes the shape that of what an op on windows gives; False where it gives nothing."""
+    if op.kind == PLANE_CONVOLUTION or op.kind == PLANE_POOL:
+        return plane_shape(op, shape)
+    shape.timesteps = 1 if op.kind == GLOBAL_POOL else windows(op, shape.timesteps)
+    if op.kind == CONVOLUTION:
+        shape.width = op.units
     return shape.timesteps > 0
-
-
-cdef bint merged_shape(const Op *op, const Stage *stage, const Value *values, Value *shape) noexcept:
-    """As `whole_shape`, of an op with several inputs."""
-    cdef const Value *x
-    cdef int i
-    for i in range(1, stage.n_inputs):
-        x = &values[stage.inputs[i]]
-        if x.timesteps != shape.timesteps or op.merge != CONCATENATE and x.width != shape.width:
-            return False
-        if op.merge == CONCATENATE:
-            shape.width += x.width
-    return True
 
 
 cdef inline Py_ssize_t windows(const Op *op, Py_ssize_t timesteps) noexcept nogil:
@@ -137,9 +117,16 @@ cdef inline Py_ssize_t steps_before(const Op *op, Py_ssize_t timesteps) noexcept
     return 0
 
 
-cdef size_t window_size(const Op *op, const Value *x) noexcept:
+cdef size_t window_size(const Op *op, const Stage *stage, const Value *values) noexcept:
     """Floats that an op on whole sequences has to copy at once."""
     cdef size_t n
+    if stage.n_inputs == 0:
+        return 0
+    cdef const Value *x = &values[stage.inputs[0]]
+    if op.kind == PLANE_CONVOLUTION or op.kind == PLANE_POOL:
+        return plane_size(op, x)
+    if op.kind >= MERGE:
+        return joining_size(op, stage, values)
     if op.kind != CONVOLUTION:
         return 0
     n = min(<size_t> WINDOWS, <size_t> max(0, windows(op, x.timesteps)))
@@ -155,7 +142,7 @@ cdef void convolution_forward(const Engine *engine, const Op *op, const Call *ca
     cdef Py_ssize_t b, first, n, before = steps_before(op, x.timesteps)
     cdef const float *row
     cdef float *to
-    for b in range(call.batch):
+    for b in range(call.batch * x.fold):
         row = x.data + b * x.timesteps * x.width
         first = 0
         while first < out.timesteps and not stops(call.interrupt, call.on_caller):
@@ -193,7 +180,7 @@ cdef void pooling_forward(const Engine *engine, const Op *op, const Call *call, 
     cdef const Value *x = &call.values[inputs[0]]
     cdef Py_ssize_t b, i, start, first, last, before = steps_before(op, x.timesteps)
     cdef const float *row
-    for b in range(call.batch):
+    for b in range(call.batch * x.fold):
         row = x.data + b * x.timesteps * x.width
         for i in range(out.timesteps):
             start = i * op.stride - before
@@ -207,59 +194,11 @@ cdef void global_pooling_forward(const Engine *engine, const Op *op, const Call 
     cdef const Value *x = &call.values[inputs[0]]
     cdef const unsigned char *mask = NULL
     cdef Py_ssize_t b
-    for b in range(call.batch):
+    for b in range(call.batch * x.fold):
         if call.mask != NULL and not op.greatest:
             mask = call.mask + b * call.mask_timesteps
         engine.kernels.pool_forward(out.data + b * x.width, x.data + b * x.timesteps * x.width, mask, x.timesteps,
-                                    x.width, op.greatest)
-
-
-# --- moving and joining -----------------------------------------------------------------------------------------------
-
-
-cdef void steps_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
-                        const int *inputs, int n_inputs) noexcept nogil:
-    cdef const Value *x = &call.values[inputs[0]]
-    cdef Py_ssize_t b
-    for b in range(call.batch):
-        fl_spread_steps(out.data + b * out.timesteps * out.width, x.data + b * x.timesteps * x.width, x.timesteps,
-                        x.width, op.before, op.size, op.backwards, out.timesteps)
-
-
-cdef void reshape_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
-                          const int *inputs, int n_inputs) noexcept nogil:
-    memcpy(out.data, call.values[inputs[0]].data, call.batch * out.timesteps * out.width * sizeof(float))
-
-
-cdef void permute_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
-                          const int *inputs, int n_inputs) noexcept nogil:
-    cdef const Value *x = &call.values[inputs[0]]
-    cdef Py_ssize_t b, size = x.timesteps * x.width
-    for b in range(call.batch):
-        fl_swap_axes(out.data + b * size, x.data + b * size, x.timesteps, x.width)
-
-
-cdef void merge_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
-                        const int *inputs, int n_inputs) noexcept nogil:
-    cdef Py_ssize_t i, rows = call.batch * out.timesteps, column = 0, size = rows * out.width
-    cdef const Value *x = &call.values[inputs[0]]
-    cdef int k
-    if op.merge != CONCATENATE:
-        memcpy(out.data, x.data, size * sizeof(float))
-    for k in range(n_inputs):
-        x = &call.values[inputs[k]]
-        if op.merge == CONCATENATE:
-            fl_place_columns(out.data + column, x.data, rows, x.width, out.width)
-            column += x.width
-        elif k > 0 and op.merge == MULTIPLY:
-            for i in range(size):
-                out.data[i] *= x.data[i]
-        elif k > 0:
-            for i in range(size):
-                out.data[i] += x.data[i]
-    if op.merge == AVERAGE:
-        for i in range(size):
-            out.data[i] /= <float> n_inputs
+                                    x.width, 2 if op.total else op.greatest)
 
 
 cdef void choose_whole(Op *op) noexcept:
@@ -270,11 +209,9 @@ cdef void choose_whole(Op *op) noexcept:
         op.whole = pooling_forward
     elif op.kind == GLOBAL_POOL:
         op.whole = global_pooling_forward
-    elif op.kind == STEPS:
-        op.whole = steps_forward
-    elif op.kind == RESHAPE:
-        op.whole = reshape_forward
-    elif op.kind == PERMUTE:
-        op.whole = permute_forward
-    elif op.kind == MERGE:
-        op.whole = merge_forward
+    elif op.kind == PLANE_CONVOLUTION or op.kind == PLANE_POOL:
+        choose_plane(op)
+    elif op.kind < MERGE:
+        choose_moving(op)
+    else:
+        choose_joining(op)

@@ -8,9 +8,10 @@ cdef class Workspace:
     cdef char *base
     cdef readonly size_t size
     cdef Value *values
-    # The call before, for which the values are shaped: of the program or of a stepper of it, and its input.
+    # The call before, for which the values are shaped: of the program or of a stepper of it.
     cdef const Wiring *wiring         # NULL: none
-    cdef Py_ssize_t batch, timesteps, width
+    cdef Py_ssize_t batch
+    cdef double work                  # multiplications for a row
     # What else decides where everything lies, and where that is.
     cdef bint laid_out, masked
     cdef Py_ssize_t chunk

@@ -39,19 +39,21 @@ cdef class Workspace:
         PyMem_RawFree(self.values)
 
     cdef int shape(self, const Wiring *wiring, const Op *ops, const Value *x, Py_ssize_t batch) noexcept:
-        """Sets the shapes of all values for an input; returns the op that its own does not fit, or -1."""
+        """Sets the shapes of all values for the inputs; returns the op that its own does not fit, or -1."""
         cdef int i, bad
-        self.values[0].data = x.data
-        if (self.wiring == wiring and self.batch == batch and self.timesteps == x.timesteps
-                and self.width == x.width):
-            return -1  # as in the call before
-        self.wiring, self.laid_out = NULL, False
-        self.values[0] = x[0]
+        cdef bint as_before = self.wiring == wiring and self.batch == batch
+        for i in range(wiring.n_inputs):
+            as_before = as_before and self.values[i].timesteps == x[i].timesteps and self.values[i].width == x[i].width
+        if as_before:
+            return -1  # the call before was of the same form
+        self.wiring, self.laid_out, self.work = NULL, False, 0.0
+        for i in range(wiring.n_inputs):
+            self.values[i] = x[i]
         for i in range(wiring.n_stages):
-            bad = shape_after(ops, &wiring.stages[i], self.values, batch)
+            bad = shape_after(ops, &wiring.stages[i], self.values, batch, &self.work)
             if bad >= 0:
                 return bad
-        self.wiring, self.batch, self.timesteps, self.width = wiring, batch, x.timesteps, x.width
+        self.wiring, self.batch = wiring, batch
         return -1
 
     cdef int lay_out(self, Call *call, const Wiring *wiring, const Op *ops, int n_ops) except -1:
@@ -64,7 +66,7 @@ cdef class Workspace:
         cdef bint masked = call.given_mask != NULL
         call.values = self.values
         for slot in range(wiring.n_slots):
-            longest = max(longest, self.values[slot].timesteps)
+            longest = max(longest, self.values[slot].timesteps * self.values[slot].fold)
         call.chunk = min(call.chunk, longest)
         if self.laid_out and self.chunk == call.chunk and self.parts == call.parts and self.masked == masked:
             call.states, call.scratch = self.states, self.scratch
@@ -94,7 +96,7 @@ cdef class Workspace:
 
 cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, int n_ops) noexcept:
     cdef size_t batch = call.batch, rows = fl_times(call.chunk, call.batch)
-    cdef size_t widest = call.values[0].width, widest_z = 0, widest_products = 0, window = 0
+    cdef size_t widest = 0, widest_z = 0, widest_products = 0, window = 0
     cdef int i, n_states = 0
     for i in range(n_ops):
         n_states += ops[i].kind >= LSTM
@@ -109,9 +111,11 @@ cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, i
                 widest_products = max(widest_products, 4 * <size_t> ops[i].units)
             place_state(arena, call, &ops[i], n_states)
             n_states += 1
+    for i in range(wiring.n_inputs):
+        widest = max(widest, <size_t> call.values[i].width)
     for i in range(wiring.n_stages):
         widest = max(widest, <size_t> call.values[wiring.stages[i].output].width)
-        window = max(window, window_size(&ops[wiring.stages[i].first], &call.values[wiring.stages[i].inputs[0]]))
+        window = max(window, window_size(&ops[wiring.stages[i].first], &wiring.stages[i], call.values))
     for i in range(call.parts):
         place_scratch(arena, call, i, max(fl_times(rows, widest_z), window), fl_times(batch, widest_products),
                       fl_times(rows, widest))
@@ -120,14 +124,15 @@ cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, i
 
 cdef void place_values(Arena *arena, Call *call, const Wiring *wiring) noexcept:
     """What passes between stages: slots that are never needed at once share a buffer."""
-    cdef size_t size
+    cdef size_t size, sequences
     cdef int buffer, slot
     cdef float *data
     for buffer in range(wiring.n_buffers):
         size = 0
         for slot in range(1, wiring.n_slots):
             if wiring.buffers[slot] == buffer:
-                size = max(size, fl_times(fl_times(call.values[slot].timesteps, call.batch), call.values[slot].width))
+                sequences = fl_times(call.batch, call.values[slot].fold)
+                size = max(size, fl_times(fl_times(call.values[slot].timesteps, sequences), call.values[slot].width))
         data = take_floats(arena, size)
         for slot in range(1, wiring.n_slots):
             if wiring.buffers[slot] == buffer:

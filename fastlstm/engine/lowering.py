@@ -14,23 +14,33 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 
 from fastlstm.engine._engine import Executor
+from fastlstm.engine.graph import Graph
 from fastlstm.engine.ops import (
     ACTIVATIONS,
+    MERGES,
     Activation,
     AffineOp,
     ConvolutionOp,
     DenseOp,
     EmbeddingOp,
+    FoldOp,
     GRUOp,
+    HeadsOp,
     LayerNormOp,
     LSTMOp,
     MergeOp,
     Op,
+    PlaneConvolutionOp,
+    PlanePoolOp,
+    ProductOp,
     RecurrentOp,
     ReshapeOp,
+    SliceOp,
+    StateInOp,
+    StateOutOp,
 )
 from fastlstm.engine.packing import GRU_PANEL, PANEL, Obtain, Packing, gate_order, pack, plain_order
-from fastlstm.engine.wiring import Stage, Wire, Wiring
+from fastlstm.engine.wiring import Stage, Wiring
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -91,6 +101,11 @@ class LoweredOp:
     backwards: bool = False
     timesteps: int = 1
     merge: int = 0
+    state: int = 0
+    across: int = 1
+    stride_across: int = 1
+    channels: int = 0
+    total: bool = False
     greatest: bool = False
     fused: bool = False
     finite: bool = False
@@ -100,31 +115,39 @@ class LoweredOp:
     zero_output_for_mask: bool = False
 
 
-def looked_up(found: list[Wire]) -> list[Wire]:
-    """Return the wires without the first one if it is an Embedding whose projections are looked up: see `lower_wires`.
+def looked_up(graph: Graph) -> tuple[Graph, dict[int, EmbeddingOp]]:
+    """Return the graph without the embeddings whose projections are looked up.
 
-    Args:
-        found: What `wires` returned.
+    Returns:
+        `(graph, tables)`: by the number of a wire, the embedding that its recurrent op has taken in.
     """
-    if not _takes_table(found):
-        return found
-    return [wire._replace(inputs=tuple(max(0, value - 1) for value in wire.inputs)) for wire in found[1:]]
+    taken = {number for number in range(len(graph.wires)) if _takes_table(graph, number)}
+    if not taken:
+        return graph, {}
+    kept, tables = Graph(), dict[int, EmbeddingOp]()
+    numbers = {~number: kept.input(axes) for number, axes in enumerate(graph.axes)}
+    for number, wire in enumerate(graph.wires):
+        if number in taken:
+            numbers[number] = numbers[wire.inputs[0]]
+            continue
+        if wire.inputs and wire.inputs[0] in taken:
+            tables[len(kept.wires)] = cast("EmbeddingOp", graph.wires[wire.inputs[0]].op)
+        numbers[number] = kept.add(wire.op, *(numbers[value] for value in wire.inputs), masked=wire.masked)
+    kept.outputs = [numbers[value] for value in graph.outputs]
+    return kept, tables
 
 
-def lower_wires(found: list[Wire], isa: str, backend: str, obtain: Obtain) -> list[LoweredOp]:
-    """Return what the executor takes: an op each, but for an Embedding whose projections are looked up.
+def lower_graph(
+    graph: Graph, tables: dict[int, EmbeddingOp], isa: str, backend: str, obtain: Obtain
+) -> list[LoweredOp]:
+    """Return what the executor takes, an op for every wire.
 
     Args:
-        found: Ops that fit together.
+        graph, tables: What `looked_up` returned, of ops that fit together.
         isa, backend: As for `Program`, given.
         obtain: Packs.
     """
-    lowered = [wire.op for wire in found]
-    if not _takes_table(found):
-        return [_lower(op, isa, backend, obtain) for op in lowered]
-    embedding, first, *others = lowered
-    table = cast("EmbeddingOp", embedding)
-    return [_lower(first, isa, backend, obtain, table), *(_lower(op, isa, backend, obtain) for op in others)]
+    return [_lower(wire.op, isa, backend, obtain, tables.get(number)) for number, wire in enumerate(graph.wires)]
 
 
 def packs(isa: str, backend: str) -> bool:
@@ -142,17 +165,17 @@ def features_of(op: RecurrentOp | DenseOp) -> int:
     return prod(op.kernel.shape[:-1])
 
 
-def _takes_table(found: list[Wire]) -> bool:
-    """Whether the first layer's projection is looked up, for every id, rather than computed for every step.
+def _takes_table(graph: Graph, number: int) -> bool:
+    """Whether a wire is an embedding whose projection is looked up, for every id, rather than computed for every step.
 
     Where the table of all projections is no larger than the kernel and costs no more than as many steps, and nobody
     else reads what the ids name.
     """
-    if len(found) < 2 or not isinstance(found[1].op, RecurrentOp) or found[1].inputs != (1,):
+    op = graph.wires[number].op
+    if not isinstance(op, EmbeddingOp) or op.table.shape[0] > op.table.shape[1] or number in graph.outputs:
         return False
-    alone = not any(1 in wire.inputs for wire in found[2:])
-    first = found[0].op
-    return alone and isinstance(first, EmbeddingOp) and first.table.shape[0] <= first.table.shape[1]
+    readers = [wire for wire in graph.wires if number in wire.inputs]
+    return len(readers) == 1 and isinstance(readers[0].op, RecurrentOp)
 
 
 def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingOp | None = None) -> LoweredOp:
@@ -191,7 +214,6 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
 
 
 PADDINGS = ("valid", "same", "causal")
-MERGES = ("concatenate", "add", "multiply", "average")
 
 
 def _lower_others(lowered: LoweredOp, op: Op, obtain: Obtain) -> None:
@@ -207,6 +229,30 @@ def _lower_others(lowered: LoweredOp, op: Op, obtain: Obtain) -> None:
         lowered.timesteps, lowered.units = timesteps[0] if timesteps else 1, max(units, 0)
     elif isinstance(op, MergeOp):
         lowered.merge = MERGES.index(op.kind)
+        if op.constant is not None:
+            lowered.center, lowered.backwards = np.array(op.constant, np.float32), op.first
+            lowered.before, lowered.after = op.constant.shape
+    elif isinstance(op, SliceOp):
+        # What is None is beyond every end.
+        lowered.before = 0 if op.start is None else op.start
+        lowered.after = np.iinfo(np.intp).max if op.stop is None else op.stop
+        lowered.greatest = op.of_features
+    elif isinstance(op, FoldOp):
+        lowered.size = op.width
+    elif isinstance(op, HeadsOp):
+        lowered.size, lowered.backwards = op.heads, op.back
+    elif isinstance(op, ProductOp):
+        lowered.backwards = op.transposed
+    elif isinstance(op, PlanePoolOp):
+        (lowered.size, lowered.across), (lowered.stride, lowered.stride_across) = op.sizes, op.strides
+    elif isinstance(op, PlaneConvolutionOp):
+        lowered.size, lowered.across, lowered.channels, lowered.units = op.kernel.shape
+        lowered.stride, lowered.stride_across = op.strides
+        lowered.bias = np.zeros(lowered.units, np.float32) if op.bias is None else np.array(op.bias, np.float32)
+        lowered.kernel = _matrix(op.kernel, True, obtain)
+    elif isinstance(op, (StateInOp, StateOutOp)):
+        lowered.state, lowered.size = op.number, op.part
+        lowered.units = op.units if isinstance(op, StateOutOp) else 0
     elif isinstance(op, ConvolutionOp):
         size, features, units = op.kernel.shape
         lowered.features, lowered.units, lowered.size = features * op.groups, units, size
@@ -263,7 +309,7 @@ def _projections(
 
 
 # One op, of rows.
-_ALONE = Wiring([Stage(0, 1, (0,), 1, False, True, False)], [-1, -1], 0, 0)
+_ALONE = Wiring([Stage(0, 1, (0,), 1, False, True, False, False)], [-1, -1], [1], [0], [0])
 
 
 def _matrix(weights: np.ndarray, packed: bool, obtain: Obtain, first: int = 0, last: int | None = None) -> Matrix:

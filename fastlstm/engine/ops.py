@@ -213,10 +213,12 @@ class GlobalPoolOp:
     Args:
         greatest: As for PoolOp.
         keeps_axis: Whether the axis of time stays.
+        total: Whether it is the sum, not the mean; then not the greatest value either.
     """
 
     greatest: bool = True
     keeps_axis: bool = False
+    total: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,19 +253,163 @@ class ReshapeOp:
 
 
 @dataclass(frozen=True, eq=False)
+class SliceOp:
+    """Some of the steps or features, as a Python slice takes them: `(batch, timesteps, features)`.
+
+    Args:
+        of_features: Whether of the features, else of the steps.
+        start, stop: As of a slice; None for the ends.
+    """
+
+    of_features: bool
+    start: int | None
+    stop: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class FoldOp:
+    """Every step as a sequence of its own, for the ops that follow; UnfoldOp is the way back.
+
+    From `(batch, timesteps, steps * width)` it is `timesteps` sequences `(steps, width)` in every row.
+
+    Args:
+        width: Positive.
+    """
+
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class UnfoldOp:
+    """What was made of the steps that FoldOp took apart, as steps again, each with all values that became of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadsOp:
+    """`(batch, timesteps, heads * width)` as so many sequences `(timesteps, width)`, or back.
+
+    Args:
+        heads: Positive.
+        back: Whether it is the way back.
+    """
+
+    heads: int
+    back: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class PermuteOp:
     """`(batch, timesteps, features)` to `(batch, features, timesteps)`."""
 
 
+# What becomes of several values: `concatenate` along the last axis, `concatenate_steps` along that of time, `average`
+# of any number; the others are taken from left to right.
+MERGES = (
+    "concatenate",
+    "concatenate_steps",
+    "average",
+    "add",
+    "multiply",
+    "subtract",
+    "divide",
+    "maximum",
+    "minimum",
+)
+
+
 @dataclass(frozen=True, eq=False)
 class MergeOp:
-    """Several values of the same timesteps as one.
+    """Several values as one.
 
     Args:
-        kind: `concatenate` (the last axis), `add`, `multiply` or `average` (values of one shape).
+        kind: One of `MERGES`. But for the two that concatenate, values of one step, or one feature, are repeated where
+            others have more.
+        constant: Where there is one value alone: `(timesteps, features)`, repeated likewise, the second value.
+        first: Whether the constant is the first one.
     """
 
     kind: str
+    constant: np.ndarray | None = None
+    first: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ProductOp:
+    """The product of the matrices that two values are, `(timesteps, features)` in each row.
+
+    Args:
+        transposed: Whether the second one is taken with its axes swapped.
+    """
+
+    transposed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class PairsOp:
+    """For every step of the first value, as a sequence of its own (see FoldOp): its sums with the second's steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneConvolutionOp:
+    """`activation(x * kernel + bias)`, the cross-correlation over `(batch, rows, columns * channels)`.
+
+    Args:
+        kernel: `(rows, columns, channels, units)`.
+        bias: `(units,)` or None.
+        activation: Of the output.
+        strides: Positive.
+        padding: `valid` or `same`.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray | None
+    activation: Activation = LINEAR
+    strides: tuple[int, int] = (1, 1)
+    padding: str = "valid"
+
+
+@dataclass(frozen=True, eq=False)
+class PlanePoolOp:
+    """As PoolOp over rows and columns: `(batch, rows, columns * channels)`.
+
+    Args:
+        sizes, strides: Positive, of rows and columns.
+        channels: Positive.
+        padding, greatest: As for PoolOp.
+    """
+
+    sizes: tuple[int, int]
+    strides: tuple[int, int]
+    channels: int
+    padding: str = "valid"
+    greatest: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class StateInOp:
+    """Reads a state, `(batch, units)`, from which a recurrent op further on begins. It gives nothing.
+
+    Args:
+        number: Of the recurrent op, among those of the graph.
+        part: 0 for h, 1 for c.
+    """
+
+    number: int
+    part: int
+
+
+@dataclass(frozen=True, eq=False)
+class StateOutOp:
+    """The state of a recurrent op before it at its last step, `(batch, units)`. It reads no value.
+
+    Args:
+        number, part: As for StateInOp.
+        units: The recurrent op's.
+    """
+
+    number: int
+    part: int
+    units: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +430,11 @@ RecurrentOp = LSTMOp | GRUOp | SimpleRNNOp
 RowOp = DenseOp | ActivationOp | AffineOp | LayerNormOp
 # Those that have gradients.
 TrainableOp = RecurrentOp | EmbeddingOp | DenseOp | ActivationOp
-WholeOp = ConvolutionOp | PoolOp | GlobalPoolOp | StepsOp | ReshapeOp | PermuteOp | MergeOp
+# Give the values that they read, as another shape.
+AliasOp = ReshapeOp | FoldOp | UnfoldOp
+WindowOp = ConvolutionOp | PoolOp | GlobalPoolOp | PlaneConvolutionOp | PlanePoolOp
+MovingOp = StepsOp | SliceOp | HeadsOp | PermuteOp
+WholeOp = WindowOp | MovingOp | AliasOp | MergeOp | ProductOp | PairsOp | StateInOp | StateOutOp
 Op = RecurrentOp | EmbeddingOp | RowOp | WholeOp | BranchesOp
 
 

@@ -1,6 +1,6 @@
 """Op descriptions → Program: what is checked, copied and decided once, when the weights are set.
 
-A Program is a chain of ops, whose branches may run side by side; wiring.py cuts it into stages.
+A Program is a chain or a graph of ops, whose branches may run side by side; wiring.py cuts it into stages.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 from fastlstm.engine._engine import ENOUGH_ROWS, Executor, get_num_threads
 from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine.description import describe_ops, describe_sharing
-from fastlstm.engine.lowering import features_of, looked_up, lower_wires, packs, units_of
+from fastlstm.engine.graph import Graph, chain
+from fastlstm.engine.lowering import features_of, looked_up, lower_graph, packs, units_of
 from fastlstm.engine.ops import (
     Activation,
     ActivationOp,
@@ -27,13 +28,15 @@ from fastlstm.engine.ops import (
     LSTMOp,
     MergeOp,
     Op,
+    PlaneConvolutionOp,
     PoolOp,
     RecurrentOp,
     SimpleRNNOp,
+    StateOutOp,
     StepsOp,
 )
 from fastlstm.engine.packing import Packing, obtain
-from fastlstm.engine.wiring import Wire, axes_of, wires, wiring_of
+from fastlstm.engine.wiring import wiring_of
 
 # `auto` takes for each op what measured faster; `blas` is SciPy's, `packed` the kernels of csrc/gemm_packed.h.
 BACKENDS = ("auto", "blas", "packed")
@@ -47,11 +50,11 @@ SHARED_STEP, LONG_SHARED_STEP = 16_000, 60_000
 
 
 class Program(Executor):
-    """An immutable, thread-safe chain of ops with its own copy of the weights.
+    """An immutable, thread-safe chain or graph of ops with its own copy of the weights.
 
     Args:
-        ops: At least one op; each one's features equal the units of the one before.
-        masked: How many of them see the mask of a call; None: all.
+        ops: At least one op; each one's features equal the units of the one before. Or a graph of them.
+        masked: How many ops of a row see the mask of a call; None: all.
         isa: Name of the kernels to use, one of `kernel_names()`. Default: the environment's `FASTLSTM_ISA`, else the
             best that this CPU runs.
         backend: Of the products, one of `BACKENDS`. Default: the environment's `FASTLSTM_BACKEND`, else "auto".
@@ -63,26 +66,29 @@ class Program(Executor):
 
     def __init__(
         self,
-        ops: Sequence[Op],
+        ops: Sequence[Op] | Graph,
         isa: str | None = None,
         backend: str | None = None,
         mode: str = "float32",
         masked: int | None = None,
     ) -> None:
-        found = _wired(list(ops), masked)
+        given = _checked(ops, masked)
         isa, backend = isa or default_isa(), backend or default_backend()
         for name, value, known in ("backend", backend, BACKENDS), ("mode", mode, MODES):
             if value not in known:
                 raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}")
-        lowered = lower_wires(found, isa, backend, obtain)
+        wiring = wiring_of(given)
+        graph, tables = looked_up(given)
+        if tables:
+            wiring = wiring_of(graph)._replace(axes=wiring.axes, out_axes=wiring.out_axes)
+        lowered = lower_graph(graph, tables, isa, backend, obtain)
         recurrent = [op for op in lowered if op.recurrent_kernel is not None]
         self._n_recurrent = len(recurrent)
         # Of a layer, on average; 0 where its units cannot be shared.
         self._recurrent_weights = 0
         if recurrent and all(op.kind == "LSTMOp" and op.fused for op in recurrent):
-            weights = [wire.op.recurrent_kernel.size for wire in found if isinstance(wire.op, RecurrentOp)]
+            weights = [wire.op.recurrent_kernel.size for wire in graph.wires if isinstance(wire.op, RecurrentOp)]
             self._recurrent_weights = sum(weights) // len(weights)
-        wiring = wiring_of(looked_up(found), *axes_of(found))
         super().__init__(lowered, wiring, isa)
         self._description = describe_ops(lowered, [stage.first for stage in wiring.stages], isa)
 
@@ -120,7 +126,7 @@ class Program(Executor):
         return 1, 1, max(1, min(threads, work // SHARED_STEP))
 
 
-def packings(ops: Sequence[Op]) -> list[Packing]:
+def packings(ops: Sequence[Op] | Graph) -> list[Packing]:
     """What a `Program` of the ops packs, in its order, without packing it. It is the same for every instruction set.
 
     Args:
@@ -135,7 +141,7 @@ def packings(ops: Sequence[Op]) -> list[Packing]:
         packed.append(packing)
         return np.empty(0, np.float32)
 
-    lower_wires(_wired(list(ops)), default_isa(), require_packed(), record)
+    lower_graph(*looked_up(_checked(ops)), default_isa(), require_packed(), record)
     return packed
 
 
@@ -171,29 +177,31 @@ def default_backend() -> str:
     return backend
 
 
-def _wired(ops: list[Op], masked: int | None = None) -> list[Wire]:
-    """The ops, which are checked, as wires."""
-    if not ops:
-        raise ValueError("A Program needs at least one op.")
-    found = wires(ops, len(ops) if masked is None else masked)
-    axes_of(found)
-    units: list[int | None] = [None]
-    for number, wire in enumerate(found):
-        op, before = wire.op, units[wire.inputs[0]]
-        if isinstance(op, EmbeddingOp) and (number > 0 or op.table.ndim != 2 or 0 in op.table.shape):
+def _checked(ops: Sequence[Op] | Graph, masked: int | None = None) -> Graph:
+    """The ops as a graph whose sizes fit together."""
+    if not isinstance(ops, Graph):
+        if not ops:
+            raise ValueError("A Program needs at least one op.")
+        graph = chain(ops, len(ops) if masked is None else masked)
+    else:
+        graph = ops
+    units: dict[int, int | None] = {~number: None for number in range(graph.inputs)}
+    for number, wire in enumerate(graph.wires):
+        op = wire.op
+        if isinstance(op, EmbeddingOp) and (wire.inputs[0] >= 0 or op.table.ndim != 2 or 0 in op.table.shape):
             raise ValueError("An EmbeddingOp comes first, with a table of shape (vocabulary, units).")
-        features = _check_sizes(op)
+        features, before = _check_sizes(op), units[wire.inputs[0]] if wire.inputs else None
         if before is not None and features is not None and features != before:
             raise ValueError(
                 f"{type(op).__name__} expects {features} features, but the op before gives {before} units."
             )
-        units.append(_units_after(op, [units[value] for value in wire.inputs]))
-    return found
+        units[number] = _units_after(op, [units[value] for value in wire.inputs])
+    return graph
 
 
 def check_chain(ops: Sequence[Op]) -> None:
     """Raise ValueError unless the ops fit together, as for a Program."""
-    _wired(list(ops))
+    wiring_of(_checked(list(ops)))
 
 
 def _units_after(op: Op, before: list[int | None]) -> int | None:
@@ -206,10 +214,17 @@ def _units_after(op: Op, before: list[int | None]) -> int | None:
         return op.kernel.shape[-1]
     if isinstance(op, (AffineOp, LayerNormOp)):
         return len(op.scale)
-    if isinstance(op, MergeOp) and op.kind == "concatenate":
+    if isinstance(op, StateOutOp):
+        return op.units
+    if isinstance(op, MergeOp) and op.kind != "concatenate_steps":
+        # Those of one feature are repeated.
+        if op.kind != "concatenate":
+            constant = [] if op.constant is None else [op.constant.shape[-1]]
+            return None if None in before else max([*(units or 0 for units in before), *constant])
         known = [units for units in before if units is not None]
         return sum(known) if len(known) == len(before) else None
-    return before[0] if isinstance(op, (ActivationOp, PoolOp, GlobalPoolOp, StepsOp, MergeOp)) else None
+    same = ActivationOp | PoolOp | GlobalPoolOp | StepsOp | MergeOp
+    return before[0] if isinstance(op, same) else None
 
 
 def _check_sizes(op: Op) -> int | None:
@@ -226,6 +241,11 @@ def _check_sizes(op: Op) -> int | None:
         if op.bias is not None and op.bias.shape != (units,):
             raise ValueError(f"ConvolutionOp: bias must have shape {(units,)}, received {op.bias.shape}.")
         return features * op.groups
+    if isinstance(op, PlaneConvolutionOp):
+        if 0 in op.kernel.shape or (op.bias is not None and op.bias.shape != op.kernel.shape[-1:]):
+            bias = None if op.bias is None else op.bias.shape
+            raise ValueError(f"PlaneConvolutionOp: kernel {op.kernel.shape}, bias {bias}.")
+        return None
     if isinstance(op, (AffineOp, LayerNormOp)):
         shapes = {name: array.shape for name, array in vars(op).items() if isinstance(array, np.ndarray)}
         if len(set(shapes.values())) != 1 or len(next(iter(shapes.values()))) != 1:

@@ -3,40 +3,34 @@
 Inside a stage every op works on the same chunk of time steps before the next chunk is read, so that what passes between
 layers stays in cache. A new stage begins where an op needs the whole sequence before its first step (`go_backwards`, a
 convolution), where the sequence has ended (a recurrent op without `return_sequences`), or where values part or meet.
-What passes between stages lies in slots: 0 has the input, the last one the output.
+What passes between stages lies in slots, those of the inputs first.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from fastlstm.engine.graph import Graph, Wire
 from fastlstm.engine.ops import (
-    BranchesOp,
-    ConvolutionOp,
+    AliasOp,
+    FoldOp,
     GlobalPoolOp,
+    HeadsOp,
+    MovingOp,
     Op,
-    PermuteOp,
-    PoolOp,
+    PairsOp,
+    ProductOp,
     RecurrentOp,
     ReshapeOp,
+    StateInOp,
+    StateOutOp,
     StepsOp,
+    UnfoldOp,
     WholeOp,
+    WindowOp,
 )
-
-
-class Wire(NamedTuple):
-    """An op with the values that it reads and gives, by number.
-
-    Args:
-        op: No BranchesOp.
-        inputs: 0 for the program's input, else the number of an op, from 1.
-        masked: Whether the mask of the program's input counts here.
-    """
-
-    op: Op
-    inputs: tuple[int, ...]
-    masked: bool
 
 
 class Stage(NamedTuple):
@@ -49,6 +43,7 @@ class Stage(NamedTuple):
     masked: bool
     in_rows: bool
     beside: bool
+    alias: bool
 
 
 class Wiring(NamedTuple):
@@ -56,78 +51,54 @@ class Wiring(NamedTuple):
 
     Args:
         stages: In the order in which they run.
-        buffers: For every slot the buffer that it lies in; -1: in the caller's array.
-        axes, out_axes: Of the input and of the output: 2, 3 with time, 0 for any.
+        buffers: For every slot the buffer that it lies in; -1: in the caller's array, or where the value lies of which
+            it is an alias.
+        outputs: The slots of the outputs; the first slots are the inputs'.
+        axes, out_axes: Of every input and output: 2, 3 with time, more, 0 for any.
     """
 
     stages: list[Stage]
     buffers: list[int]
-    axes: int
-    out_axes: int
+    outputs: list[int]
+    axes: list[int]
+    out_axes: list[int]
 
 
-def wires(ops: Sequence[Op], masked: int) -> list[Wire]:
-    """Return the ops in a row, those of branches one after the other.
+def wiring_of(graph: Graph) -> Wiring:
+    """Return the stages of a graph.
 
-    Args:
-        ops: A chain.
-        masked: How many of them see the mask.
+    Raises:
+        ValueError: An op is given another number of axes than it reads.
     """
-    found: list[Wire] = []
-    _append(found, ops, 0, masked)
-    return found
-
-
-def _append(found: list[Wire], ops: Sequence[Op], value: int, masked: int) -> int:
-    """Append a chain that reads a value; returns the number of the value that it gives."""
-    for number, op in enumerate(ops):
-        sees = number < masked
-        if isinstance(op, BranchesOp):
-            ends = tuple(_append(found, row, value, len(row) if sees else 0) for row in op.branches)
-            found.append(Wire(op.merge, ends, False))
-        else:
-            found.append(Wire(op, (value,), sees))
-        value = len(found)
-        if _ends(op):
-            masked = 0
-    return value
-
-
-def _ends(op: Op) -> bool:
-    """Whether there are no time steps any more for a mask to be of."""
-    if isinstance(op, BranchesOp):
-        return any(map(_ends, op.branches[0]))
-    return isinstance(op, WholeOp) or (isinstance(op, RecurrentOp) and not op.return_sequences)
-
-
-def wiring_of(found: Sequence[Wire], axes: int, out_axes: int) -> Wiring:
-    """Return the stages.
-
-    Args:
-        found: What `wires` returned.
-        axes, out_axes: As for `Wiring`.
-    """
+    found, n_inputs, kept = graph.wires, graph.inputs, set(graph.outputs)
+    axes = _axes_of(graph)
     groups: list[list[int]] = []
-    uses = [value for wire in found for value in wire.inputs]
-    for number, wire in enumerate(found, 1):
-        before = found[number - 2] if number > 1 else None
-        if before is None or wire.inputs != (number - 1,) or uses.count(number - 1) > 1 or _parts(before, wire):
+    uses = Counter(value for wire in found for value in wire.inputs)
+    for number, wire in enumerate(found):
+        follows = number > 0 and wire.inputs == (number - 1,)
+        if not follows or uses[number - 1] > 1 or number - 1 in kept or _parts(found[number - 1], wire):
             groups.append([])
         groups[-1].append(number)
-    slots = {0: 0} | {group[-1]: slot for slot, group in enumerate(groups, 1)}
+    slots = {~slot: slot for slot in range(n_inputs)}
+    slots |= {group[-1]: slot for slot, group in enumerate(groups, n_inputs)}
     read_whole = {value for wire in found if isinstance(wire.op, WholeOp) for value in wire.inputs}
     stages = []
     for group in groups:
-        first, last = found[group[0] - 1], group[-1]
-        in_rows = last == len(found) or last in read_whole or isinstance(first.op, WholeOp)
+        first, last = found[group[0]], group[-1]
+        in_rows = last in kept or last in read_whole or isinstance(first.op, WholeOp)
         inputs = tuple(slots[value] for value in first.inputs)
-        stages.append(Stage(group[0] - 1, last, inputs, slots[last], first.masked, in_rows, False))
+        alias = isinstance(first.op, AliasOp) and last not in kept
+        stages.append(Stage(group[0], last + 1, inputs, slots[last], first.masked, in_rows, False, alias))
     chunked = [not isinstance(found[stage.first].op, WholeOp) for stage in stages]
     for i in range(len(stages) - 1):
         # Two alone, not a row of three.
         apart = stages[i].output not in stages[i + 1].inputs and not (i and stages[i - 1].beside)
         stages[i] = stages[i]._replace(beside=chunked[i] and chunked[i + 1] and apart)
-    return Wiring(stages, _buffers(stages), axes, out_axes)
+    outputs = [slots[value] for value in graph.outputs]
+    out_axes = [axes[value] for value in graph.outputs]
+    buffers = _buffers(stages, n_inputs, outputs)
+    in_axes = [max(axes[~slot], given) for slot, given in enumerate(graph.axes)]
+    return Wiring(stages, buffers, outputs, in_axes, out_axes)
 
 
 def _parts(before: Wire, wire: Wire) -> bool:
@@ -138,14 +109,17 @@ def _parts(before: Wire, wire: Wire) -> bool:
     return ended or backwards or whole or before.masked != wire.masked
 
 
-def _buffers(stages: Sequence[Stage]) -> list[int]:
+def _buffers(stages: Sequence[Stage], n_inputs: int, outputs: Sequence[int]) -> list[int]:
     """A buffer for every slot, so that those of one buffer are never needed at once."""
     last_use = {slot: i for i, stage in enumerate(stages) for slot in (*stage.inputs, stage.output)}
-    buffers, free_from = [-1], list[int]()
+    for stage in reversed(stages):
+        if stage.alias:
+            last_use[stage.inputs[0]] = max(last_use[stage.inputs[0]], last_use[stage.output])
+    buffers, free_from = [-1] * n_inputs, list[int]()
     for i, stage in enumerate(stages):
-        if i == len(stages) - 1:
+        if stage.output in outputs or stage.alias:
             buffers.append(-1)
-            break
+            continue
         # The next stage may run at the same time.
         needed = i - stages[i - 1].beside if i else i
         free = next((number for number, end in enumerate(free_from) if end < needed), None)
@@ -157,25 +131,22 @@ def _buffers(stages: Sequence[Stage]) -> list[int]:
     return buffers
 
 
-def axes_of(found: Sequence[Wire]) -> tuple[int, int]:
-    """Return how many axes input and output have: 2, 3 with time, 0 for any.
-
-    Raises:
-        ValueError: An op is given another number of axes than it reads.
-    """
-    given = [0]
-    first = 0
-    for wire in found:
-        before, needed = given[wire.inputs[0]], _axes_read(wire.op)
+def _axes_of(graph: Graph) -> dict[int, int]:
+    """How many axes every value has, by its number: 2, 3 with time, 0 for any."""
+    given = {~number: min(axes, 3) for number, axes in enumerate(graph.axes)}
+    for number, wire in enumerate(graph.wires):
+        needed = _axes_read(wire.op)
+        before = max((given[value] for value in wire.inputs), default=0)
         if needed and before and before != needed:
             name = type(wire.op).__name__
             if isinstance(wire.op, RecurrentOp):
                 raise ValueError(f"{name} needs a sequence, but an op before it does not return sequences.")
             raise ValueError(f"{name} reads {needed} axes, but an op before it gives {before}.")
         if not before and needed:
-            first = first or needed
-        given.append(_axes_given(wire.op, before or needed))
-    return first, given[-1]
+            # What is known now of what this op reads is known of the graph's only input.
+            given[~0] = given[~0] or needed
+        given[number] = _axes_given(wire.op, before or needed)
+    return given
 
 
 def _axes_read(op: Op) -> int:
@@ -183,7 +154,11 @@ def _axes_read(op: Op) -> int:
         return 2 if op.from_row else 3
     if isinstance(op, ReshapeOp):
         return op.axes
-    return 3 if isinstance(op, (RecurrentOp, ConvolutionOp, PoolOp, GlobalPoolOp, PermuteOp)) else 0
+    if isinstance(op, StateInOp):
+        return 2
+    if isinstance(op, (FoldOp, UnfoldOp, HeadsOp, ProductOp, PairsOp)):
+        return 0
+    return 3 if isinstance(op, (RecurrentOp, WindowOp, MovingOp)) else 0
 
 
 def _axes_given(op: Op, axes: int) -> int:
@@ -193,4 +168,6 @@ def _axes_given(op: Op, axes: int) -> int:
         return 3 if op.keeps_axis else 2
     if isinstance(op, ReshapeOp):
         return 1 + len(op.shape)
-    return 3 if isinstance(op, StepsOp) else axes
+    if isinstance(op, StateOutOp):
+        return 2
+    return 3 if isinstance(op, (StepsOp, FoldOp, UnfoldOp, HeadsOp, PairsOp)) else axes

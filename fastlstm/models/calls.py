@@ -12,6 +12,7 @@ from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.symbolic.calling import FixedTraining, call_parameters
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 # Nested models that call each other often enough describe more calls than there are atoms.
 MAX_CALLS = 100_000
@@ -89,6 +90,8 @@ class Calls:
         self.inputs = tuple(Slot(index) for index in range(self.slots))
         self.outputs: tuple[Slot, ...] = ()
         self.calls: list[Call] = []
+        # What is known of the tensors in some of the slots, by their indexes.
+        self.tensors = {index: KerasTensor(shape, name="") for index, shape in enumerate(self.input_shapes)}
         self._training: FixedTraining | None = None
 
     def add(self, layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: int) -> Sequence[Slot]:

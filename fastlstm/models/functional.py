@@ -186,6 +186,8 @@ class Functional(Model, builds_once=False):
             args = tuple(map_structure(of, arg) for arg in node.args)
             outputs = calls.add(node.layer, args, map_structure(of, node.kwargs), len(node.outputs))
             slots |= {id(tensor): slot for tensor, slot in zip(node.outputs, outputs, strict=True)}
+            for tensor, slot in zip(node.outputs, outputs, strict=True):
+                calls.tensors.setdefault(slot.index, tensor)
             if node.layer.erases_masks:
                 erased |= {id(graph.source(tensor)) for tensor in node.inputs if tensor.masked or nested}
         return [slot_of(tensor) for tensor in graph.outputs]

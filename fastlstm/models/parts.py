@@ -13,9 +13,10 @@ from typing import Any, cast
 import numpy as np
 
 from fastlstm.engine import PoolStepper, Program, ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.arrays import as_float32, as_mask, as_raw
 from fastlstm.layers.base.chain import Chain
-from fastlstm.layers.base.input_spec import InputSpec
+from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.rnn.rnn import RNN
@@ -48,6 +49,7 @@ class ChainPart:
 
     def __init__(self, calls: Sequence[Call], chain: Chain) -> None:
         head = calls[0]
+        self.calls = tuple(calls)
         self.bound = chain.bound
         self.layers = chain.layers
         self.initial_state = head.kwargs.get("initial_state")
@@ -141,7 +143,7 @@ class LayerPart:
 
     def __init__(self, call: Call, training: bool | None = False) -> None:
         self.layer = call.layer
-        self.layers = (call.layer,)
+        self.calls, self.layers = (call,), (call.layer,)
         self._args = call.args
         self._kwargs = dict(call.kwargs)
         own = self._kwargs.get("training")
@@ -212,6 +214,50 @@ def _argument_masks(call: Call) -> dict[str, int]:
 
 
 Part = ChainPart | LayerPart
+
+
+class GraphPart:
+    """Parts that the engine runs as one where there are no masks.
+
+    Args:
+        parts: The parts, in their order.
+        graph: What they do.
+        reads, writes: The slots of the graph's inputs and outputs.
+        shapes: Of what is written, with the batch.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], graph: Graph, reads: list[int], writes: list[int], shapes: Sequence[Shape]
+    ) -> None:
+        self.parts = tuple(parts)
+        self.layers = tuple(layer for part in parts for layer in part.layers)
+        self.reads, self.writes = reads, writes
+        self.program = Program(graph)
+        self._inner = [shape[2:] if len(shape) > 3 else None for shape in shapes]
+
+    def describe(self) -> list[str]:
+        """Return what runs, a line per op."""
+        return [f"engine, {line}" for line in self.program.describe()]
+
+    def outputs(self, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray] | None:
+        """Return what is written for what is read, both float32; None if only the parts can say why they cannot."""
+        outputs = self.program.run_graph(inputs)
+        if outputs is None or not any(self._inner):
+            return outputs
+        pairs = zip(outputs, self._inner, strict=True)
+        return [array if inner is None else array.reshape(*array.shape[:2], *inner) for array, inner in pairs]
+
+    def run(self, values: Values, masks: Values) -> None:
+        """As `ChainPart.run`."""
+        outputs = None
+        if all(masks[index] is None for index in self.reads):
+            outputs = self.outputs(tuple([as_float32(values[index]) for index in self.reads]))
+        if outputs is None:
+            for part in self.parts:
+                part.run(values, masks)
+            return
+        for index, value in zip(self.writes, outputs, strict=True):
+            values[index] = value
 
 
 def filled(nested: Any, values: Sequence[Any]) -> Any:

@@ -21,9 +21,12 @@ from fastlstm.layers.core.embedding import Embedding
 from fastlstm.layers.rnn.rnn import RNN
 from fastlstm.layers.symbolic.calling import FixedTraining
 from fastlstm.models.calls import Call, Calls, Slot
-from fastlstm.models.parts import ChainPart, FrozenChain, FrozenLayer, FrozenPart, LayerPart, Part
+from fastlstm.models.joining import joined_parts
+from fastlstm.models.parts import ChainPart, FrozenChain, FrozenLayer, FrozenPart, GraphPart, LayerPart, Part
 
 Sizes = tuple[int, ...]
+# What a plan runs.
+Run = Part | GraphPart
 Chains = dict[tuple[Layer, ...], Chain]
 
 
@@ -58,11 +61,14 @@ class Plan:
         alone = (LayerPart(call, training) for call in calls.calls)
         known = {} if before is None else before.chains
         self.parts: tuple[Part, ...] = tuple(_parts(calls, known, self.chains) if training is False else alone)
-        self._unneeded = unneeded_after(self.parts, set(self._outputs))
+        # What is run of whole sequences.
+        self._runs: tuple[Run, ...] = tuple(joined_parts(calls, self.parts)) if training is False else self.parts
+        self._unneeded = unneeded_after(self._runs, set(self._outputs))
         # What the engine gives is nobody else's; what a layer in NumPy gives may be a part of its input.
-        made = {index for part in self.parts if isinstance(part, ChainPart) for index in part.writes}
+        made = {index for part in self._runs if not isinstance(part, LayerPart) for index in part.writes}
         self._gives_new_arrays = len(made.intersection(self._outputs)) == len(self._outputs)
         self.whole = self._whole_chain()
+        self._graph, self._order = self._whole_graph()
         self._makes_masks = self.whole is None or self.whole.layers[0].makes_masks
         recorded = [call.kwargs.get("training") for call in calls.calls]
         self.trains = any(each and not isinstance(each, FixedTraining) for each in recorded)
@@ -77,6 +83,13 @@ class Plan:
         part = self.parts[0]
         plain = part.initial_state is None and part.mask is None
         return part.bound if plain and part.writes == self._outputs else None
+
+    def _whole_graph(self) -> tuple[GraphPart | None, list[int]]:
+        """The graph that is the whole plan, if it is one, and the numbers of the model's inputs in its order."""
+        part = self._runs[0] if len(self._runs) == 1 else None
+        if not isinstance(part, GraphPart) or part.writes != self._outputs:
+            return None, []
+        return part, part.reads
 
     @property
     def takes_ids(self) -> bool:
@@ -102,7 +115,7 @@ class Plan:
 
     def describe(self) -> list[str]:
         """Return what runs, a line per op of the engine or layer in NumPy."""
-        return [line for part in self.parts for line in part.describe()]
+        return [line for part in self._runs for line in part.describe()]
 
     # Evaluation
 
@@ -125,8 +138,9 @@ class Plan:
             logits = copy.copy(part)
             logits.bound = part.bound.ending_linear()
             parts[parts.index(part)] = logits
-        plan.parts = tuple(parts)
-        plan.whole = plan._whole_chain()
+        plan.parts, plan._runs = tuple(parts), tuple(parts)
+        plan._unneeded = unneeded_after(plan._runs, set(self._outputs))
+        plan.whole, plan._graph = plan._whole_chain(), None
         return plan
 
     # Whole sequences
@@ -144,6 +158,10 @@ class Plan:
         if self.whole is not None:
             # Where nothing reads the mask it may be of any shape.
             return self.whole.run(x, as_mask(mask, x.shape) if mask is not None and self.whole.takes_masks else None)
+        if self._graph is not None and mask is None:
+            outputs = self._graph.outputs(tuple([x[i] for i in self._order]) if type(x) is tuple else (x,))
+            if outputs is not None:
+                return outputs[0] if len(outputs) == 1 else tuple(outputs)
         return self.run_with_masks(x, mask)[0]
 
     def run_with_masks(self, x: Any, mask: Any = None) -> tuple[Any, list[Any]]:
@@ -176,7 +194,7 @@ class Plan:
             if len(leaves) != len(given):
                 raise ValueError(f"`mask` should be one for each of {len(given)} inputs. Received: {len(leaves)}")
             masks[: len(given)] = leaves
-        for part, unneeded in zip(self.parts, self._unneeded, strict=True):
+        for part, unneeded in zip(self._runs, self._unneeded, strict=True):
             part.run(values, masks)
             for index in unneeded:
                 values[index] = masks[index] = None

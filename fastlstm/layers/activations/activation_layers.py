@@ -11,8 +11,10 @@ import numpy as np
 
 from fastlstm import activations
 from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.argument_validation import check_axes, check_numbers
 from fastlstm.layers.base.input_spec import InputSpec, Shape
+from fastlstm.layers.base.joining import GraphValues, constant_of, one_value, softmax_over
 from fastlstm.layers.base.same_shape import SameShape, axes_problem, values_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
@@ -152,6 +154,16 @@ class PReLU(SameShape):
         axes = {axis: input_shape[axis] for axis in range(1, len(input_shape)) if shared and axis not in shared}
         self.input_spec = InputSpec(ndim=len(input_shape), axes=axes)
 
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        x = one_value(args, kwargs, 2, 3)
+        if x is None:
+            return None
+        positive, negative = (
+            graph.add(ops.MergeOp(kind, np.zeros((1, 1), np.float32)), x.number) for kind in ("maximum", "minimum")
+        )
+        alpha = constant_of(self.alpha.value[np.newaxis], x.rank)
+        return [graph.add(ops.MergeOp("add"), positive, graph.add(ops.MergeOp("multiply", alpha), negative))]
+
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return np.maximum(inputs, 0) + self.alpha.value * np.minimum(inputs, 0)
 
@@ -216,6 +228,12 @@ class Softmax(SameShape):
         y = self.call(inputs, mask)
         axis = self.axis if isinstance(self.axis, int) else tuple(self.axis)
         return y, lambda d: (y * (d - (d * y).sum(axis=axis, keepdims=True)), ())
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        x, axes = one_value(args, kwargs, 2, 3), self.axis
+        axis = axes if isinstance(axes, int) else axes[0] if len(axes) == 1 else None
+        number = None if x is None or axis is None else softmax_over(graph, x, axis)
+        return None if number is None else [number]
 
     @property
     def lowers(self) -> bool:

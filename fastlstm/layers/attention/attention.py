@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm import activations
+from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.joining import GraphValue, GraphValues, values_in
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.regularization.dropout import Dropout
@@ -107,6 +110,33 @@ class Attention(Layer):
         if return_attention_scores:
             return (outputs, weights), lambda d: backward(*d)
         return outputs, backward
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        values = values_in(args[0], 3) if len(args) == 1 else None
+        named = dict(kwargs)
+        returns_scores, causal = named.pop("return_attention_scores", False), named.pop("use_causal_mask", False)
+        if values is None or named:
+            return None
+        query, value = values[:2]
+        key = values[2] if len(values) > 2 else value
+        scores = self._lower_scores(graph, query, key)
+        if scores is None or (causal and None in (query.shape[1], key.shape[1])):
+            return None
+        if causal:
+            unseen = np.where(np.tri(query.shape[1], key.shape[1], dtype=bool), np.float32(0), -_MASKED)
+            scores = graph.add(ops.MergeOp("add", unseen), scores)
+        weights = graph.add(ops.ActivationOp(ops.Activation("softmax")), scores)
+        outputs = graph.add(ops.ProductOp(False), weights, value.number)
+        return [outputs, weights] if returns_scores else [outputs]
+
+    def _lower_scores(self, graph: Graph, query: GraphValue, key: GraphValue) -> int | None:
+        """Add what `_scores` returns."""
+        scale = None if self.scale is None else self.scale.value.reshape(1, 1)
+        if self.score_mode == "concat":
+            factor = None if query.shape[-1] is None else np.full((query.shape[-1], 1), self.concat_score_weight.value)
+            return _lower_sums(graph, query, key, scale, factor)
+        products = graph.add(ops.ProductOp(True), query.number, key.number)
+        return products if scale is None else graph.add(ops.MergeOp("multiply", scale), products)
 
     def _attended(
         self, inputs: Sequence[np.ndarray], mask: Sequence[Any] | None, training: bool, use_causal_mask: bool
@@ -251,6 +281,10 @@ class AdditiveAttention(Attention):
         if self.use_scale:
             self.scale = self.add_weight((input_shape[0][-1],), "glorot_uniform", name="scale")
 
+    def _lower_scores(self, graph: Graph, query: GraphValue, key: GraphValue) -> int | None:
+        ones = None if query.shape[-1] is None else np.ones((query.shape[-1], 1), np.float32)
+        return _lower_sums(graph, query, key, None, ones if self.scale is None else self.scale.value.reshape(-1, 1))
+
     def _scores(self, query: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
         self._require_scores(query, key, of_features=True)
         activated = np.tanh(query[..., :, np.newaxis, :] + key[..., np.newaxis, :, :])
@@ -268,3 +302,16 @@ class AdditiveAttention(Attention):
         config = super().get_config()
         del config["score_mode"]
         return config
+
+
+def _lower_sums(
+    graph: Graph, query: GraphValue, key: GraphValue, scale: np.ndarray | None, factors: np.ndarray | None
+) -> int | None:
+    """Add, for every query and step, the sum of the features' `tanh(scale * (query + key)) * factors`."""
+    if factors is None:
+        return None
+    sums = graph.add(ops.PairsOp(), query.number, key.number)
+    if scale is not None:
+        sums = graph.add(ops.MergeOp("multiply", scale), sums)
+    tanh = ops.ActivationOp(ops.Activation("tanh"))
+    return graph.add(ops.UnfoldOp(), graph.add_row([tanh, ops.DenseOp(factors.astype(np.float32), None)], sums))

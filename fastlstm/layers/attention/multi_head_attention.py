@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.attention.heads import HeadedAttention, scaled
 from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.joining import GraphValue, GraphValues, values_in
 from fastlstm.layers.base.serialization import register
+from fastlstm.layers.symbolic.calling import named_arguments
 
 
 @register
@@ -128,6 +133,30 @@ class MultiHeadAttention(HeadedAttention):
         weights, used = self.weights_of(scores, mask, len(axes), training, fused)
         return np.einsum(combination, used, value, optimize=True), weights
 
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        named = named_arguments(self, args[0], args[1:], kwargs)
+        query, value = named.pop("query", None), named.pop("value", None)
+        key = named.pop("key", None) or value
+        causal, values = named.pop("use_causal_mask", False), values_in([query, value, key], 3)
+        if values is None or any(named.values()) or self.sliding_window or self.attention_axes != (1,):
+            return None
+        if (causal and None in (query.shape[1], value.shape[1])) or len(self.output_dense.kernel.shape) != 3:
+            return None
+        projected = (self.query_dense, query), (self.key_dense, key), (self.value_dense, value)
+        q, k, v = (graph.add(ops.HeadsOp(self.num_heads), _lower_projection(graph, *one)) for one in projected)
+        q = graph.add(ops.MergeOp("multiply", np.full((1, 1), scaled(np.float32(1), self.key_dim), np.float32)), q)
+        scores = graph.add(ops.ProductOp(True), q, k)
+        if causal:
+            seen = np.tri(query.shape[1], value.shape[1], dtype=bool)
+            unseen = np.where(seen, np.float32(0), np.float32(-0.7 * np.finfo(np.float32).max))
+            scores = graph.add(ops.MergeOp("add", unseen), scores)
+        weights = graph.add(ops.ActivationOp(ops.Activation("softmax")), scores)
+        means = graph.add(ops.HeadsOp(self.num_heads, back=True), graph.add(ops.ProductOp(False), weights, v))
+        if self.gate_dense is not None:
+            gate = _lower_projection(graph, self.gate_dense, query, ops.Activation("sigmoid"))
+            means = graph.add(ops.MergeOp("multiply"), means, gate)
+        return [_lower_projection(graph, self.output_dense, GraphValue(means, query.shape), joined=2)]
+
     def compute_output_shape(
         self, query_shape: Sequence[int | None], value_shape: Sequence[int | None], key_shape: Any = None
     ) -> Shape:
@@ -178,3 +207,13 @@ def _equations(rank: int, axes: Sequence[int]) -> tuple[str, str]:
     batch = [target[at] for at in range(rank - 1) if at not in axes]
     scores = "".join([*batch, *(target[at] for at in axes), *(source[at] for at in axes)])
     return f"{source},{target}->{scores}", f"{scores},{source}->{target}"
+
+
+def _lower_projection(
+    graph: Graph, dense: Any, x: GraphValue, activation: ops.Activation = ops.LINEAR, joined: int = 1
+) -> int:
+    """Add a projection; of its kernel's axes the first `joined` are those of the input."""
+    kernel = dense.kernel.value
+    bias = None if dense.bias is None else dense.bias.value.reshape(-1)
+    op = ops.DenseOp(kernel.reshape(math.prod(kernel.shape[:joined]), -1), bias, activation)
+    return graph.add(op, x.number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -78,11 +79,21 @@ class BoundChain(LayerRow):
         super().__init__(layers)
         self.of_layers = list(of_layers)
         self.ops = [op for lowered in of_layers for op in lowered]
-        self.program = Program(self.ops, masked=self._masked()) if self.ops else None
-        # Whether a mask of the input changes anything.
-        self.takes_masks = self.program is not None and self.program.takes_masks
-        # Nothing to do but to run the Program.
-        self._plain = self.takes_masks and not self.carries_states and not self._takes_ids
+
+    @cached_property
+    def program(self) -> Program | None:
+        """The Program, made when it is first needed; None if there is nothing to do."""
+        return Program(self.ops, masked=self._masked()) if self.ops else None
+
+    @cached_property
+    def takes_masks(self) -> bool:
+        """Whether a mask of the input changes anything."""
+        return self.program is not None and self.program.takes_masks
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether there is nothing to do but to run the Program."""
+        return self.takes_masks and not self.carries_states and not self._takes_ids
 
     def _masked(self) -> int:
         """How many ops see the mask of the input, or of ids: those up to the layer that lets none pass."""

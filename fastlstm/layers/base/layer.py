@@ -9,12 +9,14 @@ import numpy as np
 
 from fastlstm import backend, regularizers
 from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base import dtype_policy
 from fastlstm.layers.base.arrays import as_float32, as_tensors, carried_mask, input_arrays
 from fastlstm.layers.base.building import once, overrides
 from fastlstm.layers.base.chain import Chain
 from fastlstm.layers.base.input_arguments import take_input_batch_shape
 from fastlstm.layers.base.input_spec import InputSpec
+from fastlstm.layers.base.joining import GraphValues, one_value, rows_of_planes
 from fastlstm.layers.base.own_config import is_own, own_config
 from fastlstm.layers.base.structure import flatten, is_shape, map_structure
 from fastlstm.layers.base.variable import CHANGES
@@ -63,11 +65,11 @@ class Layer(WeightOwner):
     # What is this package's own business: tab completion does not show it.
     inner_names: ClassVar[str] = (
         "adopt_weights build_child chain check_gradient check_input_shape children ends_masks erases_masks expands "
-        "first_call_number in_order inner_names input_batch_shape keras2_masks keras2_masks_matter keras_module lower "
-        "inner_recurrent lower_inside lowers makes_masks named_children native native_in_training nodes output_dtype "
-        "output_kind output_shapes own_variables passes_masks reads_masks recurrent says_output_shape "
-        "raw_dtype standardized_input step_problem step_span stored_constants subclassed takes_ids takes_raw "
-        "takes_structures training_chain watch weight_arrays"
+        "first_call_number in_order inner_names input_batch_shape joins keras2_masks keras2_masks_matter keras_module "
+        "inner_recurrent lower lower_call lower_inside lowers makes_masks named_children native native_in_training "
+        "nodes output_dtype output_kind output_shapes own_variables passes_masks reads_masks recurrent "
+        "says_output_shape raw_dtype standardized_input step_problem step_span stored_constants subclassed takes_ids "
+        "takes_raw takes_structures training_chain watch weight_arrays"
     )
     # What others need to know of a layer; a class answers by an attribute or a property.
     supports_masking: bool = False
@@ -292,6 +294,28 @@ class Layer(WeightOwner):
     def lower(self) -> list[ops.Op]:
         """Return the layer, which `lowers`, as ops of the engine; none leave its inputs as they are."""
         raise NotImplementedError(f"Layer {type(self).__name__} has no ops.")
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        """Add the ops of a call without masks to a graph; a class with a method of its own takes several values.
+
+        Args:
+            graph: The graph.
+            args, kwargs: The arguments of the call, with a `GraphValue` in place of every tensor.
+
+        Returns:
+            What the call gives; None if the engine has no ops for it, and the graph may have some too many then.
+        """
+        x = one_value(args, kwargs, 2, 3, 4, 5)
+        if x is not None and x.rank > 3:
+            number = rows_of_planes(graph, self.lower(), x)
+            return None if number is None else [number]
+        return None if x is None else [graph.add_row(self.lower(), x.number)]
+
+    @property
+    def joins(self) -> bool:
+        """Whether the engine may run calls of the layer, as `lower_call` says: no subclass has a `call` of its own."""
+        own = type(self).lower_call is not Layer.lower_call
+        return not overrides(type(self), _ENGINES, over="lower_call") if own else self.native
 
     def lower_inside(self) -> list[list[ops.Op]]:
         """Return what the layer, which runs in NumPy, has the engine run for it: the ops of each Program."""

@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.joining import GraphValues, one_value
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 from fastlstm.layers.convolutional.base import Convolution, check_positive
 from fastlstm.layers.convolutional.product import product_of_windows, product_with_gradient
+
+# Rows of the windows of a convolution over rows and columns that the engine's ops take.
+MOST_ROWS = 32
 
 
 class _Conv(Convolution):
@@ -82,6 +87,20 @@ class _Conv(Convolution):
         activation = activation_layer.lower_activation(self.activation, self.filters)
         strides, dilation = self.strides[0], self.dilation_rate[0]
         return [ops.ConvolutionOp(self.kernel.value, bias, activation, strides, dilation, self.groups, self.padding)]
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        x = one_value(args, kwargs, self.rank + 2)
+        if x is not None and self.native:
+            return [graph.add_row(self.lower(), x.number)]
+        plane = self.rank == 2 and self.data_format == "channels_last" and self.groups == max(self.dilation_rate) == 1
+        if x is None or not plane or self.kernel_size[0] > MOST_ROWS:
+            return None
+        activation = activation_layer.lower_activation(self.activation, self.filters)
+        if activation.function is not None:
+            return None
+        bias = self.bias.value if self.use_bias else None
+        op = ops.PlaneConvolutionOp(self.kernel.value, bias, activation, self.strides, self.padding)
+        return [graph.add(op, x.number)]
 
     def convolved(self, x: np.ndarray) -> np.ndarray:
         axes = self.axes(x)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.joining import GraphValues, values_in
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.merging.merging import Merge
 from fastlstm.layers.normalization.normalization import unit_length_with_gradient
@@ -80,6 +83,17 @@ class Dot(Merge):
             return [ways[0](da), ways[1](db)], ()
 
         return (a @ b).reshape(shape), backward
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        values = values_in(args[0], 2, 3) if len(args) == 1 and not kwargs else None
+        if values is None or len(values) != 2 or self.normalize:
+            return None
+        a, b = values
+        first, second = self._axes([a.shape, b.shape])
+        number = a.number if first == a.rank - 1 else graph.add(ops.PermuteOp(), a.number)
+        product = graph.add(ops.ProductOp(second == b.rank - 1), number, b.number)
+        # Two axes of each leave three, and one of each one, beside the batch.
+        return [graph.add(ops.ReshapeOp(3, (-1,)), product) if a.rank != b.rank else product]
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         if len(input_shape) != 2 or not isinstance(input_shape[0], (tuple, list)):

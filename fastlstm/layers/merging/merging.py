@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.building import overrides
 from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.joining import GraphValues, values_in
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.memory import require_array
@@ -89,6 +92,16 @@ class _Elementwise(Merge):
     """
 
     function: ClassVar[Callable[[np.ndarray, np.ndarray], np.ndarray]]
+    # What the engine has for it.
+    kind: ClassVar[str]
+
+    @property
+    def joins(self) -> bool:
+        return not overrides(type(self), ("call", "__call__", "compute_mask"), over="kind")
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        values = values_in(args[0], 2, 3) if len(args) == 1 and not kwargs else None
+        return None if values is None else [graph.add(ops.MergeOp(self.kind), *(x.number for x in values))]
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
         arrays = _of_one_rank(inputs)
@@ -130,6 +143,7 @@ class Add(_Elementwise):
     """
 
     function = np.add
+    kind = "add"
 
     def _slopes(
         self, d: np.ndarray, arrays: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
@@ -146,6 +160,7 @@ class Subtract(_Elementwise):
     """
 
     function = np.subtract
+    kind = "subtract"
 
     def _slopes(
         self, d: np.ndarray, arrays: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
@@ -170,6 +185,7 @@ class Average(_Elementwise):
     """
 
     function = np.add
+    kind = "average"
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
         return super().call(inputs, mask) / np.float32(len(inputs))
@@ -189,6 +205,7 @@ class Multiply(_Elementwise):
     """
 
     function = np.multiply
+    kind = "multiply"
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
         masks = _masks_over_features(inputs, None if self.keras2_masks else mask)
@@ -257,6 +274,7 @@ class Maximum(_Extreme):
     """
 
     function = np.maximum
+    kind = "maximum"
 
 
 @register
@@ -268,6 +286,7 @@ class Minimum(_Extreme):
     """
 
     function = np.minimum
+    kind = "minimum"
 
 
 @register
@@ -282,6 +301,15 @@ class Concatenate(Merge):
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        values = values_in(args[0], 2, 3) if len(args) == 1 and not kwargs else None
+        if values is None:
+            return None
+        rank = values[0].rank
+        axis = range(rank)[self.axis]
+        kind = "concatenate" if axis == rank - 1 else "concatenate_steps"
+        return [graph.add(ops.MergeOp(kind), *(x.number for x in values))] if axis else None
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
         return np.concatenate(inputs, axis=self.axis)

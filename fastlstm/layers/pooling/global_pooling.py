@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.argument_validation import standardize_data_format
 from fastlstm.layers.base.data_format import channel_axis, lengths_of, shape_of
 from fastlstm.layers.base.input_spec import InputSpec
+from fastlstm.layers.base.joining import GraphValues, one_value
 from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import register
 
@@ -34,8 +36,16 @@ class _GlobalPooling(Layer):
     def lowers(self) -> bool:
         return self.rank == 1 and self.data_format == "channels_last"
 
-    def lower(self) -> list[ops.Op]:
-        return [ops.GlobalPoolOp(isinstance(self, _GlobalMaxPooling), bool(self.keepdims))]
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        x = one_value(args, kwargs, self.rank + 2)
+        if x is None or self.data_format != "channels_last" or self.rank > 2:
+            return None
+        if self.rank == 1:
+            return [graph.add_row(self.lower(), x.number)]
+        channels = x.shape[-1]
+        if channels is None or self.keepdims:
+            return None
+        return [graph.add_row(self.lower(), graph.add(ops.ReshapeOp(3, (-1, channels)), x.number))]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return LATER_STEPS
@@ -54,6 +64,11 @@ class _GlobalPooling(Layer):
 
 
 class _GlobalMaxPooling(_GlobalPooling):
+    lower_call = _GlobalPooling.lower_call
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.GlobalPoolOp(True, bool(self.keepdims))]
+
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs.max(axis=self._axes, keepdims=self.keepdims)
 
@@ -69,6 +84,11 @@ class _GlobalMaxPooling(_GlobalPooling):
 
 
 class _GlobalAveragePooling(_GlobalPooling):
+    lower_call = _GlobalPooling.lower_call
+
+    def lower(self) -> list[ops.Op]:
+        return [ops.GlobalPoolOp(False, bool(self.keepdims))]
+
     def call(self, inputs: np.ndarray) -> np.ndarray:
         count = np.float32(math.prod(lengths_of(inputs.shape, self.data_format)))
         with np.errstate(invalid="ignore"):
@@ -147,6 +167,11 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
     supports_masking = True
     ends_masks = True
     reads_masks = True
+
+    def lower(self) -> list[ops.Op]:
+        return super().lower()
+
+    lower_call = _GlobalAveragePooling.lower_call
 
     def call(self, inputs: np.ndarray, mask: Any = None) -> np.ndarray:
         if mask is None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.argument_validation import standardize_data_format, standardize_tuple
 from fastlstm.layers.base.data_format import as_data_format, channels_last, lengths_of, shape_of
 from fastlstm.layers.base.input_spec import InputSpec
+from fastlstm.layers.base.joining import GraphValues, one_value
 from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.convolutional.windows import Axis, padded, place_windows, taps, windows_backward
@@ -49,6 +51,18 @@ class _Pooling(Layer):
 
     def lower(self) -> list[ops.Op]:
         return [ops.PoolOp(self.pool_size[0], self.strides[0], self.padding, isinstance(self, _MaxPooling))]
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        x = one_value(args, kwargs, self.rank + 2)
+        if x is None or self.data_format != "channels_last" or self.rank > 2:
+            return None
+        if self.rank == 1:
+            return [graph.add_row(self.lower(), x.number)]
+        if x.shape[-1] is None:
+            return None
+        greatest = isinstance(self, _MaxPooling)
+        op = ops.PlanePoolOp(self.pool_size, self.strides, x.shape[-1], self.padding, greatest)
+        return [graph.add(op, x.number)]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return LATER_STEPS

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.argument_validation import standardize_data_format
 from fastlstm.layers.base.input_spec import InputSpec
+from fastlstm.layers.base.joining import GraphValues, one_value
 from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.symbolic.keras_tensor import is_symbolic
@@ -43,6 +45,12 @@ class Flatten(Layer):
 
     def lower(self) -> list[ops.Op]:
         return [ops.ReshapeOp(3, (-1,))]
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        x = one_value(args, kwargs, 2, 3, 4, 5)
+        if x is None or self.data_format != "channels_last":
+            return None
+        return [graph.add(ops.ReshapeOp(min(x.rank, 3), (-1,)), x.number)]
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         x = np.moveaxis(inputs, 1, -1) if self.data_format == "channels_first" and inputs.ndim > 1 else inputs
@@ -99,6 +107,16 @@ class Reshape(Layer):
 
     def lower(self) -> list[ops.Op]:
         return [ops.ReshapeOp(_axes_in(self), self.target_shape)]
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        x = one_value(args, kwargs, 2, 3, 4, 5)
+        if x is None or not self.target_shape or 0 in self.target_shape:
+            return None
+        first, *rest = self.compute_output_shape(x.shape)[1:]
+        if None in rest:
+            return None
+        shape = (-1,) if not rest else (-1 if first is None else first, math.prod(rest))
+        return [graph.add(ops.ReshapeOp(min(x.rank, 3), shape), x.number)]
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs.reshape(self.compute_output_shape(inputs.shape)).copy()

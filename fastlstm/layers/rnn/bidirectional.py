@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.arrays import as_mask
 from fastlstm.layers.base.chain import run_beside
 from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.joining import GraphValues, one_value, values_in
 from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
+from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.rnn.rnn import RNN, of_sequences
+from fastlstm.layers.symbolic.calling import named_arguments
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -116,6 +120,26 @@ class Bidirectional(Layer):
             backward = [*backward, ops.StepsOp(backwards=True)]
         merge = ops.MergeOp(_MERGE_OPS[self.merge_mode])
         return [ops.BranchesOp((tuple(self.forward_layer.lower()), tuple(backward)), merge)]
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        named = named_arguments(self, args[0], args[1:], kwargs)
+        states = named.pop("initial_state", None)
+        x, given = one_value(list(named.values()), {}, 3), [] if states is None else values_in(states, 2)
+        count = len(flatten(self.forward_layer.state_size))
+        if x is None or given is None or self.stateful:
+            return None
+        forward, backward = (
+            layer.lower_call(graph, (x,), {"initial_state": of_layer} if given else {}) if layer.joins else None
+            for layer, of_layer in ((self.forward_layer, given[:count]), (self.backward_layer, given[count:]))
+        )
+        if forward is None or backward is None:
+            return None
+        (y, *forward_states), (y_back, *backward_states) = forward, backward
+        if self.return_sequences:
+            y_back = graph.add(ops.StepsOp(backwards=True), y_back)
+        merge = self.merge_mode
+        outputs = [y, y_back] if merge is None else [graph.add(ops.MergeOp(_MERGE_OPS[merge]), y, y_back)]
+        return [*outputs, *forward_states, *backward_states]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return LATER_STEPS

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.arrays import as_mask
 from fastlstm.layers.base.building import overrides
 from fastlstm.layers.base.input_spec import InputSpec, Shape
+from fastlstm.layers.base.joining import GraphValues, one_value, values_in
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.recurrent import Recurrent
 from fastlstm.layers.base.serialization import deserialize, register, serialize
@@ -28,6 +32,7 @@ from fastlstm.layers.rnn.stacked_cells import (
 )
 from fastlstm.layers.rnn.states import as_states
 from fastlstm.layers.rnn.step_loop import run_over_time, run_over_time_with_gradient
+from fastlstm.layers.symbolic.calling import named_arguments
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -239,6 +244,22 @@ class RNN(Recurrent):
             zero_output_for_mask=bool(self.zero_output_for_mask),
         )
         return [*(cell.lower_over_time(return_sequences=True) for cell in cells[:-1]), last]
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        named = named_arguments(self, args[0], args[1:], kwargs)
+        states = named.pop("initial_state", None)
+        x, given = one_value(list(named.values()), {}, 3), [] if states is None else values_in(states, 2)
+        if x is None or given is None or self.stateful or not self.native:
+            return None
+        cells, counts = self.native_cells(), [cell.state_count for cell in self.native_cells()]
+        if len(given) not in (0, sum(counts)) or (not given and not self.begins_from_zeros):
+            return None
+        value, remaining, last = x.number, iter(given), list[Callable[[], int]]()
+        for op, cell, count in zip(self.lower(), cells, counts, strict=True):
+            graph.begin_from([state.number for state in islice(remaining, count)])
+            last += [partial(graph.state, graph.recurrent, part, cell.units) for part in range(count)]
+            value = graph.add(op, value)
+        return [value, *last] if self.return_state else [value]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         if self.go_backwards:

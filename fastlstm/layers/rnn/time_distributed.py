@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.arrays import as_float32, carried_mask
 from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.joining import GraphValue, GraphValues, fold_of, one_value
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.wrapper import Wrapper
@@ -130,6 +132,22 @@ class TimeDistributed(Wrapper):
 
     def lower(self) -> list[ops.Op]:
         return self.layer.lower()
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        """Every step becomes a row of the layer inside, whose ops then work on all of them."""
+        x = one_value(args, kwargs, 3, 4, 5)
+        if x is None or not self.layer.joins or self.layer.stateful:
+            return None
+        width, before = fold_of(x.shape) if x.rank > 3 else x.shape[2], graph.recurrent
+        if width is None:
+            return None
+        inside = x.number if x.rank == 3 else graph.add(ops.FoldOp(width), x.number)
+        if x.rank == 3:
+            return [graph.add_row(self.lower(), inside)] if self.lowers else None
+        found = self.layer.lower_call(graph, (GraphValue(inside, _step_shape(x.shape)),), {})
+        if found is None or len(found) != 1 or graph.recurrent > before:
+            return None
+        return [graph.add(ops.UnfoldOp(), found[0])]
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         if not self.keras2_masks or self.ignores_masks:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.arrays import as_tensors
 from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.joining import GraphValues
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import map_shapes
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.layers.symbolic.node import Node
+from fastlstm.layers.symbolic.operation_graphs import lowered_operation
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -58,6 +61,11 @@ class Operation(Layer):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Return the result for arrays and numbers, as an array or several."""
         return self.definition.run(self.definition.operands(args, kwargs), self.parameters)
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        operands = self.definition.operands(args, kwargs)
+        number = lowered_operation(type(self).__name__, graph, operands, self.parameters)
+        return None if number is None else [number]
 
     @property
     def has_gradient(self) -> bool:
