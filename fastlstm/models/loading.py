@@ -11,6 +11,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from fastlstm.layers.base.serialization import deserialize
+from fastlstm.memory import without_collection
 from fastlstm.models.compilation import arguments_of_file
 from fastlstm.models.keras_3 import check_calls, for_keras_3, legacy_problem
 from fastlstm.models.older_keras import HARD_SIGMOIDS, warn_of_other_functions, with_hard_sigmoid
@@ -72,7 +73,7 @@ def load_model(
         raise ValueError(
             f"`hard_sigmoid` should be 'auto', 'keras2' or 'keras3'. Received: hard_sigmoid={hard_sigmoid}"
         )
-    with open_file(filepath) as file:
+    with without_collection(), open_file(filepath) as file:
         config = file.config
         if hard_sigmoid != "auto":
             config = with_hard_sigmoid(config, HARD_SIGMOIDS[hard_sigmoid])

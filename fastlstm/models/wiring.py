@@ -158,7 +158,7 @@ def _is_reference(value: Any) -> bool:
         isinstance(value, (list, tuple))
         and len(value) == 3
         and isinstance(value[0], str)
-        and all(type(number) is int for number in value[1:])
+        and type(value[1]) is type(value[2]) is int
     )
 
 
@@ -213,7 +213,7 @@ def _encoded_constant(value: Any) -> Any:
 def _decoded(encoded: Any, made: Mapping[_Key, list[Any]]) -> Any:
     if isinstance(encoded, (list, tuple)):
         return [_decoded(item, made) for item in encoded]
-    if not isinstance(encoded, dict):
+    if not isinstance(encoded, dict) or not encoded:
         return encoded
     class_name, config = encoded.get("class_name"), encoded.get("config")
     if class_name == _TENSOR:

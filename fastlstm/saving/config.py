@@ -98,7 +98,9 @@ def entries(data: Any) -> Iterator[Config]:
             if isinstance(container.get("class_name"), str) and isinstance(container.get("config"), dict):
                 yield container
             values = container.values()
-        pending.extend(value for value in values if type(value) in (dict, list))
+        for value in values:
+            if type(value) is dict or type(value) is list:
+                pending.append(value)
 
 
 def _makes_masks(entry: Config) -> bool:

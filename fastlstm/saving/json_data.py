@@ -75,7 +75,7 @@ def _make_plain(data: dict[str, Any]) -> None:
             items = enumerate(container)
         for key, value in items:
             inside = in_call or key == "inbound_nodes"
-            if type(value) is dict:
+            if type(value) is dict and ("class_name" in value or "type" in value):
                 value = container[key] = _decoded(value, inside)
             if type(value) is dict or type(value) is list:
                 pending.append((value, inside))

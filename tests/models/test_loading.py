@@ -1,3 +1,4 @@
+import gc
 import io
 import json
 import re
@@ -465,3 +466,18 @@ def test_public_models(shared, public_model):
     y = model.predict(x if len(x) > 1 else x[0], verbose=0)
     for found, wanted in zip(y if isinstance(y, list) else [y], expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * max(1, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_loading_leaves_the_search_for_unreachable_objects_as_it_was(tmp_path, collects):
+    Sequential([Input((2,)), Dense(1)]).save(tmp_path / "model.keras")
+    before = gc.isenabled()
+    try:
+        gc.enable() if collects else gc.disable()
+        load_model(tmp_path / "model.keras")
+        assert gc.isenabled() is collects
+        with pytest.raises(ValueError, match="File not found"):
+            load_model(tmp_path / "none.keras")
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable() if before else gc.disable()

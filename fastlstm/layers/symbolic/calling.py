@@ -152,7 +152,25 @@ def named_arguments(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: di
     Raises:
         TypeError: When the layer does not take them.
     """
-    return inspect.signature(layer.call).bind(inputs, *args, **kwargs).arguments
+    signature, only = _signature(type(layer).call)
+    if only is not None and not args and not kwargs:
+        return {only: inputs}
+    arguments = signature.bind(layer, inputs, *args, **kwargs).arguments
+    del arguments[next(iter(arguments))]  # the layer
+    return arguments
+
+
+@functools.cache
+def _signature(call: Callable[..., Any]) -> tuple[inspect.Signature, str | None]:
+    """Return the signature of a `call`, and the name of its first argument if it is happy with that one."""
+    signature = inspect.signature(call)
+    _, *parameters = signature.parameters.values()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if not parameters or parameters[0].kind not in positional:
+        return signature, None
+    happy = all(other.default is not other.empty or other.kind in optional for other in parameters[1:])
+    return signature, parameters[0].name if happy else None
 
 
 @functools.cache

@@ -111,4 +111,4 @@ def is_keras_tensor(x: Any) -> bool:
 
 def is_symbolic(*nested: Any) -> bool:
     """Return whether there is a KerasTensor anywhere in the arguments."""
-    return any(isinstance(leaf, KerasTensor) for leaf in flatten(nested))
+    return isinstance(nested[0], KerasTensor) or any(isinstance(leaf, KerasTensor) for leaf in flatten(nested))

@@ -73,7 +73,7 @@ def output_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict
         layer, inputs, args, kwargs: As for `record_call`.
     """
     says_nothing = not layer.says_output_shape
-    if says_nothing or not all(child.built for child in layer.children):
+    if says_nothing or not (layer.nodes or all(child.built for child in layer.children)):
         found = inferred_output_shape(layer, inputs, args, kwargs)
         if says_nothing:
             return found
