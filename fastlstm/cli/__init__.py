@@ -15,13 +15,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fastlstm._version import __version__
-from fastlstm.cli import check, demo, export, forecast, predict, serve, summary
+from fastlstm.cli import bench, check, demo, doctor, export, forecast, predict, serve, summary
 from fastlstm.printable import escaped
 
-COMMANDS = (demo, summary, check, predict, forecast, export, serve)
+COMMANDS = (demo, summary, check, predict, forecast, export, serve, bench, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,9 +59,27 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+class Completion(argparse.Action):
+    """Prints a shell's completions for the whole parser, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> NoReturn:
+        try:
+            import shtab
+        except ImportError:
+            parser.error("shtab writes the completions: pip install shtab")
+        print(shtab.complete(parser, args[1]))
+        raise SystemExit(0)
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="fastlstm", description="Runs trained Keras LSTM networks on the CPU.")
     parser.add_argument("--version", action="version", version=f"fastlstm {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        action=Completion,
+        choices=("bash", "zsh", "tcsh"),
+        help="print what makes that shell complete the words of this command (needs shtab)",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         title, _, description = command.__doc__.partition("\n\n")

@@ -15,7 +15,7 @@ from fastlstm.models import generation, loading
 from fastlstm.models.plan import StepPlan
 from fastlstm.models.predictor import Predictor
 from fastlstm.models.stream import Stream, StreamPool
-from fastlstm.models.summary import print_summary
+from fastlstm.models.summary import html_summary, print_summary
 from fastlstm.models.trainer import Trainer
 from fastlstm.saving.source import Source
 
@@ -154,6 +154,10 @@ class Model(Trainer, Predictor, builds_once=False):
             if layer.name == name:
                 return layer
         raise ValueError(f"No such layer: {name}. Existing layers are: {[layer.name for layer in layers]}.")
+
+    def _repr_html_(self) -> str:
+        """The summary, in a notebook."""
+        return html_summary(self)
 
     def summary(
         self,

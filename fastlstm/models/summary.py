@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from html import escape
 from typing import Any
 
 from fastlstm.layers.base.layer import Layer
@@ -50,29 +51,64 @@ def print_summary(
         for (title, justify), column in zip(titles.items(), widths, strict=False)
     ]
     table = Table(*columns, width=width, show_lines=True)
-    layers = model.layers if graph is None else graph.layers
-    for layer, depth in _listed(layers, layer_range, expand_nested):
-        fields = _fields(layer, depth)
-        if connections is not None:
-            fields.append(connections.get(layer, "-"))
-        if show_trainable:
-            fields.append(("Y" if layer.trainable else "N") if layer.weights else "-")
+    for fields in _rows(model, connections, expand_nested, show_trainable, layer_range):
         table.add_row(*map(Text, fields))
 
     console = Console(highlight=False, **({"force_terminal": False, "color_system": None} if print_fn else {}))
     with console.capture() as captured:
         console.print(Text(f'Model: "{model.name}"', style="bold"))
         console.print(table)
-        for title, variables in (
-            ("Total params", model.weights),
-            ("Trainable params", model.trainable_weights),
-            ("Non-trainable params", model.non_trainable_weights),
-        ):
-            console.print(Text.assemble((f" {title}: ", "bold"), _count_and_size(variables)))
+        for title, size in _totals(model):
+            console.print(Text.assemble((f" {title}: ", "bold"), size))
     if print_fn:
         print_fn(captured.get())
     else:
         print(captured.get(), end="")
+
+
+def html_summary(model: Any) -> str:
+    """Return the table of a model's layers as HTML, for notebooks."""
+    graph = model.graph
+    connections = None if graph is None or graph.is_row() else _connections(graph)
+    titles = ["Layer (type)", "Output Shape", "Param #", *(["Connected to"] if connections is not None else [])]
+    rows = (
+        [f"<th style='text-align: left'>{title}</th>" for title in titles],
+        *(
+            [
+                f"<td style='text-align: {'right' if column == 2 else 'left'}'>{escape(text)}</td>"
+                for column, text in row
+            ]
+            for row in map(enumerate, _rows(model, connections))
+        ),
+    )
+    table = "".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
+    totals = "<br>".join(f"{title}: {size}" for title, size in _totals(model))
+    return f"<p><b>Model: {escape(model.name)}</b></p><table>{table}</table><p>{totals}</p>"
+
+
+def _rows(
+    model: Any,
+    connections: dict[Layer, str] | None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Sequence[str] | None = None,
+) -> Iterator[list[str]]:
+    """What stands in the table: a list of texts for every layer."""
+    layers = model.layers if model.graph is None else model.graph.layers
+    for layer, depth in _listed(layers, layer_range, expand_nested):
+        fields = _fields(layer, depth)
+        if connections is not None:
+            fields.append(connections.get(layer, "-"))
+        if show_trainable:
+            fields.append(("Y" if layer.trainable else "N") if layer.weights else "-")
+        yield fields
+
+
+def _totals(model: Any) -> Iterator[tuple[str, str]]:
+    """What stands below the table."""
+    yield "Total params", _count_and_size(model.weights)
+    yield "Trainable params", _count_and_size(model.trainable_weights)
+    yield "Non-trainable params", _count_and_size(model.non_trainable_weights)
 
 
 def _column_widths(positions: Sequence[float], width: int) -> list[int]:

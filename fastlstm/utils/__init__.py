@@ -19,6 +19,7 @@ from fastlstm.object_registration import (
 from fastlstm.utils.data import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from fastlstm.utils.files import get_file
 from fastlstm.utils.numerical import normalize, to_categorical
+from fastlstm.utils.plotting import model_to_dot, plot_model
 from fastlstm.utils.progbar import Progbar
 from fastlstm.utils.py_dataset import PyDataset
 from fastlstm.utils.rng import set_random_seed
@@ -43,9 +44,11 @@ __all__ = [
     "get_registered_object",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
+    "plot_model",
     "register_keras_serializable",
     "set_random_seed",
     "standardize_dtype",
@@ -58,7 +61,7 @@ __getattr__ = missing_names(
     __name__,
     """
     Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes deserialize_keras_object
-    get_source_inputs image_dataset_from_directory img_to_array legacy load_img model_to_dot plot_model save_img
+    get_source_inputs image_dataset_from_directory img_to_array legacy load_img save_img
     serialize_keras_object split_dataset text_dataset_from_directory
     """,
 )

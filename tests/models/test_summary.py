@@ -85,3 +85,10 @@ def test_range(model):
         assert str(error.value) == message
     with pytest.raises(ValueError, match="Insufficient console width"):
         printed(model, line_length=10)
+
+
+def test_in_a_notebook(model):
+    html = model._repr_html_()
+    assert "<b>Model: mymodel</b>" in html and "Total params: 10,128 (39.56 KB)" in html
+    assert html.count("<tr>") == 4 and "<td style='text-align: right'>10,000</td>" in html
+    assert "&lt;b&gt;" in Sequential([Input((2,)), Dense(1)], name="<b>")._repr_html_()
