@@ -6,7 +6,7 @@
 extern const fl_kernels fl_kernels_scalar;
 
 #if defined(__x86_64__)
-extern const fl_kernels fl_kernels_avx2, fl_kernels_avx512;
+extern const fl_kernels fl_kernels_avx2, fl_kernels_avx512, fl_kernels_avx512_vnni;
 
 static int runs_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
@@ -15,6 +15,8 @@ static int runs_avx512(void)
     return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+static int runs_avx512_vnni(void) { return runs_avx512() && __builtin_cpu_supports("avx512vnni"); }
 #elif defined(__aarch64__)
 extern const fl_kernels fl_kernels_neon;
 #endif
@@ -27,6 +29,7 @@ static const struct {
     int (*runs)(void);
 } candidates[] = {
 #if defined(__x86_64__)
+    {&fl_kernels_avx512_vnni, runs_avx512_vnni},
     {&fl_kernels_avx512, runs_avx512},
     {&fl_kernels_avx2, runs_avx2},
 #elif defined(__aarch64__)

@@ -7,6 +7,7 @@
 #define FASTLSTM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* The order is that of ACTIVATIONS in fastlstm/engine/ops.py; FL_CALLBACK comes after them. */
 typedef enum {
@@ -52,9 +53,34 @@ typedef struct {
 /* Columns of a packed matrix come in groups of this many; see gemm_packed.h. */
 enum { FL_GROUP = 16 };
 
+/* A matrix (features, columns) of integers with a scale a column; see integers.h. */
+typedef struct {
+    const void *packed;     /* int16 or int8 */
+    const float *scales;    /* (columns padded to groups), as offsets */
+    const int32_t *offsets; /* -128 times the sum of a column's integers */
+    size_t features;
+    float limit;            /* the largest integer of a row of x */
+    int bits;               /* 16 or 8 */
+} fl_integers;
+
 /* The kernels of one instruction set. */
 typedef struct {
     const char *name;
+
+    /* q (rows, features padded to groups) of the matrix's bits and row_scales (rows) = x (rows, features), quantized. */
+    void (*quantize_rows)(int32_t *q, float *row_scales, const float *x, size_t rows, const fl_integers *matrix);
+
+    /* out (rows, columns) = initial + x @ the columns first … first + columns - 1, x as quantize_rows left it for this
+     * matrix; first is a multiple of 4 groups. Strides as for gemm_packed_forward. */
+    void (*gemm_integers_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
+                                  const int32_t *q, const float *row_scales, const fl_integers *matrix, size_t rows,
+                                  size_t first, size_t columns);
+
+    /* lstm_step_forward with a matrix of integers, h_prev as quantize_rows left it; a q of NULL is one of zeros. */
+    void (*lstm_step_integers_forward)(float *h, float *c, const float *z, const int32_t *q, const float *row_scales,
+                                       const fl_integers *matrix, size_t rows, size_t first, size_t last,
+                                       int descending, const fl_activation *activation,
+                                       const fl_activation *recurrent_activation);
 
     /* out (rows, columns) = initial + x (rows, features) @ packed (features, columns). Rows of out, initial and x start a
      * stride apart: an initial_stride of 0 is a bias. out may be initial. */

@@ -10,6 +10,8 @@
 #include "unit_blocks.h"
 #include "lstm_step.h"
 #include "gru_step.h"
+#include "integers.h"
+#include "lstm_step_integers.h"
 #include "normalize.h"
 #include "pooling.h"
 #include "merging.h"
@@ -22,6 +24,9 @@
 
 const fl_kernels FL_KERNEL(fl_kernels) = {
     .name = FL_ISA,
+    .quantize_rows = FL_KERNEL(quantize_rows),
+    .gemm_integers_forward = FL_KERNEL(gemm_integers_forward),
+    .lstm_step_integers_forward = FL_KERNEL(lstm_step_integers_forward),
     .gemm_packed_forward = FL_KERNEL(gemm_packed_forward),
     .gemm_windows_forward = FL_KERNEL(gemm_windows_forward),
     .lstm_step_forward = FL_KERNEL(lstm_step_forward),

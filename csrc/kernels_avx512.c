@@ -1,4 +1,4 @@
-/* kernels_avx512.c: the kernels for x86-64 CPUs with AVX-512 F (Skylake-X 2017, Zen 4 2022). */
+/* kernels_avx512.c: the kernels for x86-64 CPUs with AVX-512 F (Skylake-X 2017). */
 #include "fastlstm.h"
 
 #if defined(__x86_64__)

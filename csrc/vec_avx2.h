@@ -46,3 +46,43 @@ static inline vec vec_scale(vec x, vec n)
     __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
     return vec_mul(vec_mul(x, vec_power_of_two(half)), vec_power_of_two(_mm256_sub_epi32(whole, half)));
 }
+
+/* As integers: NaN lies above the infinities. */
+static inline vec vec_larger(vec a, vec b)
+{
+    return _mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+static inline float vec_largest(vec x)
+{
+    __m128i bits = _mm_castps_si128(_mm256_castps256_ps128(x));
+    bits = _mm_max_epi32(bits, _mm_castps_si128(_mm256_extractf128_ps(x, 1)));
+    bits = _mm_max_epi32(bits, _mm_shuffle_epi32(bits, 0x4e));
+    bits = _mm_max_epi32(bits, _mm_shuffle_epi32(bits, 0xb1));
+    return _mm_cvtss_f32(_mm_castsi128_ps(bits));
+}
+
+static inline __m128i vec_int16(vec x)
+{
+    __m256i words = _mm256_cvtps_epi32(x);
+    return _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+static inline void vec_store_int16(void *p, vec x) { _mm_storeu_si128((__m128i *)p, vec_int16(x)); }
+static inline void vec_store_int8(void *p, vec x)
+{
+    __m128i values = vec_int16(x);
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(values, values));
+}
+
+typedef __m256i ints;
+#define DOT8_OFFSET 0
+static inline ints ints_set(int32_t a) { return _mm256_set1_epi32(a); }
+static inline ints ints_load(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline vec vec_of_ints(ints x) { return _mm256_cvtepi32_ps(x); }
+static inline ints ints_dot16(ints sums, ints a, ints b) { return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b)); }
+
+/* Two products of at most 127 * 127 do not saturate. */
+static inline ints ints_dot8(ints sums, ints a, ints b)
+{
+    __m256i products = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));
+    return ints_dot16(sums, products, _mm256_set1_epi16(1));
+}

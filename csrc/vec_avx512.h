@@ -34,3 +34,60 @@ static inline vec vec_copysign(vec x, vec sign)
     __m512i signs = _mm512_and_si512(vec_sign_bit(), _mm512_castps_si512(sign));
     return _mm512_castsi512_ps(_mm512_or_si512(signs, _mm512_castps_si512(vec_abs(x))));
 }
+
+#ifdef FL_VNNI
+#define DOT8_OFFSET 128
+#else
+#define DOT8_OFFSET 0
+#endif
+
+/* As integers: NaN lies above the infinities. */
+static inline vec vec_larger(vec a, vec b)
+{
+    return _mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+}
+static inline float vec_largest(vec x)
+{
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(_mm512_castps_si512(x)))));
+}
+
+static inline void vec_store_int16(void *p, vec x)
+{
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(x)));
+}
+static inline void vec_store_int8(void *p, vec x)
+{
+    __m128i values = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x));
+    _mm_storeu_si128((__m128i *)p, DOT8_OFFSET ? _mm_xor_si128(values, _mm_set1_epi8((char)0x80)) : values);
+}
+
+/* Of int, not __m512i: GCC 12 spills the sums of a tile otherwise. */
+typedef int ints __attribute__((vector_size(64)));
+static inline ints ints_set(int32_t a) { return (ints)_mm512_set1_epi32(a); }
+static inline ints ints_load(const int32_t *p) { return (ints)_mm512_loadu_si512(p); }
+static inline vec vec_of_ints(ints x) { return _mm512_cvtepi32_ps((__m512i)x); }
+
+#ifdef FL_VNNI
+static inline ints ints_dot16(ints sums, ints a, ints b)
+{
+    return (ints)_mm512_dpwssd_epi32((__m512i)sums, (__m512i)a, (__m512i)b);
+}
+static inline ints ints_dot8(ints sums, ints a, ints b)
+{
+    return (ints)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)a, (__m512i)b);
+}
+#else
+static inline ints ints_dot16(ints sums, ints a, ints b)
+{
+    return sums + (ints)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+}
+
+/* Two products of at most 127 * 127 do not saturate. */
+static inline ints ints_dot8(ints sums, ints a, ints b)
+{
+    __mmask64 below = _mm512_movepi8_mask((__m512i)a);
+    __m512i with_sign = _mm512_mask_sub_epi8((__m512i)b, below, _mm512_setzero_si512(), (__m512i)b);
+    __m512i products = _mm512_maddubs_epi16(_mm512_abs_epi8((__m512i)a), with_sign);
+    return sums + (ints)_mm512_madd_epi16(products, _mm512_set1_epi16(1));
+}
+#endif

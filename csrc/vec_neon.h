@@ -51,3 +51,47 @@ static inline vec vec_scale(vec x, vec n)
     int32x4_t whole = vcvtq_s32_f32(n), half = vshrq_n_s32(whole, 1);
     return vec_mul(vec_mul(x, vec_power_of_two(half)), vec_power_of_two(vsubq_s32(whole, half)));
 }
+
+/* As integers: NaN lies above the infinities. */
+static inline vec vec_larger(vec a, vec b)
+{
+    return vreinterpretq_f32_s32(vmaxq_s32(vreinterpretq_s32_f32(a), vreinterpretq_s32_f32(b)));
+}
+static inline float vec_largest(vec x)
+{
+    return vgetq_lane_f32(vreinterpretq_f32_s32(vdupq_n_s32(vmaxvq_s32(vreinterpretq_s32_f32(x)))), 0);
+}
+
+static inline void vec_store_int16(void *p, vec x) { vst1_s16((int16_t *)p, vmovn_s32(vcvtnq_s32_f32(x))); }
+static inline void vec_store_int8(void *p, vec x)
+{
+    int16x4_t values = vmovn_s32(vcvtnq_s32_f32(x));
+    vst1_lane_s32((int32_t *)p, vreinterpret_s32_s8(vmovn_s16(vcombine_s16(values, values))), 0);
+}
+
+typedef int32x4_t ints;
+#define DOT8_OFFSET 0
+static inline ints ints_set(int32_t a) { return vdupq_n_s32(a); }
+static inline ints ints_load(const int32_t *p) { return vld1q_s32(p); }
+static inline vec vec_of_ints(ints x) { return vcvtq_f32_s32(x); }
+
+static inline ints ints_dot16(ints sums, ints a, ints b)
+{
+    int16x8_t as = vreinterpretq_s16_s32(a), bs = vreinterpretq_s16_s32(b);
+    int32x4_t low = vmull_s16(vget_low_s16(as), vget_low_s16(bs)), high = vmull_high_s16(as, bs);
+    return vaddq_s32(sums, vpaddq_s32(low, high));
+}
+
+#ifdef __ARM_FEATURE_DOTPROD
+static inline ints ints_dot8(ints sums, ints a, ints b)
+{
+    return vdotq_s32(sums, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b));
+}
+#else
+static inline ints ints_dot8(ints sums, ints a, ints b)
+{
+    int8x16_t as = vreinterpretq_s8_s32(a), bs = vreinterpretq_s8_s32(b);
+    int16x8_t low = vmull_s8(vget_low_s8(as), vget_low_s8(bs)), high = vmull_high_s8(as, bs);
+    return vaddq_s32(sums, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+}
+#endif

@@ -41,3 +41,40 @@ static inline vec vec_scale(vec x, vec n)
     int32_t whole = n == n ? (int32_t)n : 0, half = whole >> 1;
     return x * vec_power_of_two(half) * vec_power_of_two(whole - half);
 }
+
+/* As integers: NaN lies above the infinities. */
+static inline vec vec_larger(vec a, vec b)
+{
+    uint32_t a_bits, b_bits;
+    memcpy(&a_bits, &a, sizeof a);
+    memcpy(&b_bits, &b, sizeof b);
+    return a_bits > b_bits ? a : b;
+}
+static inline float vec_largest(vec x) { return x; }
+
+static inline void vec_store_int16(void *p, vec x) { memcpy(p, &(int16_t){(int16_t)rintf(x)}, sizeof(int16_t)); }
+static inline void vec_store_int8(void *p, vec x) { memcpy(p, &(int8_t){(int8_t)rintf(x)}, sizeof(int8_t)); }
+
+typedef int32_t ints;
+#define DOT8_OFFSET 0
+static inline ints ints_set(int32_t a) { return a; }
+static inline ints ints_load(const int32_t *p) { return *p; }
+static inline vec vec_of_ints(ints x) { return (float)x; }
+
+static inline ints ints_dot16(ints sums, ints a, ints b)
+{
+    int16_t as[2], bs[2];
+    memcpy(as, &a, sizeof a);
+    memcpy(bs, &b, sizeof b);
+    for (int i = 0; i < 2; i++) sums += as[i] * bs[i];
+    return sums;
+}
+
+static inline ints ints_dot8(ints sums, ints a, ints b)
+{
+    int8_t as[4], bs[4];
+    memcpy(as, &a, sizeof a);
+    memcpy(bs, &b, sizeof b);
+    for (int i = 0; i < 4; i++) sums += as[i] * bs[i];
+    return sums;
+}

@@ -41,7 +41,7 @@ MAY_IMPORT = {
 ONLY_IN = {
     "h5py": r"fastlstm/saving/",
     "scipy.linalg": r"fastlstm/engine/_blas\.pyx$",
-    "rich": r"fastlstm/(cli/(bench|demo)|models/summary)\.py$",
+    "rich": r"fastlstm/(cli/(bench|demo|quantize)|models/summary)\.py$",
     "pydot": r"fastlstm/utils/plotting\.py$",
     "onnx": r"fastlstm/onnx/library\.py$",
     "matplotlib": r"fastlstm/cli/demo\.py$",

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from fastlstm._version import __version__
-from fastlstm.cli import bench, check, demo, doctor, export, forecast, predict, serve, summary
+from fastlstm.cli import bench, check, demo, doctor, export, forecast, predict, quantize, serve, summary
 from fastlstm.printable import escaped
 
-COMMANDS = (demo, summary, check, predict, forecast, export, serve, bench, doctor)
+COMMANDS = (demo, summary, check, predict, forecast, export, quantize, serve, bench, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

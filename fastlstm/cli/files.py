@@ -33,14 +33,14 @@ def positive(text: str) -> int:
 
 
 def open_model(path: str) -> Model:
-    """The model in a file of any Keras, or in one that ends in .onnx."""
+    """The model in a file of any Keras, in a packed one, or in one that ends in .onnx."""
     if path.lower().endswith(".onnx"):
         from fastlstm import onnx
 
         return onnx.load(path)
-    from fastlstm.models import load_model
+    from fastlstm.models.packed import open_model as opened
 
-    return load_model(path, compile=False)
+    return opened(path)
 
 
 def require_directory(path: Path) -> None:

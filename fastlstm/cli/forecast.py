@@ -15,7 +15,7 @@ from fastlstm.cli import files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="MODEL", help="a .keras, .h5 or .onnx file that holds a whole model")
+    parser.add_argument("file", metavar="MODEL", help="a .keras, .h5, .onnx or packed file that holds a whole model")
     parser.add_argument("series", type=Path, metavar="SERIES", help="a .csv or .npy file, or -")
     parser.add_argument("--steps", type=files.positive, metavar="N", required=True, help="time steps to forecast")
     parser.add_argument(

@@ -29,7 +29,7 @@ PART = 2**24  # bytes of a mapped input that are predicted at once
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     formats = [ending[1:] for ending in files.WRITERS]
-    parser.add_argument("file", metavar="FILE", help="a .keras, .h5 or .onnx file that holds a whole model")
+    parser.add_argument("file", metavar="FILE", help="a .keras, .h5, .onnx or packed file that holds a whole model")
     parser.add_argument("input", type=Path, metavar="INPUT", help="a .npy, .npz or .csv file, or -")
     parser.add_argument("-o", "--output", type=Path, metavar="OUTPUT", required=True, help="a file of the same, or -")
     parser.add_argument("--format", choices=formats, help="what -o - writes, if not the format of INPUT")

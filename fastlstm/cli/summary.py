@@ -8,7 +8,7 @@ from fastlstm.cli import files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a .keras, .h5 or .onnx file that holds a whole model")
+    parser.add_argument("file", metavar="FILE", help="a .keras, .h5, .onnx or packed file that holds a whole model")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ from fastlstm.engine._stream import Stepper
 from fastlstm.engine._stream_pool import PoolIds, PoolStepper
 from fastlstm.engine._windows import run_windows, takes_windows
 from fastlstm.engine.configuration import get_include, show_config
+from fastlstm.engine.integers import INTEGER_MODES, IntegerMatrix, layouts_of, quantized_matrix, shapes_of
 from fastlstm.engine.packing import LAYOUT_VERSION, Packing, keep, obtain
 from fastlstm.engine.program import Program, activate, packings, require_packed
 from fastlstm.engine.threads import get_num_threads, set_num_threads
@@ -25,8 +26,10 @@ from fastlstm.engine.threads import get_num_threads, set_num_threads
 threads.set_default()
 
 __all__ = [
+    "INTEGER_MODES",
     "LAYOUT_VERSION",
     "ArrayForm",
+    "IntegerMatrix",
     "Packing",
     "PoolIds",
     "PoolStepper",
@@ -42,12 +45,15 @@ __all__ = [
     "get_num_threads",
     "keep",
     "kernel_names",
+    "layouts_of",
     "obtain",
     "packings",
+    "quantized_matrix",
     "require_packed",
     "run_pair",
     "run_windows",
     "set_num_threads",
+    "shapes_of",
     "show_config",
     "takes_windows",
 ]

@@ -11,13 +11,13 @@ from libc.string cimport memcpy, memset
 
 from fastlstm.engine._kernels cimport (
     FL_GROUP,
-    fl_fill_rows,
     fl_gather_rows,
     fl_prefetch,
     fl_prefetch_to_write,
     fl_select_rows,
 )
 from fastlstm.engine._pool cimport atomic_long, barrier
+from fastlstm.engine._products cimport accumulate, product
 from fastlstm.engine._structs cimport (
     ACTIVATION,
     AFFINE,
@@ -29,33 +29,11 @@ from fastlstm.engine._structs cimport (
     LSTM,
     Call,
     Engine,
-    Matrix,
     Op,
     Scratch,
     State,
 )
 from fastlstm.engine._whole cimport choose_whole
-
-
-cdef void product(const Engine *engine, float *out, const float *bias, const float *x, const Matrix *matrix,
-                  Py_ssize_t rows) noexcept nogil:
-    """out (rows, columns) = bias + x (rows, features) @ matrix"""
-    if matrix.packed:
-        engine.kernels.gemm_packed_forward(out, matrix.columns, bias, 0, x, matrix.features, matrix.data, rows,
-                                           matrix.features, matrix.columns)
-    else:
-        fl_fill_rows(out, bias, rows, matrix.columns)
-        accumulate(engine, out, x, matrix, rows)
-
-
-cdef void accumulate(const Engine *engine, float *out, const float *x, const Matrix *matrix,
-                     Py_ssize_t rows) noexcept nogil:
-    """out (rows, columns) += x (rows, features) @ matrix"""
-    if matrix.packed:
-        engine.kernels.gemm_packed_forward(out, matrix.columns, out, matrix.columns, x, matrix.features, matrix.data,
-                                           rows, matrix.features, matrix.columns)
-    else:
-        engine.blas.gemm_accumulate(out, x, matrix.data, <int> rows, <int> matrix.columns, <int> matrix.features)
 
 
 cdef void embedding_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
@@ -64,18 +42,19 @@ cdef void embedding_forward(const Engine *engine, const Op *op, Call *call, Stat
     fl_gather_rows(out, op.table, ids, steps * call.batch, op.units, op.units, op.vocabulary)
 
 
-cdef void project(const Engine *engine, const Op *op, float *z, const float *x, Py_ssize_t rows) noexcept nogil:
+cdef void project(const Engine *engine, const Op *op, Scratch *scratch, float *z, const float *x,
+                  Py_ssize_t rows) noexcept nogil:
     """z (rows, z_width) = x (rows, features) @ kernel + bias, looked up where the table holds it for every id."""
     if op.table != NULL:
         fl_gather_rows(z, op.table, x, rows, op.z_width, op.z_width, op.vocabulary)
     else:
-        product(engine, z, op.bias, x, &op.kernel, rows)
+        product(engine, z, op.bias, x, &op.kernel, rows, scratch)
 
 
 cdef void dense_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
                         const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """out (rows, units) = activation(x (rows, features) @ kernel + bias)"""
-    product(engine, out, op.bias, x, &op.kernel, steps * call.batch)
+    product(engine, out, op.bias, x, &op.kernel, steps * call.batch, scratch)
     engine.kernels.activation_forward(out, out, steps * call.batch, op.units, &op.activation)
 
 
@@ -104,7 +83,7 @@ cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, Stat
     if call.mask != NULL:
         masked_forward(engine, op, call, state, scratch, out, x, width, start, steps)
         return
-    project(engine, op, scratch.z, x, steps * call.batch)
+    project(engine, op, scratch, scratch.z, x, steps * call.batch)
     run_steps(engine, op, call.batch, state, scratch, out, scratch.z, steps)
 
 
@@ -115,10 +94,10 @@ cdef void run_steps(const Engine *engine, const Op *op, Py_ssize_t batch, State 
     cdef float *own = state.h
     for t in range(steps):
         if op.return_sequences:
-            op.step(engine, op, batch, state, scratch.products, out + t * size, z, t % 2)
+            op.step(engine, op, batch, state, scratch, out + t * size, z, t % 2)
             state.h = out + t * size
         else:
-            op.step(engine, op, batch, state, scratch.products, state.h_next, z, t % 2)
+            op.step(engine, op, batch, state, scratch, state.h_next, z, t % 2)
             state.h, state.h_next = state.h_next, state.h
         z += batch * op.z_width
     if op.return_sequences:
@@ -137,7 +116,7 @@ cdef void masked_forward(const Engine *engine, const Op *op, Call *call, State *
     while first < end and rows_that_count(call, op, start + end - 1) == 0:
         end -= 1
     if first < end:
-        project(engine, op, z + first * call.batch * op.z_width,
+        project(engine, op, scratch, z + first * call.batch * op.z_width,
                 x + first * call.batch * (op.features if op.table == NULL else 1), (end - first) * call.batch)
     while t < steps:
         rows, n = rows_that_count(call, op, start + t), 1
@@ -197,16 +176,12 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
     if op.table != NULL:
         fl_gather_rows(z + 4 * first, op.table + 4 * first, x, steps * call.batch, columns, op.z_width, op.vocabulary)
     else:
-        engine.kernels.gemm_packed_forward(z + 4 * first, op.z_width, op.bias + 4 * first, 0, x, op.features,
-                                           op.kernel.data + 4 * first * op.features, steps * call.batch, op.features,
-                                           columns)
+        op.kernel.product(engine, z + 4 * first, op.z_width, op.bias + 4 * first, 0, x, &op.kernel,
+                          steps * call.batch, 4 * first, columns, &call.scratch[part])
     for t in range(steps):
         h = out + t * size if op.return_sequences else mine.h_next
         fl_prefetch_to_write(h, call.batch, op.units, first, last)
-        engine.kernels.lstm_step_forward(h, mine.c, z, NULL if mine.zero else mine.h, op.recurrent_kernel.data,
-                                         call.batch, op.units, first, last, t % 2, &op.activation,
-                                         &op.recurrent_activation)
-        mine.zero = False
+        op.units_step(engine, op, call.batch, &mine, &call.scratch[part], h, z, first, last, t % 2)
         z += call.batch * op.z_width
         mine.h_next, mine.h = mine.h, h
         barriers[0] += 1
@@ -230,58 +205,76 @@ cdef void mixed_step(const Engine *engine, const Op *op, Call *call, State *stat
         state.out_is_h = False
     if op.kind == LSTM:
         memcpy(state.c_prev, state.c, size)
-    op.step(engine, op, call.batch, state, scratch.products, state.h_next, z, step % 2)
+    op.step(engine, op, call.batch, state, scratch, state.h_next, z, step % 2)
     fl_select_rows(state.h, state.c, state.out_prev, state.h_next, state.c_prev, call.mask + time_of(call, op, step),
                    call.mask_timesteps, call.batch, op.units, op.zero_output_for_mask)
 
 
-cdef void lstm_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products, float *h,
+cdef void lstm_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch, float *h,
                     float *z, bint descending) noexcept nogil:
+    op.units_step(engine, op, batch, state, scratch, h, z, 0, op.units, descending)
+
+
+cdef void lstm_units_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
+                          float *h, float *z, Py_ssize_t first, Py_ssize_t last, bint descending) noexcept nogil:
     """From a state of zeros it needs no product: the first step of a call without initial states."""
     engine.kernels.lstm_step_forward(h, state.c, z, NULL if state.zero else state.h, op.recurrent_kernel.data, batch,
-                                     op.units, 0, op.units, descending, &op.activation, &op.recurrent_activation)
+                                     op.units, first, last, descending, &op.activation, &op.recurrent_activation)
     state.zero = False
 
 
-cdef void lstm_step_unfused(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products,
+cdef void lstm_units_step_integers(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
+                                   float *h, float *z, Py_ssize_t first, Py_ssize_t last,
+                                   bint descending) noexcept nogil:
+    """As lstm_units_step; every thread quantizes all of h for itself."""
+    if not state.zero:
+        engine.kernels.quantize_rows(scratch.quantized, scratch.row_scales, state.h, batch,
+                                     &op.recurrent_kernel.integers)
+    engine.kernels.lstm_step_integers_forward(h, state.c, z, NULL if state.zero else scratch.quantized,
+                                              scratch.row_scales, &op.recurrent_kernel.integers, batch, first, last,
+                                              descending, &op.activation, &op.recurrent_activation)
+    state.zero = False
+
+
+cdef void lstm_step_unfused(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
                             float *h, float *z, bint descending) noexcept nogil:
     # z += h_prev @ recurrent_kernel
-    accumulate(engine, z, state.h, &op.recurrent_kernel, batch)
+    accumulate(engine, z, state.h, &op.recurrent_kernel, batch, scratch)
     engine.kernels.lstm_cell_forward(h, state.c, z, batch, op.units, &op.activation, &op.recurrent_activation)
 
 
-cdef void gru_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products, float *h,
+cdef void gru_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch, float *h,
                    float *z, bint descending) noexcept nogil:
     engine.kernels.gru_step_forward(h, z, op.recurrent_bias, state.h, op.recurrent_kernel.data, batch, op.units,
                                     descending, &op.activation, &op.recurrent_activation)
 
 
-cdef void gru_step_unfused(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products,
+cdef void gru_step_unfused(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
                            float *h, float *z, bint descending) noexcept nogil:
     # products = h_prev @ recurrent_kernel + recurrent_bias
-    product(engine, products, op.recurrent_bias, state.h, &op.recurrent_kernel, batch)
-    engine.kernels.gru_cell_forward(h, z, products, state.h, batch, op.units, &op.activation,
+    product(engine, scratch.products, op.recurrent_bias, state.h, &op.recurrent_kernel, batch, scratch)
+    engine.kernels.gru_cell_forward(h, z, scratch.products, state.h, batch, op.units, &op.activation,
                                     &op.recurrent_activation)
 
 
-cdef void gru_step_reset_before(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products,
+cdef void gru_step_reset_before(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
                                 float *h, float *z, bint descending) noexcept nogil:
     cdef Py_ssize_t size = batch * op.units
-    cdef float *gates = products
+    cdef float *gates = scratch.products
     cdef float *reset = gates + 2 * size
     cdef float *candidate = reset + size
     # gates = h_prev @ recurrent_kernel_zr
-    product(engine, gates, op.recurrent_bias, state.h, &op.recurrent_kernel, batch)
+    product(engine, gates, op.recurrent_bias, state.h, &op.recurrent_kernel, batch, scratch)
     engine.kernels.gru_reset_forward(reset, gates, z, state.h, batch, op.units, &op.recurrent_activation)
     # candidate = (r * h_prev) @ recurrent_kernel_h
-    product(engine, candidate, op.recurrent_bias, reset, &op.candidate_kernel, batch)
+    product(engine, candidate, op.recurrent_bias, reset, &op.candidate_kernel, batch, scratch)
     engine.kernels.gru_candidate_forward(h, gates, candidate, z, state.h, batch, op.units, &op.activation)
 
 
-cdef void simple_rnn_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products,
+cdef void simple_rnn_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
                           float *h, float *z, bint descending) noexcept nogil:
     # h = activation(z + h_prev @ recurrent_kernel)
-    accumulate(engine, z, state.h, &op.recurrent_kernel, batch)
+    accumulate(engine, z, state.h, &op.recurrent_kernel, batch, scratch)
     engine.kernels.activation_forward(h, z, batch, op.units, &op.activation)
 
 
@@ -310,6 +303,7 @@ cdef void choose_forward(Op *op, bint fused, bint reset_after) noexcept:
         op.step = lstm_step if fused else lstm_step_unfused
         if fused:
             op.units_forward = lstm_units_forward
+            op.units_step = lstm_units_step_integers if op.recurrent_kernel.integers.bits else lstm_units_step
     elif op.kind == GRU:
         op.step = gru_step if fused else gru_step_unfused if reset_after else gru_step_reset_before
     else:

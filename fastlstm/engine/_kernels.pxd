@@ -1,5 +1,7 @@
 """csrc/fastlstm.h, csrc/rows.h and csrc/training.h as Cython sees them."""
 
+from libc.stdint cimport int32_t
+
 cdef extern from "fastlstm.h":
     enum:
         FL_GROUP
@@ -10,8 +12,26 @@ cdef extern from "fastlstm.h":
         void (*callback)(void *context, float *out, const float *x, size_t rows, size_t units) noexcept nogil
         void *context
 
+    ctypedef struct fl_integers:
+        const void *packed
+        const float *scales
+        const int32_t *offsets
+        size_t features
+        float limit
+        int bits
+
     ctypedef struct fl_kernels:
         const char *name
+        void (*quantize_rows)(int32_t *q, float *row_scales, const float *x, size_t rows,
+                              const fl_integers *matrix) noexcept nogil
+        void (*gemm_integers_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
+                                      const int32_t *q, const float *row_scales, const fl_integers *matrix,
+                                      size_t rows, size_t first, size_t columns) noexcept nogil
+        void (*lstm_step_integers_forward)(float *h, float *c, const float *z, const int32_t *q,
+                                           const float *row_scales, const fl_integers *matrix, size_t rows,
+                                           size_t first, size_t last, bint descending,
+                                           const fl_activation *activation,
+                                           const fl_activation *recurrent_activation) noexcept nogil
         void (*gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
                                     const float *x, size_t x_stride, const float *packed, size_t rows,
                                     size_t features, size_t columns) noexcept nogil

@@ -1,6 +1,6 @@
 """The ops of a program, for the modules that run them."""
 
-from fastlstm.engine._kernels cimport fl_activation, fl_kernels
+from fastlstm.engine._kernels cimport fl_activation, fl_integers, fl_kernels
 from fastlstm.engine._structs cimport Engine, Matrix, Op, Stage, Wiring
 
 
@@ -31,6 +31,7 @@ cdef class OpList:
     cdef const int *_ints(self, numbers)
     cdef const float *_data(self, array)
     cdef _set_matrix(self, Matrix *matrix, lowered)
+    cdef _set_integers(self, fl_integers *integers, lowered)
     cdef _set_activation(self, fl_activation *activation, lowered)
 
 cdef const fl_kernels *find_kernels(bytes isa) except NULL

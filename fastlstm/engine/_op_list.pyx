@@ -7,12 +7,21 @@ exception cannot pass: it stays pending on its thread until the executor has the
 cimport numpy as cnp
 from cpython.exc cimport PyErr_Occurred
 from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from fastlstm.engine._forward cimport choose_forward
 from fastlstm.engine._interrupt cimport pend
-from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels, fl_kernels_find, fl_kernels_name
+from fastlstm.engine._kernels cimport (
+    fl_activation,
+    fl_blas,
+    fl_integers,
+    fl_kernels,
+    fl_kernels_find,
+    fl_kernels_name,
+)
+from fastlstm.engine._products cimport choose_product
 from fastlstm.engine._structs cimport (
     ACTIVATION,
     AFFINE,
@@ -201,8 +210,19 @@ cdef class OpList:
             return
         matrix.data = self._data(lowered.data)
         matrix.features, matrix.columns, matrix.packed = lowered.features, lowered.columns, lowered.packed
-        if not matrix.packed and self.engine.blas == NULL:
+        if lowered.integers is not None:
+            self._set_integers(&matrix.integers, lowered)
+        elif not matrix.packed and self.engine.blas == NULL:
             self.engine.blas = _load_blas()
+        choose_product(matrix)
+
+    cdef _set_integers(self, fl_integers *integers, lowered):
+        given = lowered.integers
+        self.kept.append(given)
+        integers.packed = <const void *> cnp.PyArray_DATA(given.values)
+        integers.scales = <const float *> cnp.PyArray_DATA(given.scales)
+        integers.offsets = <const int32_t *> cnp.PyArray_DATA(given.offsets)
+        integers.features, integers.limit, integers.bits = lowered.features, given.limit, 8 * given.values.itemsize
 
     cdef _set_activation(self, fl_activation *activation, lowered):
         activation.kind = lowered.kind

@@ -1,7 +1,9 @@
 """The executor's structs: what an op is, and what a call holds."""
 
+from libc.stdint cimport int32_t
+
 from fastlstm.engine._interrupt cimport Interrupt
-from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_kernels
+from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_integers, fl_kernels
 from fastlstm.engine._pool cimport atomic_long
 
 cdef enum OpKind:
@@ -35,25 +37,37 @@ cdef struct Engine:                   # what runs the ops
     const fl_kernels *kernels
     const fl_blas *blas               # NULL if every matrix is packed
 
-cdef struct Matrix:                   # (features, columns)
-    const float *data
-    Py_ssize_t features
-    Py_ssize_t columns
-    bint packed                       # laid out as csrc/gemm_packed.h says, else row-major for BLAS
-
 cdef struct Op
 cdef struct Call
 cdef struct State
 cdef struct Scratch
+cdef struct Matrix
 cdef struct Value
+
+# out (rows, columns) = initial + x (rows, features) @ some columns of a matrix; see _products.pyx.
+ctypedef void (*Product)(const Engine *engine, float *out, Py_ssize_t out_stride, const float *initial,
+                         Py_ssize_t initial_stride, const float *x, const Matrix *matrix, Py_ssize_t rows,
+                         Py_ssize_t first, Py_ssize_t columns, Scratch *scratch) noexcept nogil
+
+cdef struct Matrix:                   # (features, columns)
+    Product product
+    const float *data                 # NULL where it is of integers
+    Py_ssize_t features
+    Py_ssize_t columns
+    bint packed                       # data is laid out as csrc/gemm_packed.h says, else row-major for BLAS
+    fl_integers integers              # of 0 bits where there are none
 
 # What an op does, chosen once, when it is made; the functions are those of _forward.pyx. x and out: (steps, batch, …).
 ctypedef void (*OpForward)(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
                            const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil
 
 # One step of a recurrent op: h (batch, units), which is not state.h, and state.c from z, which is used up.
-ctypedef void (*OpStep)(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, float *products, float *h,
+ctypedef void (*OpStep)(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch, float *h,
                         float *z, bint descending) noexcept nogil
+
+# The same of some units, by a thread whose scratch this is; h and c of the others stay.
+ctypedef void (*OpUnitsStep)(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
+                             float *h, float *z, Py_ssize_t first, Py_ssize_t last, bint descending) noexcept nogil
 
 # The op's forward by several threads, each some units; they have been at `barriers` barriers.
 ctypedef void (*OpUnitsForward)(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch,
@@ -69,7 +83,8 @@ cdef struct Op:
     OpForward forward                 # a chunk of time steps; NULL where `whole` is not
     OpWhole whole
     OpStep step                       # recurrent
-    OpUnitsForward units_forward      # NULL where threads cannot share the units
+    OpUnitsForward units_forward      # NULL where threads cannot share the units, as units_step
+    OpUnitsStep units_step
     Py_ssize_t features
     Py_ssize_t units
     Py_ssize_t z_width                # of a row of x @ kernel: units, LSTM 4*units (fused: padded), GRU 3*units
@@ -184,6 +199,8 @@ cdef struct Scratch:                  # of one part
     float *z                          # (chunk, batch, z_width), or what windows of a CONVOLUTION read
     float *products                   # (batch, 4*units), of one GRU step
     float *buffers[2]                 # (chunk, batch, width)
+    int32_t *quantized                # rows of x for a product of integers, or of h
+    float *row_scales                 # of these rows
     float *handed_over                # (HANDED_OVER, chunk, batch, width): chunks for the next part
 
 cdef struct Call:

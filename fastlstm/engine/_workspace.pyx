@@ -5,10 +5,10 @@ gives. Sizes are computed so that what does not fit in a size_t is SIZE_MAX (csr
 """
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
-from libc.stdint cimport SIZE_MAX, uintptr_t
+from libc.stdint cimport SIZE_MAX, int32_t, uintptr_t
 
-from fastlstm.engine._kernels cimport fl_plus, fl_times
-from fastlstm.engine._structs cimport GRU, HANDED_OVER, LSTM, Call, Op, Scratch, State, Value, Wiring
+from fastlstm.engine._kernels cimport FL_GROUP, fl_plus, fl_times
+from fastlstm.engine._structs cimport GRU, HANDED_OVER, LSTM, Call, Matrix, Op, Scratch, State, Value, Wiring
 from fastlstm.engine._whole cimport shape_after, window_size
 
 cdef enum:
@@ -96,7 +96,7 @@ cdef class Workspace:
 
 cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, int n_ops) noexcept:
     cdef size_t batch = call.batch, rows = fl_times(call.chunk, call.batch)
-    cdef size_t widest = 0, widest_z = 0, widest_products = 0, window = 0
+    cdef size_t widest = 0, widest_z = 0, widest_products = 0, window = 0, quantized = 0
     cdef int i, n_states = 0
     for i in range(n_ops):
         n_states += ops[i].kind >= LSTM
@@ -111,6 +111,8 @@ cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, i
                 widest_products = max(widest_products, 4 * <size_t> ops[i].units)
             place_state(arena, call, &ops[i], n_states)
             n_states += 1
+        quantized = max(quantized, fl_times(rows, row_words(&ops[i].kernel)))
+        quantized = max(quantized, fl_times(batch, row_words(&ops[i].recurrent_kernel)))
     for i in range(wiring.n_inputs):
         widest = max(widest, <size_t> call.values[i].width)
     for i in range(wiring.n_stages):
@@ -118,8 +120,14 @@ cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, i
         window = max(window, window_size(&ops[wiring.stages[i].first], &wiring.stages[i], call.values))
     for i in range(call.parts):
         place_scratch(arena, call, i, max(fl_times(rows, widest_z), window), fl_times(batch, widest_products),
-                      fl_times(rows, widest))
+                      fl_times(rows, widest), quantized, rows if quantized else 0)
     place_values(arena, call, wiring)
+
+
+cdef size_t row_words(const Matrix *matrix) noexcept:
+    """Words of a quantized row for a product with the matrix; 0 where it is not of integers."""
+    cdef size_t groups = (matrix.integers.features + FL_GROUP - 1) / FL_GROUP
+    return groups * FL_GROUP * matrix.integers.bits / 32
 
 
 cdef void place_values(Arena *arena, Call *call, const Wiring *wiring) noexcept:
@@ -139,12 +147,15 @@ cdef void place_values(Arena *arena, Call *call, const Wiring *wiring) noexcept:
                 call.values[slot].data = data
 
 
-cdef void place_scratch(Arena *arena, Call *call, int part, size_t z, size_t products, size_t chunk) noexcept:
+cdef void place_scratch(Arena *arena, Call *call, int part, size_t z, size_t products, size_t chunk,
+                        size_t quantized, size_t quantized_rows) noexcept:
     cdef Scratch scratch
     scratch.z = take_floats(arena, z)
     scratch.products = take_floats(arena, products)
     scratch.buffers[0] = take_floats(arena, chunk)
     scratch.buffers[1] = take_floats(arena, chunk)
+    scratch.quantized = <int32_t *> take(arena, fl_times(quantized, sizeof(int32_t)))
+    scratch.row_scales = take_floats(arena, quantized_rows)
     scratch.handed_over = NULL
     if part < call.parts - 1:
         scratch.handed_over = take_floats(arena, fl_times(HANDED_OVER, chunk))

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastlstm._version import __version__
 from fastlstm.engine._op_list import kernel_names
-from fastlstm.engine.program import default_backend, default_isa
+from fastlstm.engine.program import MODES, default_backend, default_isa
 from fastlstm.engine.threads import get_num_threads, usable_cpus
 
 
@@ -21,6 +21,7 @@ def configuration() -> dict[str, str]:
         "fastlstm": __version__,
         "kernels": f"{default_isa()} (this CPU runs: {', '.join(kernel_names())})",
         "backend": default_backend(),
+        "modes": ", ".join(MODES),
         "blas": f"{blas['name']} {blas['version']}, through SciPy {scipy.__version__}",
         "numpy": np.__version__,
         "threads": f"{get_num_threads()} (this process may use {usable_cpus()} CPUs)",

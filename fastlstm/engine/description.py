@@ -18,8 +18,12 @@ def describe_ops(lowered: list[LoweredOp], stages: list[int], isa: str) -> list[
         products = isa
         if op.table is not None and op.recurrent_kernel is not None:
             products = f"projection looked up for {len(op.table)} ids"
+            if op.recurrent_kernel.integers is not None:
+                products += f", {op.recurrent_kernel.integers.values.dtype.name} {isa}"
         elif op.kernel is not None:
             products = f"packed {isa}" if op.kernel.packed else "blas"
+            if op.kernel.integers is not None:
+                products = f"{op.kernel.integers.values.dtype.name} {isa}"
         fused = ", cell update fused" if op.fused else ""
         lines.append(f"stage {stage}: {op.kind.removesuffix('Op')} {sizes} on {products}{fused}".replace("  ", " "))
     return lines

@@ -15,6 +15,7 @@ import numpy as np
 
 from fastlstm.engine._engine import Executor
 from fastlstm.engine.graph import Graph
+from fastlstm.engine.integers import IntegerMatrix, is_elementwise
 from fastlstm.engine.ops import (
     ACTIVATIONS,
     MERGES,
@@ -46,13 +47,26 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-class Matrix(NamedTuple):
-    """A matrix `(features, columns)`: row-major for BLAS, or packed as csrc/gemm_packed.h says."""
+Weight = np.ndarray | IntegerMatrix
 
-    data: np.ndarray
+
+class Matrix(NamedTuple):
+    """A matrix `(features, columns)`: row-major for BLAS, packed as csrc/gemm_packed.h says, or of integers."""
+
+    data: np.ndarray | None
     features: int
     columns: int
     packed: bool
+    integers: Integers | None = None
+
+
+class Integers(NamedTuple):
+    """What a matrix of integers has in place of `data`: see `IntegerMatrix`."""
+
+    values: np.ndarray
+    scales: np.ndarray
+    offsets: np.ndarray
+    limit: int
 
 
 class NativeActivation(NamedTuple):
@@ -192,9 +206,9 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
     if not isinstance(op, (RecurrentOp, DenseOp)):
         _lower_others(lowered, op, obtain)
         return lowered
-    packed, columns = packs(isa, backend), op.kernel.shape[-1]
+    packed, columns = packs(isa, backend) or isinstance(op.kernel, IntegerMatrix), op.kernel.shape[-1]
     bias = np.zeros(columns, np.float32) if op.bias is None else np.array(op.bias, np.float32)
-    lowered.fused = isinstance(op, LSTMOp) and packed and _is_elementwise(op)
+    lowered.fused = isinstance(op, LSTMOp) and packed and is_elementwise(op)
     interleaved, order = lowered.fused, gate_order(units_of(op), 4) if lowered.fused else np.arange(columns)
     lowered.features, lowered.units, lowered.z_width = features_of(op), units_of(op), len(order)
     if isinstance(op, GRUOp):
@@ -205,7 +219,9 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
     elif isinstance(op, RecurrentOp):
         lowered.recurrent_kernel = _matrix(op.recurrent_kernel, packed, obtain)
     lowered.bias = pack(bias, order) if interleaved else bias
-    if embedding is not None:
+    if embedding is not None and isinstance(op.kernel, IntegerMatrix):
+        lowered.table, lowered.name = _project(embedding, lowered, op.kernel, order, obtain, isa), embedding.name
+    elif embedding is not None:
         table = _projections(cast("RecurrentOp", op), bias, order, lowered.fused, embedding, isa, backend)
         lowered.table, lowered.name = obtain(table) if packed else table.make(), embedding.name
     else:
@@ -279,8 +295,10 @@ def _groups(op: ConvolutionOp, obtain: Obtain) -> Matrix:
     return Matrix(data, size * features, of_group, True)
 
 
-def _is_finite(array: np.ndarray) -> bool:
+def _is_finite(array: Weight) -> bool:
     """Whether no value is infinite or NaN. Both ends are NaN if one value is; no array of booleans is made."""
+    if isinstance(array, IntegerMatrix):
+        return True
     return bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
@@ -308,12 +326,24 @@ def _projections(
     return Packing("projected, fused" if fused else "projected", sources, (len(embedding.table), len(order)), make)
 
 
+def _project(
+    embedding: EmbeddingOp, op: LoweredOp, kernel: IntegerMatrix, order: np.ndarray, obtain: Obtain, isa: str
+) -> np.ndarray:
+    """As `_projections`, of a kernel of integers."""
+    dense = LoweredOp("DenseOp", features=op.features, units=len(order), z_width=len(order))
+    dense.kernel, dense.bias = _gates(kernel, order, obtain), op.bias
+    return Executor([dense], _ALONE, isa).run(np.array(embedding.table, np.float32, order="C"))[0]
+
+
 # One op, of rows.
 _ALONE = Wiring([Stage(0, 1, (0,), 1, False, True, False, False)], [-1, -1], [1], [0], [0])
 
 
-def _matrix(weights: np.ndarray, packed: bool, obtain: Obtain, first: int = 0, last: int | None = None) -> Matrix:
+def _matrix(weights: Weight, packed: bool, obtain: Obtain, first: int = 0, last: int | None = None) -> Matrix:
     """Columns first … last of the weights, as they are; all axes but the last are rows."""
+    if isinstance(weights, IntegerMatrix):
+        columns = (weights.shape[-1] if last is None else last) - first
+        return _of_integers(weights, int(first > 0), columns)
     matrix = weights.reshape(-1, weights.shape[-1])[:, first:last]
     rows, columns = matrix.shape
     if not packed:
@@ -324,16 +354,18 @@ def _matrix(weights: np.ndarray, packed: bool, obtain: Obtain, first: int = 0, l
     return Matrix(data, rows, columns, True)
 
 
-def _gates(matrix: np.ndarray, order: np.ndarray, obtain: Obtain, panel: int = PANEL) -> Matrix:
+def _of_integers(weights: IntegerMatrix, part: int, columns: int) -> Matrix:
+    """One of the weights' parts, of that many columns."""
+    return Matrix(None, weights.features, columns, False, Integers(*weights.part(part), weights.limit))
+
+
+def _gates(matrix: Weight, order: np.ndarray, obtain: Obtain, panel: int = PANEL) -> Matrix:
     """Weights for `lstm_step_forward` or `gru_step_forward`, whose columns are interleaved by gate."""
+    if isinstance(matrix, IntegerMatrix):
+        return _of_integers(matrix, 0, len(order))
     rows, columns = len(matrix), len(order)
     data = obtain(Packing(f"gates by {panel}", (matrix,), (rows * columns,), lambda: pack(matrix, order, panel)))
     return Matrix(data, rows, columns, True)
-
-
-def _is_elementwise(op: LSTMOp | GRUOp) -> bool:
-    """Whether the cell update may run on a few units at a time."""
-    return not {op.activation.name, op.recurrent_activation.name} & {"softmax", "log_softmax", "python"}
 
 
 def _lower_gru(lowered: LoweredOp, op: GRUOp, bias: np.ndarray, packed: bool, obtain: Obtain) -> np.ndarray:
@@ -345,7 +377,7 @@ def _lower_gru(lowered: LoweredOp, op: GRUOp, bias: np.ndarray, packed: bool, ob
         lowered.candidate_kernel = _matrix(op.recurrent_kernel, packed, obtain, gates)
         return bias
     bias, lowered.recurrent_bias = np.zeros((2, bias.shape[-1]), np.float32) if op.bias is None else bias.copy()
-    lowered.fused = packed and _is_elementwise(op)
+    lowered.fused = packed and is_elementwise(op) and not isinstance(op.kernel, IntegerMatrix)
     if not lowered.fused:
         lowered.recurrent_kernel = _matrix(op.recurrent_kernel, packed, obtain)
         return bias

@@ -443,6 +443,9 @@ def works_in_steps(op: Op) -> bool:
     return not isinstance(op, (WholeOp, BranchesOp)) and not (isinstance(op, RecurrentOp) and op.go_backwards)
 
 
+# Those that a layer's units cannot be taken apart for: over a row, or in Python.
+ROW_ACTIVATIONS = {"softmax", "log_softmax", "python"}
+
 # Every native activation with the names of its parameters. The order of the rows is the order of `fl_activation` in
 # csrc/fastlstm.h.
 ACTIVATIONS: dict[str, tuple[str, ...]] = {

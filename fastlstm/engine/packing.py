@@ -14,7 +14,7 @@ GRU_PANEL = 3 * GROUP
 LINE = 16  # floats of a cache line, and of the widest vector
 
 # Of what a Program packs and how: files hold packed arrays, so every change to either takes the next number.
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 
 class Packing(NamedTuple):
@@ -86,7 +86,7 @@ def pack(matrix: np.ndarray, order: np.ndarray, width: int = PANEL) -> np.ndarra
         row 0, row 1, …
     """
     rows = np.atleast_2d(np.asarray(matrix, dtype=np.float32))
-    packed = _empty(len(rows) * len(order))
+    packed = aligned_empty(len(rows) * len(order))
     # Straight into place: the holes that a temporary of a matrix's size leaves in the heap stay with the process.
     for start in range(0, len(order), width):
         columns = order[start : start + width]
@@ -96,10 +96,11 @@ def pack(matrix: np.ndarray, order: np.ndarray, width: int = PANEL) -> np.ndarra
     return packed
 
 
-def _empty(size: int) -> np.ndarray:
-    """A float32 array from the start of a cache line on: NumPy's own mostly leave every vector straddling two."""
-    block = np.empty(size + LINE, np.float32)
-    start = -block.ctypes.data % (4 * LINE) // 4
+def aligned_empty(size: int, dtype: np.dtype | type = np.float32) -> np.ndarray:
+    """Return an array from the start of a cache line on: NumPy's own mostly leave every vector straddling two."""
+    itemsize = np.dtype(dtype).itemsize
+    block = np.empty(size + 4 * LINE // itemsize, dtype)
+    start = -block.ctypes.data % (4 * LINE) // itemsize
     return block[start : start + size]
 
 

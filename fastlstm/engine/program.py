@@ -14,6 +14,7 @@ from fastlstm.engine._engine import ENOUGH_ROWS, Executor, get_num_threads
 from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine.description import describe_ops, describe_sharing
 from fastlstm.engine.graph import Graph, chain
+from fastlstm.engine.integers import INTEGER_MODES, quantized_graph
 from fastlstm.engine.lowering import features_of, looked_up, lower_graph, packs, units_of
 from fastlstm.engine.ops import (
     Activation,
@@ -41,7 +42,7 @@ from fastlstm.engine.wiring import wiring_of
 # `auto` takes for each op what measured faster; `blas` is SciPy's, `packed` the kernels of csrc/gemm_packed.h.
 BACKENDS = ("auto", "blas", "packed")
 # What the numbers of a Program are.
-MODES = ("float32",)
+MODES = ("float32", *INTEGER_MODES)
 
 # Recurrent weights of a thread, times rows, from which on threads that share every layer's units, with a barrier after
 # every step, are faster than one; and faster than threads that share the layers (`python -m bench --threads 2`). A
@@ -58,7 +59,7 @@ class Program(Executor):
         isa: Name of the kernels to use, one of `kernel_names()`. Default: the environment's `FASTLSTM_ISA`, else the
             best that this CPU runs.
         backend: Of the products, one of `BACKENDS`. Default: the environment's `FASTLSTM_BACKEND`, else "auto".
-        mode: Numeric mode, one of `MODES`.
+        mode: Numeric mode, one of `MODES`: ops whose weights are float32 have their products in it.
 
     Raises:
         ValueError: The ops do not fit together, or `isa`, `backend` or `mode` is not to be had here.
@@ -72,11 +73,13 @@ class Program(Executor):
         mode: str = "float32",
         masked: int | None = None,
     ) -> None:
-        given = _checked(ops, masked)
         isa, backend = isa or default_isa(), backend or default_backend()
         for name, value, known in ("backend", backend, BACKENDS), ("mode", mode, MODES):
             if value not in known:
                 raise ValueError(f"`{name}` must be one of {known}. Received: {value!r}")
+        given = _checked(ops, masked)
+        if mode != "float32":
+            given = quantized_graph(given, mode)
         wiring = wiring_of(given)
         graph, tables = looked_up(given)
         if tables:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 Function = Callable[[np.ndarray], np.ndarray]
+Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -93,6 +94,7 @@ def lstm(
     mask: np.ndarray | None = None,
     go_backwards: bool = False,
     zero_output_for_mask: bool = False,
+    product: Product = np.matmul,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Every step's output and the final states, as Keras defines them.
 
@@ -107,6 +109,7 @@ def lstm(
         mask: bool `(batch, timesteps)`, False where a step is skipped.
         go_backwards: Process from the last step to the first.
         zero_output_for_mask: Output 0 at masked steps instead of the output before.
+        product: Of rows and a weight; see `reference_integers`.
 
     Returns:
         `(out, h, c)`: `(batch, timesteps, units)` in the order of processing, and two `(batch, units)`.
@@ -119,7 +122,7 @@ def lstm(
     valid = np.ones((batch, timesteps), bool) if mask is None else np.asarray(mask, bool)
     out, outputs = np.zeros((batch, units)), []
     for t in reversed(range(timesteps)) if go_backwards else range(timesteps):
-        i, f, g, o = np.split(x[:, t] @ kernel + h @ recurrent_kernel + b, 4, axis=1)
+        i, f, g, o = np.split(product(x[:, t], kernel) + product(h, recurrent_kernel) + b, 4, axis=1)
         c_next = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
         h_next = recurrent_activation(o) * activation(c_next)
         keep = valid[:, t, None]
@@ -138,6 +141,7 @@ def gru(
     reset_after: bool = True,
     activation: Function = np.tanh,
     recurrent_activation: Function = sigmoid,
+    product: Product = np.matmul,
     **over_time: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `lstm`, with gate blocks z, r, h and one state; bias `(2, 3*units)` with `reset_after`, else `(3*units,)`."""
@@ -148,10 +152,10 @@ def gru(
         both[: 2 if reset_after else 1] = bias
 
     def cell(x_t: np.ndarray, h: np.ndarray) -> np.ndarray:
-        x_z, x_r, x_h = np.split(x_t @ kernel + both[0], 3, axis=1)
-        h_z, h_r, h_h = np.split(h @ recurrent_kernel + both[1], 3, axis=1)
+        x_z, x_r, x_h = np.split(product(x_t, kernel) + both[0], 3, axis=1)
+        h_z, h_r, h_h = np.split(product(h, recurrent_kernel) + both[1], 3, axis=1)
         z, r = recurrent_activation(x_z + h_z), recurrent_activation(x_r + h_r)
-        candidate = r * h_h if reset_after else (r * h) @ recurrent_kernel[:, 2 * units :]
+        candidate = r * h_h if reset_after else product(r * h, recurrent_kernel[:, 2 * units :])
         return z * h + (1 - z) * activation(x_h + candidate)
 
     return _over_time(cell, x, units, **over_time)
@@ -164,13 +168,17 @@ def simple_rnn(
     bias: np.ndarray | None = None,
     *,
     activation: Function = np.tanh,
+    product: Product = np.matmul,
     **over_time: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `lstm`, with `h = activation(x @ kernel + h @ recurrent_kernel + bias)` and one state."""
     kernel, recurrent_kernel = np.asarray(kernel, np.float64), np.asarray(recurrent_kernel, np.float64)
     b = 0 if bias is None else np.asarray(bias, np.float64)
     return _over_time(
-        lambda x_t, h: activation(x_t @ kernel + h @ recurrent_kernel + b), x, len(recurrent_kernel), **over_time
+        lambda x_t, h: activation(product(x_t, kernel) + product(h, recurrent_kernel) + b),
+        x,
+        len(recurrent_kernel),
+        **over_time,
     )
 
 

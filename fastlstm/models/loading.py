@@ -17,6 +17,7 @@ from fastlstm.models.keras_3 import check_calls, for_keras_3, legacy_problem
 from fastlstm.models.older_keras import HARD_SIGMOIDS, warn_of_other_functions, with_hard_sigmoid
 from fastlstm.models.precision import in_float32
 from fastlstm.models.predictor import Predictor
+from fastlstm.models.quantization import require_floats
 from fastlstm.models.weight_spec import weight_spec
 from fastlstm.printable import shown
 from fastlstm.saving import OptimizerState, open_file, write_keras, write_legacy_h5, write_weights
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from fastlstm.models.model import Model
 
 _LEGACY_EXTENSIONS = (".h5", ".hdf5")
+
+
+_FLOATS_ONLY = "Keras' files hold its weights as float32"
 
 
 def load_model(
@@ -156,6 +160,7 @@ def save_model(
             f"use with TFLite/TFServing/etc. Received: filepath={filepath}."
         )
     check_calls(model)
+    require_floats(model, f"{_FLOATS_ONLY}. `save_packed` writes it")
     if not _may_write(path, overwrite):
         return
     if not model.built:
@@ -195,6 +200,7 @@ def save_weights(
     if max_shard_size is None and not path.endswith(".weights.h5"):
         raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={filepath}")
     _require_built(model, "saving a model")
+    require_floats(model, f"{_FLOATS_ONLY}. `save_packed` writes it")
     if _may_write(path, overwrite):
         optimizer = None if max_shard_size is not None else _optimizer_state(model)
         write_weights(

@@ -1,6 +1,7 @@
 """Models to packed files and back: all processes that load one share its weights, packed as the engine reads them.
 
 A file holds the model's config, its weights in Keras' layout, and whatever Programs make of them (engine/packing.py).
+Of a quantized model it holds the integers, which are packed, in place of those weights (engine/integers.py).
 Loading maps the file, hands the mapped weights to the layers, and tells the engine that the packings of these very
 arrays are there already. Whatever is built from the weights then finds them, a Stream's Program as well as the model's;
 weights that are set later are arrays of their own, and are packed as always.
@@ -11,9 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from os import PathLike
 from os.path import isfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from fastlstm.engine import LAYOUT_VERSION, Packing, keep, obtain, packings, require_packed
+import numpy as np
+
+from fastlstm.engine import (
+    INTEGER_MODES,
+    LAYOUT_VERSION,
+    IntegerMatrix,
+    Packing,
+    keep,
+    obtain,
+    packings,
+    require_packed,
+    shapes_of,
+)
 from fastlstm.engine.ops import Op
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, serialize
@@ -21,6 +34,7 @@ from fastlstm.layers.base.variable import CHANGES
 from fastlstm.models.compilation import arguments_of_file
 from fastlstm.models.model import Model
 from fastlstm.models.plan import grouped, heads_chain
+from fastlstm.models.quantization import layouts, quantizable
 from fastlstm.saving.config import normalise
 from fastlstm.saving.errors import SavedModelError, reading
 from fastlstm.saving.version import KERAS_VERSION
@@ -28,6 +42,10 @@ from fastlstm.saving.version import KERAS_VERSION
 if TYPE_CHECKING:
     from fastlstm.saving.budget import Budget
     from fastlstm.saving.packed import NamedArray
+
+
+# What the names of a quantized weight's arrays end in.
+_INTEGERS, _SCALES = " as integers", " scales"
 
 
 def save_packed(model: Model, filepath: str | PathLike[str]) -> None:
@@ -53,13 +71,12 @@ def save_packed(model: Model, filepath: str | PathLike[str]) -> None:
     with CHANGES.lock:
         _check_serializable(model)
         config = model.serialized()
-        weights = [variable.value for variable in model.weights]
         # What is written is what the model that is loaded will ask for.
         twin = _model_of(config)
-        if [variable.shape for variable in twin.weights] != [weight.shape for weight in weights]:
+        if [variable.shape for variable in twin.weights] != [variable.shape for variable in model.weights]:
             raise ValueError(f"The config of model '{model.name}' does not describe the weights that it has.")
-        twin.adopt_weights(weights)
-        arrays = [NamedArray(*named) for named in zip(_weight_names(twin), weights, strict=True)]
+        twin.share_weights(model)
+        arrays = [NamedArray(name, array) for name, array in _named_weights(twin)]
         arrays += [NamedArray(name, obtain(packing)) for name, packing in _named_packings(twin)]
     write_packed(filepath, LAYOUT_VERSION, config, arrays)
 
@@ -83,11 +100,9 @@ def load_packed(filepath: str | PathLike[str]) -> Model:
     config, arrays, budget = open_packed(filepath, LAYOUT_VERSION)
     with reading(filepath, KIND):
         model = _model_of(config, budget)
-        weights, packed = arrays[: len(model.weights)], arrays[len(model.weights) :]
-        _check_arrays(zip(_weight_names(model), (weight.shape for weight in model.weights), strict=True), weights)
-        model.adopt_weights([array for _, array in weights])
+        packed = _adopt_arrays(model, arrays)
         named = _named_packings(model)
-        _check_arrays(((name, packing.shape) for name, packing in named), packed)
+        _check_arrays([(name, packing.shape, np.dtype(np.float32)) for name, packing in named], packed)
         for (_, packing), (_, array) in zip(named, packed, strict=True):
             keep(packing, array)
         _ = model.current_plan
@@ -132,9 +147,52 @@ def _weight_names(model: Model) -> list[str]:
     return [f"{number} {variable.name}" for number, variable in enumerate(model.weights)]
 
 
+def _named_weights(model: Model) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays that are the weights: of one that is quantized its integers and their scales."""
+    for variable, name in zip(model.weights, _weight_names(model), strict=True):
+        if variable.integers is None:
+            yield name, variable.value
+        else:
+            yield f"{name}{_INTEGERS}", variable.integers.values
+            yield f"{name}{_SCALES}", variable.integers.scales
+
+
+def _adopt_arrays(model: Model, arrays: list[NamedArray]) -> list[NamedArray]:
+    """Hand the weights in a file to the model that it describes; return the arrays that are left."""
+    layout_of = {variable: layout for _, layer in quantizable(model) for variable, layout in layouts(layer).items()}
+    remaining = list(reversed(arrays))
+    for variable, name in zip(model.weights, _weight_names(model), strict=True):
+        if not remaining:
+            raise SavedModelError(f"The model needs {len(model.weights)} arrays; the file has {len(arrays)}.")
+        found = remaining.pop()
+        if found.name != name + _INTEGERS or variable not in layout_of:
+            _check_arrays([(name, variable.shape, np.dtype(np.float32))], [found])
+            variable.adopt(found.array)
+            continue
+        scales = remaining.pop() if remaining else None
+        mode = found.array.dtype.name
+        if mode not in INTEGER_MODES:
+            raise SavedModelError(f"Array {found.name[:200]!r} has the dtype {mode}; expected one of integers.")
+        shapes = shapes_of(variable.shape, mode, layout_of[variable])
+        wanted = [
+            (name + suffix, shape, np.dtype(dtype))
+            for suffix, shape, dtype in zip((_INTEGERS, _SCALES), shapes, (mode, np.float32), strict=True)
+        ]
+        _check_arrays(wanted, [found] if scales is None else [found, scales])
+        integers = IntegerMatrix(found.array, cast("NamedArray", scales).array, variable.shape, layout_of[variable])
+        if not integers.is_bounded():
+            raise SavedModelError(f"Array {found.name!r} has integers whose sums do not fit 32 bits.")
+        variable.adopt_integers(integers)
+    return remaining[::-1]
+
+
 def _named_packings(model: Model) -> list[tuple[str, Packing]]:
     """What the model's Programs make of its weights, each once, in their order."""
-    names = {id(variable.value): name for variable, name in zip(model.weights, _weight_names(model), strict=True)}
+    names = {
+        id(variable.value): name
+        for variable, name in zip(model.weights, _weight_names(model), strict=True)
+        if variable.integers is None
+    }
     named = {}
     for lowered in _programs(model):
         for packing in packings(lowered) if lowered else ():
@@ -161,16 +219,17 @@ def _programs(layer: Layer) -> Iterator[list[Op]]:
             yield from _programs(child)
 
 
-def _check_arrays(expected: Iterator[tuple[str, tuple[int, ...]]], found: list[NamedArray]) -> None:
-    """Raise ValueError unless arrays have the expected names and shapes, all of them."""
-    wanted, present = list(expected), [(name, array.shape) for name, array in found]
+def _check_arrays(wanted: list[tuple[str, tuple[int, ...], np.dtype]], found: list[NamedArray]) -> None:
+    """Raise ValueError unless arrays have the wanted names, shapes and dtypes, all of them."""
+    present = [(name, array.shape, array.dtype) for name, array in found]
     if wanted == present:
         return
     pairs = (pair for pair in zip(wanted, present, strict=False) if pair[0] != pair[1])
     wrong = next(pairs, None)
     if wrong is None:
         raise SavedModelError(f"The model needs {len(wanted)} arrays; the file has {len(present)}.")
-    (name, shape), (found_name, found_shape) = wrong
+    (name, shape, dtype), (found_name, found_shape, found_dtype) = wrong
     raise SavedModelError(
-        f"The model needs array {name!r} of shape {shape}; the file has {found_name[:200]!r} of shape {found_shape}."
+        f"The model needs array {name!r} of shape {shape} and dtype {dtype}; the file has {found_name[:200]!r} of "
+        f"shape {found_shape} and dtype {found_dtype}."
     )

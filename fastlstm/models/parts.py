@@ -126,7 +126,7 @@ def frozen_layer(layer: Layer, in_time: bool) -> FrozenLayer:
     """
     copied = copy.deepcopy(layer)
     # Weights are replaced and never written to, so that both may hold the same arrays, and what was packed of them.
-    copied.adopt_weights(layer.weight_arrays())
+    copied.share_weights(layer)
     if in_time and copied.step_span > 1:
         # The window has the zeros that stand for the steps before the first.
         copied.padding = "valid"

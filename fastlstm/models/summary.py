@@ -109,6 +109,8 @@ def _totals(model: Any) -> Iterator[tuple[str, str]]:
     yield "Total params", _count_and_size(model.weights)
     yield "Trainable params", _count_and_size(model.trainable_weights)
     yield "Non-trainable params", _count_and_size(model.non_trainable_weights)
+    for mode, variables in _quantized(model.weights).items():
+        yield f"Quantized to {mode}", _count_and_size(variables)
 
 
 def _column_widths(positions: Sequence[float], width: int) -> list[int]:
@@ -181,9 +183,18 @@ def _output_shape(layer: Layer) -> str:
     return str(shapes[0] if isinstance(output, (list, tuple)) and len(shapes) == 1 else shapes)
 
 
+def _quantized(variables: Sequence[Variable]) -> dict[str, list[Variable]]:
+    """The variables that are integers, by what these are."""
+    found: dict[str, list[Variable]] = {}
+    for variable in variables:
+        if variable.integers is not None:
+            found.setdefault(variable.integers.mode, []).append(variable)
+    return found
+
+
 def _count_and_size(variables: Sequence[Variable]) -> str:
     count = sum(variable.size for variable in variables)
-    size, unit = 4.0 * count, "B"
+    size, unit = float(sum(variable.nbytes for variable in variables)), "B"
     for larger in ("KB", "MB", "GB", "TB", "PB"):
         if size < 1024:
             break

@@ -13,6 +13,7 @@ from fastlstm.layers.base.arrays import as_float32, as_mask
 from fastlstm.layers.base.gradient import Backward, Gradients, TrainingChain
 from fastlstm.layers.base.structure import flatten, map_structure, packed
 from fastlstm.layers.base.variable import Variable
+from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining, call_parameters, output_masks, with_mask
 from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.models.calls import Call, Calls, Slot
@@ -33,11 +34,14 @@ class TrainingPlan:
         training: Boolean; without it the layers do what they do at inference, and there is no way back.
 
     Raises:
+        ValueError: When weights that training would change are quantized, naming the layer.
         NotImplementedError: When training cannot go through a layer that it would have to go through, naming it.
     """
 
     def __init__(self, calls: Calls, training: bool = True) -> None:
         self._calls = calls
+        for layer in calls.layers if training else ():
+            _check_trainable(layer)
         self._outputs = [slot.index for slot in calls.outputs]
         self.parts = tuple(_parts(calls) if training else (_part(call, False, False) for call in calls.calls))
         self._unneeded = unneeded_after(self.parts, set(self._outputs))
@@ -73,6 +77,14 @@ class TrainingPlan:
                 values[index] = masks[index] = None
         outputs = [values[index] for index in self._outputs]
         return Recorded(self._outputs, outputs, [masks[index] for index in self._outputs], penalties, ways)
+
+
+def _check_trainable(layer: WeightOwner) -> None:
+    if any(weight.integers is not None for weight in layer.trainable_weights):
+        raise ValueError(
+            f"Layer '{layer.name}' (of type {type(layer).__name__}) is quantized to {layer.quantized_to}, and integers "
+            "cannot be trained. Train the float32 model and quantize that."
+        )
 
 
 class Recorded:

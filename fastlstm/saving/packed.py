@@ -2,7 +2,7 @@
 
     0    magic (8 bytes), format version, layout version (u32 each), bytes of the header, bytes of the file (u64 each)
     64   the header: a JSON object, padded with zeros to a multiple of 64
-    …    the arrays, little-endian float32 in C order, each padded with zeros to a multiple of 64
+    …    the arrays, little-endian float32, int16 or int8 in C order, each padded with zeros to a multiple of 64
     -4   CRC-32 (u32) of all bytes before
 
 Numbers are little-endian. The header is `{"model": …, "arrays": [{"name", "dtype", "shape", "offset"}, …]}`, offsets in
@@ -43,7 +43,7 @@ KIND = "a packed fastlstm model"
 
 _PREAMBLE = struct.Struct("<8sIIQQ")
 _CHECKSUM = struct.Struct("<I")
-_DTYPE = "<f4"
+_DTYPES = ("<f4", "<i2", "|i1")
 _MAX_DIMENSIONS = 32
 _MAX_DIMENSION = 2**31 - 1  # the engine counts in C ints
 _WRITE_AGAIN = "Write it again with `save_packed`."
@@ -54,7 +54,7 @@ class NamedArray(NamedTuple):
 
     Args:
         name: Tells it from the others.
-        array: float32.
+        array: float32, int16 or int8.
     """
 
     name: str
@@ -84,7 +84,7 @@ def write_packed(
         path: The file.
         layout_version: Of what the arrays are.
         model: JSON data.
-        arrays: float32, of any memory order.
+        arrays: float32, int16 or int8, of any memory order.
 
     Raises:
         ValueError: The model is too large to be read again.
@@ -92,7 +92,9 @@ def write_packed(
     """
     entries, size = [], 0
     for name, array in arrays:
-        entries.append({"name": name, "dtype": _DTYPE, "shape": list(array.shape), "offset": size})
+        entries.append(
+            {"name": name, "dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape), "offset": size}
+        )
         size += _padded(array.nbytes)
     header = json.dumps({"model": model, "arrays": entries}).encode()
     Budget(0).check("bytes of JSON", len(header), "The model's config")
@@ -102,7 +104,11 @@ def write_packed(
         checksum = _write(stream, preamble, 0)
         checksum = _write(stream, header, checksum)
         for _, array in arrays:
-            checksum = _write(stream, np.ascontiguousarray(array, _DTYPE).reshape(-1).view(np.uint8).data, checksum)
+            checksum = _write(
+                stream,
+                np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data,
+                checksum,
+            )
         stream.write(_CHECKSUM.pack(checksum))
 
 
@@ -181,19 +187,19 @@ def _array(mapped: mmap.mmap, start: int, entry: Any) -> NamedArray:
     )
     if not isinstance(name, str) or not isinstance(shape, list) or not isinstance(offset, int) or not _is_size(offset):
         raise SavedModelError(f"The header describes an array as {shown(entry)}.")
-    if dtype != _DTYPE:
-        raise SavedModelError(f"Array {shown(name)} has the dtype {shown(dtype)}; expected {_DTYPE!r}.")
+    if dtype not in _DTYPES:
+        raise SavedModelError(f"Array {shown(name)} has the dtype {shown(dtype)}; expected one of {_DTYPES}.")
     if len(shape) > _MAX_DIMENSIONS or not all(
         _is_size(dimension) and dimension <= _MAX_DIMENSION for dimension in shape
     ):
         raise SavedModelError(f"Array {shown(name)} has the shape {shown(shape)}.")
-    nbytes = math.prod(shape) * np.dtype(_DTYPE).itemsize
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
     if offset % ALIGNMENT or start + offset + nbytes > len(mapped) - _CHECKSUM.size:
         raise SavedModelError(
             f"Array {shown(name)} should lie at {shown(offset)} and have {nbytes} bytes, which is not in the "
             f"file or not a multiple of {ALIGNMENT}."
         )
-    return NamedArray(name, np.ndarray(tuple(shape), np.float32, mapped, start + offset))
+    return NamedArray(name, np.ndarray(tuple(shape), np.dtype(dtype), mapped, start + offset))
 
 
 def _is_size(value: Any) -> bool:

@@ -72,6 +72,50 @@ static void compare_steps(const fl_kernels *kernels, const fl_kernels *scalar, s
     compare(h[0], h[1], rows * units);
 }
 
+/* products with integers of rows of MOST_UNITS at most, and steps of them */
+static void compare_integers(const fl_kernels *kernels, const fl_kernels *scalar, size_t rows, size_t units, int bits)
+{
+    static int32_t q[2][MOST_ROWS * PADDED];
+    static float out[2][MOST_ROWS * PADDED], h[2][MOST_ROWS * MOST_UNITS], c[2][MOST_ROWS * MOST_UNITS];
+    static float row_scales[2][MOST_ROWS], scales[PADDED];
+    static int16_t wide[PADDED * (MOST_UNITS + 1)];
+    static int8_t narrow[PADDED * (MOST_UNITS + 3)];
+    static int32_t offsets[PADDED];
+    const size_t columns = (4 * units + FL_GROUP - 1) / FL_GROUP * FL_GROUP, in_word = 32 / bits;
+    const size_t words = (units + in_word - 1) / in_word;
+    const fl_kernels *both[2] = {kernels, scalar};
+    memset(offsets, 0, sizeof offsets);
+    for (size_t column = 0; column < columns; column++) {
+        const size_t panel = column / (4 * FL_GROUP) * 4 * FL_GROUP;
+        const size_t width = columns - panel < 4 * FL_GROUP ? columns - panel : 4 * FL_GROUP;
+        scales[column] = 1e-3f + 1e-4f * (float)(column % 7);
+        for (size_t k = 0; k < words * in_word; k++) {
+            const int value = k >= units ? 0 : column % 9 == 0 ? (k % 2 ? 127 : -127) : rand() % 255 - 127;
+            const size_t place = ((panel * words + k / in_word * width + column - panel) * in_word) + k % in_word;
+            offsets[column] -= 128 * value;
+            wide[place] = (int16_t)(value * 8);
+            narrow[place] = (int8_t)value;
+        }
+    }
+    const fl_integers matrix = {bits == 16 ? (const void *)wide : narrow, scales, offsets, units,
+                                bits == 16 ? 4000.0f : 127.0f, bits};
+    for (int k = 0; k < 2; k++) {
+        both[k]->quantize_rows(q[k], row_scales[k], h_prev, rows, &matrix);
+        both[k]->gemm_integers_forward(out[k], columns, bias, 0, q[k], row_scales[k], &matrix, rows, 0, 4 * units);
+    }
+    compare(row_scales[0], row_scales[1], rows);
+    for (size_t row = 0; row < rows; row++) compare(out[0] + row * columns, out[1] + row * columns, 4 * units);
+    for (int from_zeros = 0; from_zeros < 2; from_zeros++) {
+        for (int k = 0; k < 2; k++) {
+            memcpy(c[k], c_prev, sizeof c_prev);
+            both[k]->lstm_step_integers_forward(h[k], c[k], x, from_zeros ? NULL : q[k], row_scales[k], &matrix, rows, 0,
+                                                units, /* descending */ k, &TANH, &SIGMOID);
+        }
+        compare(h[0], h[1], rows * units);
+        compare(c[0], c[1], rows * units);
+    }
+}
+
 static void compare_pairs(const fl_kernels *kernels, const fl_kernels *scalar, size_t rows, size_t units)
 {
     for (size_t a = 0; a < sizeof ACTIVATIONS / sizeof *ACTIVATIONS; a++)
@@ -158,6 +202,8 @@ int main(void)
                 compare_training(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &TANH, &SIGMOID);
                 compare_training(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &ELU, &HARD);
                 compare_slopes(kernels, scalar, (size_t)SIZES[s]);
+                compare_integers(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], 16);
+                compare_integers(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], 8);
             }
     }
     printf("%ld %ld\n", compared, differ);

@@ -370,7 +370,7 @@ def test_ops_that_do_not_fit_are_refused():
 def test_what_a_program_cannot_be_is_refused():
     ops = [Weights(17).lstm(2, 4)]
     assert Program(ops, mode="float32").describe() == Program(ops).describe()
-    with pytest.raises(ValueError, match=r"`mode` must be one of \('float32',\)\. Received: 'int7'"):
+    with pytest.raises(ValueError, match=r"`mode` must be one of \('float32', 'int16', 'int8'\)\. Received: 'int7'"):
         Program(ops, mode="int7")
     with pytest.raises(ValueError, match=r"`backend` must be one of \('auto', 'blas', 'packed'\)\. Received: 'mkl'"):
         Program(ops, backend="mkl")

@@ -66,6 +66,12 @@ class TrainingChain(LayerRow):
         """Take the layers as they are now."""
         with CHANGES.lock:
             self._count = self._watch.count
+            for layer in self.layers:
+                if layer.quantized_to is not None:
+                    raise ValueError(
+                        f"Layer '{layer.name}' (of type {type(layer).__name__}) is quantized to {layer.quantized_to}, "
+                        "and there is no gradient through integers."
+                    )
             of_layers = [layer.lower() for layer in self.layers]
             # Those that training changes, and of each the op and the op's attribute, None where no op has it.
             self.weights, self._places = _trained_weights(self.layers, of_layers)

@@ -19,7 +19,7 @@ from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.joining import GraphValues, one_value, rows_of_planes
 from fastlstm.layers.base.own_config import is_own, own_config
 from fastlstm.layers.base.structure import flatten, is_shape, map_structure
-from fastlstm.layers.base.variable import CHANGES
+from fastlstm.layers.base.variable import CHANGES, Variable
 from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.layers.symbolic.calling import (
     call_parameters,
@@ -66,10 +66,10 @@ class Layer(WeightOwner):
     inner_names: ClassVar[str] = (
         "adopt_weights build_child chain check_gradient check_input_shape children ends_masks erases_masks expands "
         "first_call_number in_order inner_names input_batch_shape joins keras2_masks keras2_masks_matter keras_module "
-        "inner_recurrent lower lower_call lower_inside lowers makes_masks named_children native native_in_training "
-        "nodes output_dtype output_kind output_shapes own_variables passes_masks reads_masks recurrent "
-        "says_output_shape raw_dtype standardized_input step_problem step_span stored_constants subclassed takes_ids "
-        "takes_raw takes_structures training_chain watch weight_arrays"
+        "inner_recurrent integer_weights lower lower_call lower_inside lowers makes_masks named_children native "
+        "native_in_training nodes output_dtype output_kind output_shapes own_variables passes_masks quantized_to "
+        "reads_masks recurrent says_output_shape raw_dtype share_weights standardized_input step_problem step_span "
+        "stored_constants subclassed takes_ids takes_raw takes_structures training_chain watch weight_arrays"
     )
     # What others need to know of a layer; a class answers by an attribute or a property.
     supports_masking: bool = False
@@ -316,6 +316,10 @@ class Layer(WeightOwner):
         """Whether the engine may run calls of the layer, as `lower_call` says: no subclass has a `call` of its own."""
         own = type(self).lower_call is not Layer.lower_call
         return not overrides(type(self), _ENGINES, over="lower_call") if own else self.native
+
+    def integer_weights(self) -> dict[str, Variable]:
+        """Return the weights of the layer, which is built, that can be integers, by their names in its op."""
+        return {}
 
     def lower_inside(self) -> list[list[ops.Op]]:
         """Return what the layer, which runs in NumPy, has the engine run for it: the ops of each Program."""

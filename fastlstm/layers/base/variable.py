@@ -8,10 +8,13 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
+
+if TYPE_CHECKING:
+    from fastlstm.engine import IntegerMatrix
 
 Fill = Callable[[tuple[int, ...]], Any]
 
@@ -116,6 +119,8 @@ class Variable(Watched, NDArrayOperatorsMixin):
     """
 
     dtype = "float32"
+    # In place of the array, once the layer is quantized.
+    integers: IntegerMatrix | None = None
 
     def __init__(
         self,
@@ -143,9 +148,14 @@ class Variable(Watched, NDArrayOperatorsMixin):
 
     @property
     def value(self) -> np.ndarray:
-        """The array itself, read-only; `assign` changes it."""
+        """The array itself, read-only; `assign` changes it. Of a quantized one it is made anew, each time."""
         value = self._value
         return self._initialized() if value is None else value
+
+    @property
+    def operand(self) -> np.ndarray | IntegerMatrix:
+        """What the engine multiplies by: the array, or its integers."""
+        return self.value if self.integers is None else self.integers
 
     @property
     def ndim(self) -> int:
@@ -155,6 +165,11 @@ class Variable(Watched, NDArrayOperatorsMixin):
     def size(self) -> int:
         """Number of values."""
         return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the values."""
+        return 4 * self.size if self.integers is None else self.integers.nbytes
 
     def numpy(self) -> np.ndarray:
         """Return a copy of the array."""
@@ -178,9 +193,30 @@ class Variable(Watched, NDArrayOperatorsMixin):
                 "The shape of the target variable and the shape of the target value in `variable.assign(value)` must "
                 f"match. variable.shape={self.shape}, Received: value.shape={array.shape}. Target variable: {self!r}"
             )
+        self.check_assignable()
         with CHANGES.making(self):
             self.adopt(array)
         return array
+
+    def check_assignable(self) -> None:
+        """Raise ValueError if the variable is quantized, which leaves it as it is."""
+        if self.integers is not None:
+            raise ValueError(
+                f"Variable '{self.path}' is quantized to {self.integers.mode}, so that it cannot be changed. Change "
+                "the float32 model and quantize that."
+            )
+
+    def adopt_integers(self, integers: IntegerMatrix) -> None:
+        """Take over integers in place of the array, as `adopt` does."""
+        self.integers, self._value, self._fill = integers, None, None
+
+    def share(self, other: Variable) -> None:
+        """Take over what another variable of this shape has, as `adopt` does."""
+        if other.integers is not None:
+            self.adopt_integers(other.integers)
+        else:
+            self.integers = None
+            self.adopt(other.value)
 
     def adopt(self, array: np.ndarray) -> None:
         """Take over a float32 array of the right shape, uncopied, without counting it as a change of weights."""
@@ -198,6 +234,10 @@ class Variable(Watched, NDArrayOperatorsMixin):
 
     def _initialized(self) -> np.ndarray:
         with CHANGES.lock:
+            if self.integers is not None:
+                array = self.integers.dequantized()
+                array.flags.writeable = False
+                return array
             if self._fill is not None:
                 array = np.array(self._fill(self.shape), dtype=np.float32, order="C")
                 if array.shape != self.shape:
@@ -234,9 +274,11 @@ class Variable(Watched, NDArrayOperatorsMixin):
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_value": self.value, "_fill": None, "_watches": None}
+        value = None if self.integers is not None else self.value
+        return {**self.__dict__, "_value": value, "_fill": None, "_watches": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._value = np.array(self._value)
-        self._value.flags.writeable = False
+        if self.integers is None:
+            self._value = np.array(self._value)
+            self._value.flags.writeable = False

@@ -140,7 +140,7 @@ class WeightOwner(Watched):
     non_trainable_variables = non_trainable_weights
 
     def get_weights(self) -> list[np.ndarray]:
-        """Return copies of all weights, in the order of `weights`."""
+        """Return copies of all weights, in the order of `weights`; of quantized ones what their integers stand for."""
         return [array.copy() for array in self.weight_arrays()]
 
     def weight_arrays(self) -> list[np.ndarray]:
@@ -188,9 +188,23 @@ class WeightOwner(Watched):
             arrays: float32, C-contiguous, of the right shapes in the order of `weights`; None leaves a weight as it is.
         """
         changed = [(variable, array) for variable, array in zip(self.weights, arrays, strict=True) if array is not None]
+        for variable, _ in changed:
+            variable.check_assignable()
         with CHANGES.making(*(variable for variable, _ in changed)):
             for variable, array in changed:
                 variable.adopt(array)
+
+    def share_weights(self, other: WeightOwner) -> None:
+        """Take over the weights of another one of the same layers, uncopied, be they arrays or integers."""
+        weights = self.weights
+        with CHANGES.making(*weights):
+            for mine, theirs in zip(weights, other.weights, strict=True):
+                mine.share(theirs)
+
+    @property
+    def quantized_to(self) -> str | None:
+        """What the integers are that some of the weights are, None if all are float32."""
+        return next((weight.integers.mode for weight in self.weights if weight.integers is not None), None)
 
     def count_params(self) -> int:
         """Return the number of values in all weights.

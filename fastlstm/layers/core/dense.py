@@ -11,6 +11,7 @@ from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
+from fastlstm.layers.base.variable import Variable
 
 
 @register
@@ -94,7 +95,10 @@ class Dense(Layer):
 
     def lower(self) -> list[ops.Op]:
         activation = activation_layer.lower_activation(self.activation, self.units)
-        return [ops.DenseOp(self.kernel.value, self.bias.value if self.use_bias else None, activation)]
+        return [ops.DenseOp(self.kernel.operand, self.bias.value if self.use_bias else None, activation)]
+
+    def integer_weights(self) -> dict[str, Variable]:
+        return {"kernel": self.kernel}
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.units)

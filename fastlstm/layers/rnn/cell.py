@@ -176,6 +176,9 @@ class Cell(Recurrent):
     def lower(self) -> list[ops.Op]:
         return [self.lower_over_time()]
 
+    def integer_weights(self) -> dict[str, Variable]:
+        return {"kernel": self.kernel, "recurrent_kernel": self.recurrent_kernel}
+
     def lower_over_time(self, **over_time: bool) -> ops.Op:
         """Return the op that runs the cell over the steps of a sequence.
 
@@ -187,8 +190,8 @@ class Cell(Recurrent):
     def lowered_arguments(self) -> tuple[Any, ...]:
         """Return what all ops begin with: the weights and the activations."""
         return (
-            self.kernel.value,
-            self.recurrent_kernel.value,
+            self.kernel.operand,
+            self.recurrent_kernel.operand,
             self.bias.value if self.use_bias else None,
             *(activation_layer.lower_activation(getattr(self, name), self.units) for name in self._activation_names()),
         )

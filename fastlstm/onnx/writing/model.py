@@ -24,6 +24,7 @@ from fastlstm.models.calls import Call as LayerCall
 from fastlstm.models.calls import Calls, Slot, _Masked, _Unmasked
 from fastlstm.models.model import Model
 from fastlstm.models.predictor import Predictor
+from fastlstm.models.quantization import require_floats
 from fastlstm.onnx.library import onnx_library
 from fastlstm.onnx.writing import attending, core, merging, normalizing, operations, recurrent, windows
 from fastlstm.onnx.writing.builder import FLOAT, IR_VERSION, OPSET, Builder, Value
@@ -49,11 +50,12 @@ def save(model: Model, path: str | os.PathLike[str], stateful: bool = False) -> 
             layers with `stateful=True` always are.
 
     Raises:
-        ValueError: When the model is not built, or larger than a file may be (2 GiB).
+        ValueError: When the model is not built, is quantized, or larger than a file may be (2 GiB).
         NotImplementedError: When ONNX has no operators for a layer; the text names it.
         ModuleNotFoundError: Without the onnx package.
     """
     onnx = onnx_library()
+    require_floats(model, "ONNX files are written of float32 weights: save it before `quantize`")
     proto = graph_of(model, stateful)
     size = proto.ByteSize()
     if size > _MOST_BYTES:

@@ -1,0 +1,52 @@
+/* lstm_step_integers.h: one LSTM step over integer weights, for the ISA whose vocabulary stands: lstm_step.h with the
+ * products of integers.h. */
+
+/* A panel; of no words where h is all zeros. */
+static inline integer_panel step_panel_at(const fl_integers *matrix, size_t column, const int32_t *q)
+{
+    const integer_panel panel = integer_panel_at(matrix, column);
+    return q ? panel : (integer_panel){panel.words, panel.scales, NULL, 0};
+}
+
+static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const float *z, const int32_t *q,
+                                                  const float *row_scales, const fl_integers *matrix, size_t rows,
+                                                  size_t first, size_t last, int descending,
+                                                  const fl_activation *activation,
+                                                  const fl_activation *recurrent_activation)
+{
+    static const float no_scales[TILE_ROWS];
+    const size_t units = matrix->features, z_width = values_padded(4 * units);
+    const integer_rows all = {q, q ? row_words(matrix) : 0, q ? row_scales : no_scales};
+    const unit_blocks blocks = blocks_of_units(rows, first, last, words_of(matrix) * z_width);
+    const int narrow = matrix->bits == 8;
+    cell_function *cell = cell_of(activation, recurrent_activation);
+    float sums[TILE_ROWS * PANEL + FL_GROUP];
+    for (size_t i = 0, n; i < blocks.count; i++) {
+        const size_t unit = block_at(&blocks, i, descending, &n);
+        const integer_panel panel = step_panel_at(matrix, 4 * unit, q);
+        if (n > FL_GROUP) {
+            const size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
+            const integer_panel next = step_panel_at(matrix, 4 * unit + PANEL, q);
+            integer_pairs[narrow][groups - 1](sums, z + 4 * unit, &all, &panel, &next);
+            if (second == FL_GROUP) {
+                cell(h + unit, c + unit, sums, 2, FL_GROUP, FL_GROUP, PANEL, activation, recurrent_activation);
+                continue;
+            }
+            cell(h + unit, c + unit, sums, 1, FL_GROUP, 0, 0, activation, recurrent_activation);
+            cell(h + unit + FL_GROUP, c + unit + FL_GROUP, sums + PANEL, 1, second, 0, 0, activation,
+                 recurrent_activation);
+            continue;
+        }
+        integer_tile_function *const *tile_of = integer_tiles[narrow][(4 * n + FL_GROUP - 1) / FL_GROUP - 1];
+        for (size_t row = 0, n_rows; row < rows; row += n_rows) {
+            const size_t place = row * units + unit;
+            n_rows = next_rows(rows - row);
+            const integer_rows of_tile = q ? integer_rows_at(&all, row) : all;
+            tile_of[n_rows - 1](sums, PANEL, z + row * z_width + 4 * unit, z_width, &of_tile, &panel);
+            if (whole_vecs(n_rows * n) + 2 <= n_rows * whole_vecs(n))
+                cell_narrow_rows(cell, h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);
+            else
+                cell(h + place, c + place, sums, n_rows, n, units, PANEL, activation, recurrent_activation);
+        }
+    }
+}
