@@ -181,10 +181,8 @@ UNUSED: dict[str, tuple[Any, ...]] = {
 DROPPED_IN = {
     "DepthwiseConv1D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
     "DepthwiseConv2D": {"kernel_constraint", "kernel_initializer", "kernel_regularizer"},
-    "CategoryEncoding": {"dtype"},
     "Discretization": {"dtype"},
     "Embedding": {"dropout", "weights"},
-    "Hashing": {"dtype"},
     "IntegerLookup": {"dtype", "has_input_vocabulary"},
     "MultiHeadAttention": {"key_shape", "query_shape", "value_shape"},
     "RNN": {"cells"},  # TensorFlow.js lists those of its `cell` again

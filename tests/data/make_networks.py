@@ -28,6 +28,7 @@ from network_cases import BATCH, flat, inputs_of, network
 
 TOLERANCE = 1e-5
 KINDS = {"keras": ("keras", "h5", "keras", "weights.h5"), "tf_keras": ("h5", "keras", "h5", "weights.h5", "legacy.h5")}
+KINDS_OF_MORE = {"keras": KINDS["keras"], "tf_keras": ("h5", "keras", "saved_model", "h5", "weights.h5")}
 NETWORKS = Path(__file__).parent / "networks"
 
 
@@ -77,13 +78,13 @@ def write_one(keras, seed, folder):
     ys = answers(model, xs)
     if not usable(ys):
         raise ValueError("the outputs are not finite, or constant")
-    choices = KINDS[keras.__name__]
+    choices = (KINDS_OF_MORE if d.more else KINDS)[keras.__name__]
     name, kind = f"{keras.__name__}_{seed:04d}", choices[seed % len(choices)]
     if kind in ("weights.h5", "legacy.h5"):
         model.save_weights(folder / f"{name}.{kind}")
         (folder / f"{name}.json").write_text(model.to_json())
     else:
-        model.save(folder / f"{name}.{kind}")
+        model.save(folder / f"{name}.{kind}", **({"save_format": "tf"} if kind == "saved_model" else {}))
     np.savez_compressed(
         folder / f"{name}.npz", **{f"x{i}": x for i, x in enumerate(xs)}, **{f"y{i}": y for i, y in enumerate(ys)}
     )

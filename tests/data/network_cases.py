@@ -40,6 +40,20 @@ from network_layers import (
     scaling,
     two_directions,
 )
+from network_more import (
+    channels_first,
+    constants,
+    convolution_3d,
+    decoder_model,
+    einsum_dense,
+    grouped_heads,
+    masked_heads,
+    model_of_dicts,
+    operate_more,
+    pooling_3d,
+    resizing_3d,
+    scored_attention,
+)
 
 BATCH = 3
 
@@ -83,7 +97,8 @@ LAYERS = {
 def layer_for(d, shape, avoid=()):
     """A layer that fits, or None after a few tries."""
     for _ in range(8):
-        family = d.pick(*LAYERS.get(len(shape), [flatten]))
+        families = LAYERS.get(len(shape), [flatten])
+        family = d.pick(*families, *(MORE_LAYERS.get(len(shape), []) if d.more else []))
         layer = None if family in avoid else family(d, shape)
         if layer is not None:
             return layer
@@ -239,6 +254,15 @@ def calculate(d, pool):
 STEPS = [apply_layer] * 8 + [merge] * 3 + [concatenate] * 2 + [dot, attend, attend, encode_decode, encode_decode]
 STEPS += [with_states, with_states, both_directions, shared, shared, inner_model, calculate]
 STEPS += [heads, heads, operate, operate, operate]
+# What networks with `more` draw from besides.
+MORE_LAYERS = {
+    2: [einsum_dense],
+    3: [einsum_dense, einsum_dense],
+    4: [channels_first, channels_first],
+    5: [convolution_3d, convolution_3d, pooling_3d, pooling_3d, resizing_3d, resizing_3d],
+}
+MORE_STEPS = [masked_heads, grouped_heads, scored_attention, constants, constants, decoder_model, decoder_model]
+MORE_STEPS += [model_of_dicts, *[operate_more] * 5]
 
 
 def flat(outputs):
@@ -261,7 +285,7 @@ def graph(d, inputs, length, outputs=3):
         pool.append(first(tensor) if first else tensor)
     made = []
     while len(made) < length:
-        new = d.pick(*STEPS)(d, pool)
+        new = d.pick(*STEPS, *(MORE_STEPS if d.more else []))(d, pool)
         if new:
             made += new
             pool += [tensor for tensor in new if 1 < len(tensor.shape) < 6]
@@ -285,8 +309,9 @@ def input_shape(d, kind, steps):
 
 
 def network(keras, seed, keras2):
-    """Return the draw, the model, and for each input its kind."""
+    """Return the draw, the model, and for each input its kind. From seed 10000 on, there is more to draw from."""
     d = Draw(keras, seed, keras2)
+    d.more = seed >= 10000
     steps = d.pick(None, 4, 5, 6, 7, 9)
     if d.chance(0.45):
         kind = d.pick("series", "series", "series", "ids", "vector", "sheet", "sheet", "film", "film")

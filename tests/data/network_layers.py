@@ -35,6 +35,13 @@ class Draw:
         self.mask_value = self.pick(0.0, 0.0, -1.0)
         self.padding = self.pick("none", "right", "right", "left", "inner")
         self.vocabulary = self.pick(7, 12)
+        self.more = False
+
+    @property
+    def tensorflow(self):
+        import tensorflow
+
+        return tensorflow
 
     def pick(self, *choices):
         return choices[self.rng.integers(len(choices))]

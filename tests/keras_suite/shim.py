@@ -20,10 +20,15 @@ from absl.testing import parameterized
 
 import fastlstm
 from fastlstm.layers.base import dtype_policy
+from fastlstm.layers.base.arrays import carried_mask
+from fastlstm.layers.base.input_spec import standardize_shape
+from fastlstm.layers.base.structure import map_shapes, map_structure
 from fastlstm.layers.rnn.conv_lstm import ConvLSTMCell
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 # What tests of other backends or of parts that fastlstm does not have need in order to be defined.
+FLASH = dict.fromkeys(("disable_flash_attention", "enable_flash_attention"), lambda: None)
+ACTIVATIONS = ("elu", "leaky_relu", "prelu", "relu", "softmax")
 NOT_THERE = mock.MagicMock(name="not in fastlstm")
 
 
@@ -79,6 +84,9 @@ class TestCase(parameterized.TestCase):
     def assertDType(self, x, dtype, msg=None):
         self.assertEqual(np.asarray(x).dtype.name, fastlstm.backend.standardize_dtype(dtype), msg)
 
+    def assertSparse(self, x, sparse=True, msg=None):
+        self.assertFalse(sparse, msg)
+
     def assertLen(self, container, expected_len, msg=None):
         self.assertEqual(len(container), expected_len, msg)
 
@@ -118,28 +126,50 @@ class TestCase(parameterized.TestCase):
                 if expected is not None:
                     self.assertLen(weights, expected)
 
-        input_shape = np.shape(input_data) if input_shape is None else input_shape
+        input_shape = map_structure(np.shape, input_data) if input_shape is None else input_shape
         layer = layer_cls(**init_kwargs)
         if supports_masking is not None:
             self.assertEqual(layer.supports_masking, supports_masking)
         if all(type(part).__module__.startswith("fastlstm.") for part in parts(layer)):
             self.run_class_serialization_test(layer)
-        layer.build(input_shape)
+        several = isinstance(input_shape, dict)
+        if several:
+            layer.build(**input_shape)
+        else:
+            layer.build(input_shape)
         check_weights()
         layer = layer_cls(**init_kwargs)
         x = input_data
         if x is None:
-            x = (3 * np.random.default_rng(1).random(input_shape)).astype(input_dtype)
-        output = layer(x, **{name: value for name, value in (call_kwargs or {}).items() if name != "training"})
+            draw = np.random.default_rng(1).random
+            x = map_shapes(lambda shape: (3 * draw(shape)).astype(input_dtype), input_shape)
+        named = {name.removesuffix("_shape"): value for name, value in x.items()} if several else {}
+        given = {name: value for name, value in (call_kwargs or {}).items() if name != "training"}
+        output = layer(**named, **given) if several else layer(x, **given)
         check_weights()
         if expected_output is not None:
             self.assertAllClose(output, expected_output)
         if expected_output_shape is not None:
             self.assertEqual(output.shape, expected_output_shape)
-            self.assertEqual(layer_cls(**init_kwargs)(KerasTensor(input_shape)).shape, expected_output_shape)
+            if several:
+                self.assertEqual(layer.compute_output_shape(**input_shape), expected_output_shape)
+                return
+            symbolic = map_shapes(KerasTensor, input_shape)
+            self.assertEqual(layer_cls(**init_kwargs)(symbolic).shape, expected_output_shape)
             self.assertEqual(layer.compute_output_shape(input_shape), expected_output_shape)
         if expected_num_losses is not None:
             self.assertLen(layer.losses, expected_num_losses)
+
+
+def index_lookup(vocabulary_dtype, **arguments):
+    """Keras' base class of the lookups, of a kind of term."""
+    kind = fastlstm.layers.StringLookup if vocabulary_dtype == "string" else fastlstm.layers.IntegerLookup
+    return kind(**arguments)
+
+
+def unskipped(backend, reason):
+    """The mark of tests that a backend of Keras skips."""
+    return lambda test: test
 
 
 def parts(layer):
@@ -206,29 +236,50 @@ def _stubs():
         backend=lambda: "fastlstm",
         config=fastlstm.config,
         convert_to_numpy=np.asarray,
+        convert_to_tensor=lambda x, dtype=None, **rest: np.asarray(x, dtype).view(fastlstm.backend.Tensor),
         floatx=fastlstm.backend.floatx,
+        get_keras_mask=carried_mask,
+        is_int_dtype=fastlstm.backend.is_int_dtype,
+        is_tensor=lambda x: isinstance(x, np.ndarray),
         image_data_format=fastlstm.config.image_data_format,
         set_image_data_format=fastlstm.config.set_image_data_format,
+        set_keras_mask=lambda x, mask: setattr(x, "_keras_mask", np.asarray(mask)),
+        standardize_dtype=fastlstm.backend.standardize_dtype,
+        standardize_shape=standardize_shape,
     )
     ops = module(
         "ops",
-        cast=lambda x, dtype: np.asarray(x, dtype),
-        convert_to_tensor=np.asarray,
-        matmul=np.matmul,
+        **fastlstm.ops.FUNCTIONS,
+        **{name: getattr(np, name) for name in ("ones", "shape", "zeros")},
+        convert_to_numpy=np.asarray,
         random=fastlstm.random,
-        transpose=np.transpose,
     )
+    ops.full = np.full
+    ops.cast = lambda x, dtype: np.asarray(x, dtype)
+    ops.convert_to_tensor = lambda x, dtype=None, **rest: np.asarray(x, dtype)
     without = dict.fromkeys(("jax_uses_gpu", "jax_uses_tpu", "tensorflow_uses_gpu"), lambda: False)
     testing = module("testing", TestCase=TestCase, **without)
     testing.test_case = testing
-    saving = module("saving", load_model=fastlstm.models.load_model)
+    saving = module("saving", load_model=fastlstm.models.load_model, saving_api=fastlstm.models)
     ours = {
-        name: getattr(fastlstm, name) for name in ("activations", "constraints", "initializers", "layers", "random")
+        name: getattr(fastlstm, name)
+        for name in ("activations", "constraints", "initializers", "layers", "random", "regularizers", "utils")
     }
+    ours["layers"] = module("layers", **vars(fastlstm.layers))
+    ours["layers"].GroupedQueryAttention = fastlstm.layers.GroupQueryAttention
+    ours["layers"].IndexLookup = index_lookup
     top = {"backend": backend, "models": fastlstm.models, "ops": ops, "saving": saving, "testing": testing, **ours}
     top["dtype_policies"] = module("dtype_policies", serialize=dtype_policy.serialize)
     top |= dict.fromkeys(("export", "optimizers", "quantizers"), NOT_THERE)
+    top |= {"Model": fastlstm.Model, "Sequential": fastlstm.Sequential}
     deep = {
+        "backend.config": module("backend.config", is_flash_attention_enabled=lambda: False, **FLASH),
+        "losses": fastlstm.losses,
+        "saving.saving_api": fastlstm.models,
+        "trainers": NOT_THERE,
+        "trainers.data_adapters": NOT_THERE,
+        "trainers.data_adapters.py_dataset_adapter": fastlstm.utils,
+        **{f"layers.activations.{name}": fastlstm.layers for name in ACTIVATIONS},
         "backend.common": module("backend.common"),
         "backend.common.keras_tensor": module("backend.common.keras_tensor", KerasTensor=KerasTensor),
         "layers.core.input_layer": fastlstm.layers,
@@ -245,14 +296,24 @@ def _stubs():
         "quantizers.quantization_config": NOT_THERE,
         "quantizers.quantizers": NOT_THERE,
     }
+    deep["layers.activations"] = module("layers.activations", **dict.fromkeys(ACTIVATIONS, fastlstm.layers))
     src = module("", **top)
     below = {f"keras.src.{name}": stub for name, stub in {**top, **deep}.items()}
     deep["backend.common"].keras_tensor = deep["backend.common.keras_tensor"]
     # What is below it is found among the stubs alone.
     deep["backend.common"].__path__ = []
-    return {"keras": types.ModuleType("keras"), "keras.backend": fastlstm.backend, "keras.src": src, **below}
+    # What is below it is not there.
+    elsewhere = {"conftest": module("conftest", skip_if_backend=unskipped), "grain": NOT_THERE, "tensorflow": NOT_THERE}
+    return {
+        **elsewhere,
+        "keras": types.ModuleType("keras"),
+        "keras.backend": fastlstm.backend,
+        "keras.src": src,
+        **below,
+    }
 
 
 STUBS = _stubs()
+loaded("testing/test_utils.py")
 # What the reference functions of transposed convolutions reckon their shapes with.
 loaded("backend/common/backend_utils.py")

@@ -210,9 +210,9 @@ class Attention(Layer):
         shape = (*query.shape[:-1], key.shape[-2], *(query.shape[-1:] if of_features else ()))
         require_array(shape, f"{type(self).__name__} '{self.name}'")
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        self._check_inputs(inputs, previous_mask)
-        return None if previous_mask is None else previous_mask[0]
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        self._check_inputs(inputs, mask)
+        return None if mask is None or mask[0] is None else np.asarray(mask[0], bool)
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         self._check_inputs(input_shape)

@@ -22,9 +22,11 @@ from fastlstm.layers.base.structure import flatten, is_shape, map_structure
 from fastlstm.layers.base.variable import CHANGES, Variable
 from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.layers.symbolic.calling import (
+    NOT_GIVEN,
     call_parameters,
     call_shapes,
     call_with_masks,
+    first_by_name,
     shape_arguments,
     with_argument_masks,
 )
@@ -220,7 +222,7 @@ class Layer(WeightOwner):
 
     # Calling
 
-    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, inputs: Any = NOT_GIVEN, *args: Any, **kwargs: Any) -> Any:
         """Return the layer's outputs as tensors, building it first if need be.
 
         Args:
@@ -231,6 +233,8 @@ class Layer(WeightOwner):
         Raises:
             ValueError: When the inputs do not fit.
         """
+        if inputs is NOT_GIVEN:
+            inputs, kwargs = first_by_name(self, kwargs)
         if "training" in kwargs and "training" not in call_parameters(type(self)):  # type: ignore[arg-type]
             del kwargs["training"]
         if is_symbolic(inputs, args, kwargs):

@@ -40,6 +40,7 @@ class CategoryEncoding(Categories):
     def __init__(
         self, num_tokens: int | None = None, output_mode: str = "multi_hot", sparse: bool = False, **kwargs: Any
     ) -> None:
+        self._dtype = _name(kwargs.pop("dtype", None)) or "float32"
         super().__init__(**kwargs)
         self.output_mode = check_output_mode(self, output_mode, ("count", "one_hot", "multi_hot"))
         refuse(self, sparse=sparse)
@@ -59,13 +60,18 @@ class CategoryEncoding(Categories):
                 f"Received `count_weights={count_weights}`."
             )
         weights = None if count_weights is None else np.asarray(count_weights, np.float32)
-        return encoded(as_integers(inputs), self.output_mode, self.num_tokens, np.float32, weights)
+        return encoded(as_integers(inputs), self.output_mode, self.num_tokens, self._dtype, weights)
+
+    @property
+    def output_dtype(self) -> str:
+        return self._dtype
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
         return encoded_shape(input_shape, self.output_mode, self.num_tokens)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_tokens": self.num_tokens, "output_mode": self.output_mode}
+        own = {"dtype": self._dtype, "num_tokens": self.num_tokens, "output_mode": self.output_mode}
+        return {**super().get_config(), **own}
 
 
 @register
@@ -211,8 +217,7 @@ class Hashing(Categories):
         sparse: bool = False,
         **kwargs: Any,
     ) -> None:
-        # The dtype is that of the outputs, which the mode says.
-        kwargs.pop("dtype", None)
+        dtype = _name(kwargs.pop("dtype", None))
         super().__init__(**kwargs)
         refuse(self, sparse=sparse)
         if num_bins is None or num_bins <= 0:
@@ -221,10 +226,16 @@ class Hashing(Categories):
             )
         self.output_mode = check_output_mode(self, output_mode, ("int", "one_hot", "multi_hot", "count"))
         self.num_bins, self.mask_value, self.salt = num_bins, mask_value, checked_salt(self, salt)
+        self._dtype = dtype or ("int64" if self.output_mode == "int" else "float32")
+        if self.output_mode == "int" and self._dtype not in ("int32", "int64"):
+            raise ValueError(
+                "When `output_mode=\"int\"`, `dtype` should be an integer type, 'int32' or 'in64'. "
+                f"Received: dtype={self._dtype}"
+            )
 
     @property
     def output_dtype(self) -> str:
-        return "int64" if self.output_mode == "int" else "float32"
+        return self._dtype
 
     def call(self, inputs: Any) -> np.ndarray:
         x = np.asarray(inputs)
@@ -233,7 +244,8 @@ class Hashing(Categories):
         mask = _encoded_value(self.mask_value) if masked else None
         known = {value: 0 if value == mask else self._bin(value, masked) for value in set(values.ravel().tolist())}
         indices = each(values, known.__getitem__).astype(np.int64)
-        return indices if self.output_mode == "int" else encoded(indices, self.output_mode, self.num_bins, np.float32)
+        found = indices if self.output_mode == "int" else encoded(indices, self.output_mode, self.num_bins, np.float32)
+        return found.astype(self._dtype)
 
     def _bin(self, value: bytes, masked: bool) -> int:
         return bucket(value, self.num_bins - masked, self.salt) + masked
@@ -253,6 +265,12 @@ class Hashing(Categories):
             "output_mode": self.output_mode,
             "sparse": False,
         }
+
+
+def _name(dtype: Any) -> str | None:
+    """The dtype of outputs, which Keras has as a policy."""
+    name = dtype.get("config", {}).get("name") if isinstance(dtype, dict) else getattr(dtype, "name", dtype)
+    return None if name is None else np.dtype(name).name
 
 
 def _decimal(value: int) -> bytes:

@@ -22,8 +22,8 @@ def check_output_mode(layer: Layer, mode: Any, allowed: Sequence[str]) -> str:
     mode = {"binary": "multi_hot", "tf-idf": "tf_idf"}.get(mode, mode) if isinstance(mode, str) else mode
     if mode not in allowed:
         raise ValueError(
-            f"Unknown `output_mode` of {type(layer).__name__}: expected one of {tuple(allowed)}. "
-            f"Received: output_mode={shown(mode)}"
+            f"Unknown arg for output_mode: {mode if isinstance(mode, str) else shown(mode)}. Invalid value for argument "
+            f"`output_mode`. Expected one of {tuple(allowed)}."
         )
     return mode
 

@@ -112,6 +112,8 @@ class Normalization(MaskedSinceKeras3):
                 )
             # Chan et al., 1983: the moments of a union from those of its parts.
             size = x.size // max(self.adapt_mean.size, 1)
+            if size == 0:
+                continue
             shift = x.mean(axis=axes, dtype=np.float64) - mean
             count += size
             mean = mean + shift * (size / count)

@@ -168,6 +168,8 @@ class IndexLookup(Categories):
                 "`idf_weights` should only be set if output_mode is `'tf_idf'`. Received: "
                 f"output_mode={self.output_mode} and idf_weights={idf_weights}"
             )
+        if isinstance(vocabulary, (str, Path)) and not Path(vocabulary).is_file():
+            raise ValueError(f"Vocabulary file {vocabulary} does not exist.")
         if isinstance(vocabulary, (str, Path)):
             vocabulary = [self.from_line(line) for line in Path(vocabulary).read_text("utf-8").split("\n") if line]
         given = self.terms(vocabulary).ravel().tolist()
@@ -192,11 +194,12 @@ class IndexLookup(Categories):
             )
         for name, token, matters in (("mask", self.mask_token, True), ("OOV", self.oov_token, self.invert)):
             if matters and token is not None and self._key(token) in counts:
+                special = [self.mask_token] * self._first_oov + [self.oov_token] * self.num_oov_indices
                 raise ValueError(
                     f"Found reserved {name} token at unexpected location in `vocabulary`. Note that passed "
                     "`vocabulary` does not need to include the OOV and mask tokens. Either remove all mask and OOV "
                     "tokens, or include them only at the start of the vocabulary in precisely this order: "
-                    f"{[self.plain(one) for one in self._special()]}. Received: {token}"
+                    f"{special}. Received: {token}"
                 )
         size = self._first_term + len(terms)
         if self.max_tokens is not None and size > self.max_tokens:
@@ -285,6 +288,12 @@ class IndexLookup(Categories):
         Raises:
             ValueError: When there is no vocabulary, or one has no place.
         """
+        if self.output_mode != "int" and self.depth is None:
+            raise RuntimeError(
+                f"When using `output_mode={self.output_mode}` and `pad_to_max_tokens=False`, you must set the layer's "
+                "vocabulary before calling it. Either pass a `vocabulary` argument to the layer, or call `adapt` with "
+                "some sample data."
+            )
         if not self._terms:
             raise ValueError(
                 f"Layer '{self.name}' has no vocabulary: pass `vocabulary`, or call `set_vocabulary` or `adapt` first."

@@ -32,6 +32,8 @@ class _InputMask:
 
 
 INPUT_MASK = _InputMask()
+# As the first argument of a call: it comes by its name.
+NOT_GIVEN = object()
 
 
 class FixedTraining:
@@ -122,6 +124,18 @@ def call_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
     given = named_arguments(layer, inputs, args, kwargs) if names else {"": inputs}
     values = [given[name] for name in names or ("",) if given.get(name) is not None]
     return [map_structure(lambda leaf: tuple(leaf.shape), value) for value in values]
+
+
+def first_by_name(layer: Layer, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the first argument of a call, which came by its name, and the others.
+
+    Raises:
+        TypeError: When it did not come.
+    """
+    name = next(iter(inspect.signature(layer.call).parameters), "inputs")
+    if name not in kwargs:
+        raise TypeError(f"{type(layer).__name__}.__call__() missing 1 required positional argument: '{name}'")
+    return kwargs[name], {other: value for other, value in kwargs.items() if other != name}
 
 
 def with_argument_masks(
