@@ -39,6 +39,9 @@ def node(written: Any, class_name: str, layer_names: set[Any], old: bool, masks:
     """
     if isinstance(written, dict) and isinstance(written.get("args"), list):
         return {"args": written["args"], "kwargs": written.get("kwargs") or {}}
+    names = None
+    if isinstance(written, dict) and all(isinstance(entry, list) and len(entry) > 2 for entry in written.values()):
+        names, written = list(written), list(written.values())  # a model whose inputs have names
     if not isinstance(written, list) or not written:
         raise SavedModelError(f"A call of a {class_name} layer is stored in an unknown form: {shown(written)}")
     if isinstance(written[0], str):  # a single tensor without its list
@@ -51,6 +54,8 @@ def node(written: Any, class_name: str, layer_names: set[Any], old: bool, masks:
     kwargs = {key: _argument(value, layer_names, key in several) for key, value in kwargs.items()}
     if old and isinstance(kwargs.get("training"), bool):
         kwargs["training"] = {"class_name": "__training__", "config": {"value": kwargs["training"]}}
+    if names is not None:
+        return {"args": [dict(zip(names, tensors, strict=True))], "kwargs": kwargs}
     if class_name in _RECURRENT:
         states = tensors[1:] or kwargs.get("initial_state")
         if states:

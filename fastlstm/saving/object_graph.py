@@ -26,6 +26,8 @@ from fastlstm.saving.tensor_bundle import INDEX, TensorBundle
 
 _KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "VARIABLE_VALUE"
+# Whose kernel Keras 3 calls by another name.
+_DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
 _LAYER, _HEAVY_LAYER = "layer-", "layer_with_weights-"
 
 
@@ -121,6 +123,8 @@ class ObjectGraph:
                 # Some attributes are not called what the variable is.
                 named.setdefault(variable[0].rpartition("/")[2].partition(":")[0], variable[1])
                 named[name] = variable[1]
+        if layer.class_name in _DEPTHWISE and "depthwise_kernel" in named:
+            named["kernel"] = named["depthwise_kernel"]
         arrays = [self._bundle.array(named[own.name]) for own in layer.variables if own.name in named]
         return [array for array in arrays if array is not None]
 

@@ -21,8 +21,9 @@ def check_output_mode(layer: Layer, mode: Any, allowed: Sequence[str]) -> str:
     """
     mode = {"binary": "multi_hot", "tf-idf": "tf_idf"}.get(mode, mode) if isinstance(mode, str) else mode
     if mode not in allowed:
+        name = mode if isinstance(mode, str) else shown(mode)
         raise ValueError(
-            f"Unknown arg for output_mode: {mode if isinstance(mode, str) else shown(mode)}. Invalid value for argument "
+            f"Unknown arg for output_mode: {name}. Invalid value for argument "
             f"`output_mode`. Expected one of {tuple(allowed)}."
         )
     return mode
