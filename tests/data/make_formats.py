@@ -107,8 +107,44 @@ def stateful(K, rng):
     return K.Sequential([K.Input((4, 2), batch_size=2), cells, L.LSTM(3, stateful=True)]), [rng.normal(size=(2, 4, 2))]
 
 
+def frames(K, rng):
+    """Convolutions over frames before an LSTM."""
+    L = K.layers
+    layers = [L.Conv2D(3, 3, activation="relu"), L.DepthwiseConv2D(2), L.MaxPooling2D(2), L.Flatten()]
+    above = [L.SeparableConv1D(3, 2, padding="same"), L.LSTM(3)]
+    model = K.Sequential([K.Input((4, 8, 8, 2)), *map(L.TimeDistributed, layers), *above])
+    return model, [rng.normal(size=(2, 4, 8, 8, 2))]
+
+
+def conv_lstm(K, rng):
+    L = K.layers
+    layers = [L.ConvLSTM2D(3, 2, padding="same", return_sequences=True), L.BatchNormalization(), L.ConvLSTM2D(2, 3)]
+    return K.Sequential([K.Input((3, 6, 5, 2)), *layers, L.GlobalAveragePooling2D()]), [
+        rng.normal(size=(2, 3, 6, 5, 2))
+    ]
+
+
+def heads(K, rng):
+    L = K.layers
+    x = K.Input((5, 4))
+    y = L.MultiHeadAttention(2, 3, name="heads")(x, x, use_causal_mask=True)
+    y = L.LayerNormalization()(L.Add()([x, y]))
+    return K.Model(x, L.LSTM(3)(L.GroupNormalization(groups=2)(y))), [rng.normal(size=(2, 5, 4))]
+
+
+def operations(K, rng):
+    """TensorFlow's functions between layers, with constants."""
+    import tensorflow as tf
+
+    x = K.Input((4, 3))
+    y = K.layers.LSTM(3, return_sequences=True)(x)
+    y = tf.concat([y, x * tf.constant([0.5, -1.0, 2.0])], axis=-1)
+    y = tf.reduce_mean(tf.nn.softmax(y[:, 1:], axis=-1), axis=1, keepdims=True) - tf.expand_dims(x[:, -1, :1], 1)
+    return K.Model(x, K.layers.Dense(2)(tf.squeeze(y, 1))), [rng.normal(size=(2, 4, 3))]
+
+
 NETWORKS = [stacked, bidirectional, gru_built_by_a_call, two_inputs, embedding_mask, nested, seq2seq]
-NETWORKS += [time_distributed, batch_normalization, stateful]
+NETWORKS += [time_distributed, batch_normalization, stateful, frames, conv_lstm, heads, operations]
 
 
 def made(K, make):

@@ -262,9 +262,9 @@ def files_of(folder, entry):
     return [folder / name for name in names if (folder / name).exists()]
 
 
-def keep(folder, count):
+def keep(folder, count, archive_name):
     """Take, one after the other, the network that shows most that is new."""
-    left = {entry["name"]: entry for entry in entries_of(folder)}
+    left = {entry["name"]: entry for entry in entries_of(folder) if entry["kind"] != "saved_model"}
     features = {name: features_of(folder, entry) for name, entry in left.items()}
     seen, kept = set(), []
     while left and len(kept) < count:
@@ -273,8 +273,10 @@ def keep(folder, count):
         kept.append(left.pop(best))
     NETWORKS.mkdir(exist_ok=True)
     kept.sort(key=lambda entry: entry["name"])
-    (NETWORKS / "manifest.json").write_text("[\n" + ",\n".join(f" {json.dumps(entry)}" for entry in kept) + "\n]\n")
-    with zipfile.ZipFile(NETWORKS / "files.zip", "w") as archive:
+    (NETWORKS / f"{archive_name}.json").write_text(
+        "[\n" + ",\n".join(f" {json.dumps(entry)}" for entry in kept) + "\n]\n"
+    )
+    with zipfile.ZipFile(NETWORKS / f"{archive_name}.zip", "w") as archive:
         for path in (path for entry in kept for path in files_of(folder, entry)):
             archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
 
@@ -288,13 +290,14 @@ def main():
     parser.add_argument("--check", nargs="?", const="", metavar="PART", help="compare those with PART in their name")
     parser.add_argument("--reopen", action="store_true", help="open in Keras 3 what --check saved")
     parser.add_argument("--keep", type=int, metavar="N", help="write the N most diverse ones to networks/")
+    parser.add_argument("--archive", default="files", help="what --keep calls what it writes; seeds from 10000: more")
     options = parser.parse_args()
     if options.check is not None:
         return check(options.folder, options.check)
     if options.reopen:
         return reopen(options.folder)
     if options.keep:
-        return keep(options.folder, options.keep)
+        return keep(options.folder, options.keep, options.archive)
     return write("tf_keras" if options.tf_keras else "keras", options.folder, options.first, options.count)
 
 

@@ -3,6 +3,8 @@
     npm install @tensorflow/tfjs && node make_tfjs.js DIR     (models that TensorFlow.js made and answered)
     pip install --no-deps tensorflowjs && python make_tfjs.py DIR     (with tf_keras, Keras 3 and TensorFlow)
 
+Without DIR, what TensorFlow.js itself wrote is taken from the archive as it is.
+
 A model is a folder of `model.json` and its shards, with an `.npz` of inputs `x0, x1 …` and outputs `y0` beside it.
 Those of quantised models are what Keras gives with the weights as they are after quantisation.
 """
@@ -20,9 +22,24 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from make_formats import batch_normalization, bidirectional, made, nested, seq2seq, stacked
+from make_formats import (
+    batch_normalization,
+    bidirectional,
+    conv_lstm,
+    embedding_mask,
+    frames,
+    made,
+    nested,
+    operations,
+    seq2seq,
+    stacked,
+    time_distributed,
+    two_inputs,
+)
 
 ARCHIVE = Path(__file__).parent / "tfjs.zip"
+CONVERTED = (stacked, bidirectional, nested, seq2seq, batch_normalization, two_inputs, embedding_mask, time_distributed)
+CONVERTED += (frames, conv_lstm, operations)
 
 
 @cache
@@ -51,7 +68,7 @@ def write_converted(K, folder):
         (folder / name).mkdir(exist_ok=True)
         conversion.write_artifacts(topology, groups, str(folder / name), quantized, weight_shard_size_bytes=shard)
 
-    for make in (stacked, bidirectional, nested, seq2seq, batch_normalization):
+    for make in CONVERTED:
         model, arrays = made(K, make)
         name = make.__name__
         write(model, name, split=make is seq2seq, shard=100 if make is nested else 2**22)
@@ -102,7 +119,10 @@ def write_converted_of_keras_3(folder):
 def main():
     import tf_keras as K
 
-    folder = Path(sys.argv[1])
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
+    if len(sys.argv) == 1:
+        with zipfile.ZipFile(ARCHIVE) as archive:
+            archive.extractall(folder, [name for name in archive.namelist() if name.startswith("made_by_tfjs")])
     for path in folder.glob("*.json"):  # what make_tfjs.js wrote: nested lists
         arrays = {key: np.array(value, "float32") for key, value in json.loads(path.read_text()).items()}
         np.savez(path.with_suffix(".npz"), **arrays)
