@@ -325,7 +325,7 @@ def masked(layer: Any, name: str, args: Any) -> Any:
     mask = [mask, mask] if name in ATTENTION else mask
     if name == "Softmax":
         mask = np.broadcast_to(mask[..., np.newaxis], x.shape)
-    return leaves(layer(*args, **{"query_mask" if name in HEADS else "mask": mask}))
+    return leaves(layer(*args, **{"value_mask" if name in HEADS else "mask": mask}))
 
 
 def drops(layer: Any, args: Any) -> bool:
