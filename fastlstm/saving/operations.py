@@ -30,6 +30,10 @@ _LAYERS_TOO = {
 
 Config = dict[str, Any]
 
+# Keras 2's classes of TensorFlow's functions, and of its graph operations.
+FUNCTIONS = ("TFOpLambda", "SlicingOpLambda")
+OPERATIONS = (*FUNCTIONS, "TensorFlowOpLayer")
+
 
 def operations(entry: Config, where: str, budget: Budget) -> list[Config] | None:
     """Return the operations in a layer's place in today's dialect, with their calls; None if it is a layer.
@@ -52,7 +56,7 @@ def operations(entry: Config, where: str, budget: Budget) -> list[Config] | None
         return None
     if isinstance(module, str) and module.startswith(_MODULES):
         return [_of_keras_3(entry, module)]
-    if class_name in ("TFOpLambda", "SlicingOpLambda"):
+    if class_name in FUNCTIONS:
         tensorflow.check_function(config.get("function"), where)
         return _entries(entry, [_function_call(node, class_name, config, where) for node in nodes], where)
     if class_name == "TensorFlowOpLayer":

@@ -29,6 +29,7 @@ from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.layout import top_layers
 from fastlstm.saving.legacy_h5 import Saved, read_listed
 from fastlstm.saving.model_file import Contents
+from fastlstm.saving.operations import OPERATIONS
 from fastlstm.saving.regular import size_of
 from fastlstm.saving.sharded import open_beside
 from fastlstm.saving.spec import LayerSpec
@@ -175,7 +176,7 @@ def _array(entry: dict[str, Any], shards: _Shards, offset: int, budget: Budget) 
 
 def _by_sorted_names(arrays: list[_ShardedArray], model: Any, spec: LayerSpec) -> list[Saved]:
     """The converter's list: it went through the groups of a legacy file, which HDF5 keeps in the order of names."""
-    layers = [layer for layer in _layers(model) if layer.class_name != "InputLayer"]
+    layers = [layer for layer in _layers(model) if layer.class_name not in ("InputLayer", *OPERATIONS)]
     own = [layer for layer in top_layers(spec) if layer.class_name != "InputLayer"]
     if [layer.class_name for layer in layers] != [layer.class_name for layer in own]:
         raise SavedModelError(

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from fastlstm import backend, initializers
+from fastlstm import Model, backend, initializers, layers
 from fastlstm.backend import Tensor
 from fastlstm.layers import LSTM, Activation, Dense, Dropout, Input, InputLayer, Layer
 from fastlstm.random import SeedGenerator
@@ -208,3 +208,19 @@ def test_order_of_reading_does_not_matter():
     for a, b in zip(forward, backward, strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.abs(forward[0] - forward[3]).max() > 0.01
+
+
+def test_the_first_argument_of_a_call_may_come_by_its_name():
+    x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+    heads = layers.MultiHeadAttention(2, 3)
+    expected = heads(x, x, x)
+    assert (heads(query=x, value=x, key=x) == expected).all()
+    dense = layers.Dense(2)
+    assert (dense(inputs=x) == dense(x)).all()
+    symbolic = layers.Input((4, 3))
+    model = Model(symbolic, heads(value=symbolic, query=symbolic))
+    assert (model.predict(x, verbose=0) == expected).all()
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'query'"):
+        heads(value=x)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'inputs'"):
+        dense()

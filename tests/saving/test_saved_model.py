@@ -15,7 +15,7 @@ from fastlstm.saving.protobuf import read_varint
 from fastlstm.saving.tensor_bundle import TensorBundle
 
 NETWORKS = ["stacked", "bidirectional", "gru_built_by_a_call", "two_inputs", "embedding_mask", "nested", "seq2seq"]
-NETWORKS += ["time_distributed", "batch_normalization", "stateful"]
+NETWORKS += ["time_distributed", "batch_normalization", "stateful", "frames", "conv_lstm", "heads", "operations"]
 
 
 def check(model, arrays):
