@@ -14,18 +14,6 @@ ARCHIVE = Path(__file__).parent.parent / "data" / "tfjs.zip"  # make_tfjs.py bes
 NAMES = ["stacked", "bidirectional", "nested", "seq2seq", "batch_normalization", "twelve", "keras3"]
 NAMES += ["two_inputs", "embedding_mask", "time_distributed", "frames", "conv_lstm", "operations"]
 NAMES += ["stacked_uint8", "stacked_uint16", "stacked_float16", "made_by_tfjs", "made_by_tfjs_functional"]
-    "two_inputs",
-    "embedding_mask",
-    "time_distributed",
-    "frames",
-    "conv_lstm",
-    "operations",
-    "stacked_uint8",
-    "stacked_uint16",
-    "stacked_float16",
-    "made_by_tfjs",
-    "made_by_tfjs_functional",
-]
 
 
 @pytest.fixture

@@ -41,6 +41,8 @@ class MultiHeadAttention(HeadedAttention):
         seed: Integer, or None.
         **kwargs: As for `Layer`; also `keras2_masks` and `ignores_masks`, booleans of models of older versions.
 
+    Differs from Keras: a `query_mask` that is given counts; Keras 3 heeds only the mask that the query carries.
+
     Raises:
         ValueError: When an argument is not valid.
     """
