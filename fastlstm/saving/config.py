@@ -76,15 +76,15 @@ def normalise(
 
 
 def stored_classes(model: Config) -> dict[str, str]:
-    """Layer name → class as written, for the layers whose class has another name today.
+    """Layer name → class as written, for the layers whose class has another name today, or may have one: the caller's.
 
     Args:
         model: The model as written.
     """
     return {
-        entry["config"]["name"]: entry["class_name"]
+        entry["config"]["name"]: entry["class_name"].rpartition(">")[2]
         for entry in entries(model)
-        if entry["class_name"] in CLASSES and isinstance(entry["config"].get("name"), str)
+        if isinstance(entry["config"].get("name"), str) and (entry["class_name"] in CLASSES or _foreign_name(entry))
     }
 
 
@@ -150,6 +150,8 @@ class _Dialect:
         registered = _foreign_name(entry)
         if registered:
             class_name = class_name.rpartition(">")[2]
+            # What every recurrent layer of Keras 2 wrote, also one of a class that is somebody's own.
+            config = {key: value for key, value in config.items() if key != "time_major" or value}
         if class_name in PREPROCESSING and not registered:
             raise SavedModelError(
                 f"{where} (class {class_name}) prepares data for a network, which is not supported: do it before, and "

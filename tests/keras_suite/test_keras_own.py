@@ -24,7 +24,7 @@ LORA = (r"lora", "LoRA is not supported")
 OWN_VARIABLES = (r"test_legacy_load_own_variables", "`load_own_variables` is Keras' own way to read files")
 
 SPARSE = (r"sparse", "sparse tensors are not supported")
-DATASETS = (r"tf_data|grain|with_steps|tf_dataset", "needs tf.data or Grain")
+DATASETS = (r"tf_data|grain|with_steps|tf_dataset|normalization_adapt2", "needs tf.data or Grain")
 AUTOCAST = (r"autocast_scope", "there is no scope of another dtype: everything is float32")
 SCALARS = (r"test_masking_(not_)?causal", "the masks are numbers, which stand for masks of any shape")
 SPEC = (r"output_spec", "`compute_output_spec` is Keras' own way to find shapes")

@@ -336,3 +336,20 @@ def test_a_call_operator_of_its_own_is_refused_where_it_would_not_run():
     model = Model(i, layer(i))
     x = X[:, 0].copy()
     np.testing.assert_allclose(model.predict(x, verbose=0), 3 * np.asarray(layer.call(x)), rtol=1e-6)
+
+
+def test_the_callers_class_may_have_another_name_than_the_files(tmp_path):
+    class Half(fastlstm.layers.Dense):
+        def call(self, inputs):
+            return super().call(inputs) * 0.5
+
+    class Other(fastlstm.layers.Dense):
+        def call(self, inputs):
+            return super().call(inputs) * 0.5
+
+    model = fastlstm.Sequential([fastlstm.layers.Input((3,)), fastlstm.layers.Dense(4), Half(2), Half(2)])
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
+    for ending in ("keras", "h5"):
+        model.save(tmp_path / f"own.{ending}")
+        again = fastlstm.load_model(tmp_path / f"own.{ending}", custom_objects={"Half": Other})
+        assert (again.predict(x, verbose=0) == model.predict(x, verbose=0)).all()
