@@ -84,7 +84,7 @@ def stored_classes(model: Config) -> dict[str, str]:
     return {
         entry["config"]["name"]: entry["class_name"].rpartition(">")[2]
         for entry in entries(model)
-        if isinstance(entry["config"].get("name"), str) and (entry["class_name"] in CLASSES or _foreign_name(entry))
+        if isinstance(entry["config"].get("name"), str) and (entry["class_name"] in CLASSES or _is_unknown(entry))
     }
 
 
@@ -101,6 +101,12 @@ def entries(data: Any) -> Iterator[Config]:
         for value in values:
             if type(value) is dict or type(value) is list:
                 pending.append(value)
+
+
+def _is_unknown(entry: Config) -> bool:
+    """Whether a class is none of Keras', so far as its name tells."""
+    name = entry["class_name"].rpartition(">")[2]
+    return bool(_foreign_name(entry)) or name not in (*KNOWN, "Functional", "InputLayer", "Sequential")
 
 
 def _makes_masks(entry: Config) -> bool:
@@ -150,6 +156,7 @@ class _Dialect:
         registered = _foreign_name(entry)
         if registered:
             class_name = class_name.rpartition(">")[2]
+        if _is_unknown(entry):
             # What every recurrent layer of Keras 2 wrote, also one of a class that is somebody's own.
             config = {key: value for key, value in config.items() if key != "time_major" or value}
         if class_name in PREPROCESSING and not registered:

@@ -17,6 +17,7 @@ from fastlstm.object_registration import (
     get_registered_name,
     register_keras_serializable,
 )
+from fastlstm.saving.config import normalise, stored_classes
 
 CUSTOM = Path(__file__).parent.parent / "data" / "custom.zip"  # made by make_custom.py beside it
 X = np.random.default_rng(3).normal(size=(3, 5, 4)).astype(np.float32)
@@ -353,3 +354,17 @@ def test_the_callers_class_may_have_another_name_than_the_files(tmp_path):
         model.save(tmp_path / f"own.{ending}")
         again = fastlstm.load_model(tmp_path / f"own.{ending}", custom_objects={"Half": Other})
         assert (again.predict(x, verbose=0) == model.predict(x, verbose=0)).all()
+
+
+def test_files_of_keras_2_with_a_recurrent_layer_of_ones_own_and_another_name():
+    class Doubled(fastlstm.layers.LSTM):
+        def call(self, inputs, **kwargs):
+            return super().call(inputs * 2, **kwargs)
+
+    config = fastlstm.layers.serialize(fastlstm.layers.LSTM(4, name="own"))["config"]
+    entry = {"class_name": "Mine", "registered_name": "Mine", "config": {**config, "time_major": False}}
+    model = {"class_name": "Sequential", "config": {"name": "m", "layers": [entry], "build_input_shape": [None, 3, 2]}}
+    normal = normalise(model, "2.15.0")
+    assert stored_classes(model)["own"] == "Mine"
+    layer = deserialize(normal["config"]["layers"][-1], {"Mine": Doubled})
+    assert type(layer) is Doubled
