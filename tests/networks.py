@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from fastlstm import Input, Sequential
@@ -33,3 +35,21 @@ def randomized(layer, x=None, seed=0, scale=0.8):
 def network(*layers, shape=(None, 3), batch_size=None, seed=0, scale=0.4):
     """A Sequential of the layers with random weights."""
     return randomized(Sequential([Input(shape, batch_size=batch_size), *layers]), seed=seed, scale=scale)
+
+
+def one_by_one(model, x):
+    """What the parts of the model's plan give, each by itself, for a list of inputs."""
+    plan = model.current_plan
+    slots, masks = [*x, *[None] * plan._calls.slots], [None] * plan._calls.slots
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # layers by themselves say that they destroy masks
+        for part in plan.parts:
+            part.run(slots, masks)
+    return [slots[index] for index in plan._outputs]
+
+
+def flat(outputs):
+    """The outputs of a model as a list, those of a dict by its sorted keys."""
+    if isinstance(outputs, dict):
+        return [outputs[key] for key in sorted(outputs)]
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]

@@ -1,9 +1,10 @@
 """The engine: op descriptions in, float32 arrays out. It knows no layers and no files."""
 
 try:
-    from fastlstm.engine._engine import ArrayForm, run_pair
+    from fastlstm.engine._array_form import ArrayForm
+    from fastlstm.engine._pair import run_pair
 except ModuleNotFoundError as error:
-    if error.name != "fastlstm.engine._engine":
+    if error.name != "fastlstm.engine._array_form":
         raise
     raise ImportError(
         f"fastlstm is imported from its sources in {__path__[0]}, which are not compiled: `pip install -e .` compiles "

@@ -4,7 +4,7 @@ cimport numpy as cnp
 
 from fastlstm.engine._interrupt cimport Interrupt
 from fastlstm.engine._op_list cimport OpList
-from fastlstm.engine._structs cimport MOST_ENDS, Call, Engine, Op, Value, Wiring
+from fastlstm.engine._structs cimport MOST_ENDS, Call, Engine, Op, Value, Wiring, Work
 from fastlstm.engine._workspace cimport Workspace
 
 cpdef enum:
@@ -31,7 +31,7 @@ cdef struct Ends:                     # the caller's arrays
     const Value *given                # the inputs
     Py_ssize_t timesteps              # of the longest input
     Py_ssize_t batch
-    double work                       # multiplications for a row
+    Work work                         # for a row
 
 cdef void rows_forward(void *context, int index) noexcept nogil
 

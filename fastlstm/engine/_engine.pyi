@@ -21,17 +21,3 @@ class Executor(OpList):
         return_states: bool = False,
     ) -> Any: ...  # the output, or with return_states the output and lists of states
     def run_graph(self, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray] | None: ...
-
-def run_pair(
-    first: Executor,
-    second: Executor,
-    x: np.ndarray,
-    mask: np.ndarray | None = None,
-    first_states: Sequence[Sequence[np.ndarray] | None] | None = None,
-    second_states: Sequence[Sequence[np.ndarray] | None] | None = None,
-    return_states: bool = False,
-) -> tuple[Any, Any]: ...
-
-class ArrayForm:
-    def __init__(self, shape: tuple[int | None, ...]) -> None: ...
-    def fits(self, x: object) -> bool: ...

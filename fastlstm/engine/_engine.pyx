@@ -17,7 +17,7 @@ from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport OpList, raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
 from fastlstm.engine._stage cimport stages_forward
-from fastlstm.engine._structs cimport CONVOLUTION, LSTM, MOST_ENDS, POOL, RESHAPE, Call, Op, State, Value
+from fastlstm.engine._structs cimport CONVOLUTION, LSTM, MOST_ENDS, POOL, RESHAPE, Call, Op, State, Value, Work
 from fastlstm.engine._workspace cimport Workspace
 
 import numpy as np
@@ -30,7 +30,6 @@ cdef enum:
     LARGEST_KEPT_WORKSPACE = 16_777_216  # bytes
     # A step's cost (OpList.cost times rows) from which on a batch is run in several parts, one after the other.
     LONG_STEP = 250_000_000
-    ANY = -1                          # length of an axis
 
 cdef extern from "<stdatomic.h>":
     ctypedef int atomic_int
@@ -92,7 +91,7 @@ cdef class Executor(OpList):
         cdef Value given = self._given(x, &batch)
         cdef Workspace workspace = self._shaped(&given, batch, x)
         cdef cnp.ndarray out = self._empty_output(x, &workspace.values[self.wiring.ends[1]], batch)
-        cdef double work = workspace.work
+        cdef Work work = workspace.work
         self._keep_workspace(workspace)
         states = self._empty_states(batch) if return_states else None
         if batch == 0:
@@ -155,7 +154,7 @@ cdef class Executor(OpList):
             outputs.append(empty(self.out_axes[i - n], batch, value))
             ends[i] = <float *> cnp.PyArray_DATA(<cnp.ndarray> outputs[i - n])
             sizes[i] = value.timesteps * value.width
-        cdef double work = workspace.work
+        cdef Work work = workspace.work
         self._keep_workspace(workspace)
         cdef Ends arrays = Ends(&ends[0], &sizes[0], &given[0], timesteps, batch, work)
         self._call(&arrays, None, None, None)
@@ -167,15 +166,19 @@ cdef class Executor(OpList):
         cdef Py_ssize_t batch = ends.batch
         if batch > INT_MAX:
             raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
-        cdef double work = ends.work * batch
+        # What is to be shared among threads: few rows are not cut, and convolutions only by rows. Threads that wait for
+        # them would fall asleep.
+        cdef double whole = (ends.work.in_steps + ends.work.of_windows) * batch
+        cdef double few = ends.work.in_steps * batch if 8 * ends.work.of_windows < ends.work.in_steps else 0.0
+        cdef double work = whole if batch >= ENOUGH_ROWS else few
         if threads > 1 and not self.has_callbacks and work >= <double> PARALLEL_WORK:
-            by_rows, by_ops, by_units = self.split(batch, ends.timesteps, mask is not None, threads)
+            by_rows, by_ops, by_units = self.split(batch, ends.timesteps, mask is not None or self.makes_masks, threads)
             parts = acquire(max(by_rows, by_ops, by_units), work)
         by_rows = min(by_rows, parts)
         cdef Interrupt signals
         cdef Py_ssize_t i, cuts = 1 + <Py_ssize_t> min(self.cost * batch / LONG_STEP / by_rows, batch // by_rows - 1.0)
         cdef Interrupt *interrupt = watch(&signals, self.cost * max(min(batch, CHUNK_ROWS), batch // cuts // by_rows),
-                                          self.cost * batch * ends.timesteps + work)
+                                          self.cost * batch * ends.timesteps + whole)
         try:
             for i in range(cuts):
                 self._run(ends, mask, initial_states, states, batch * i // cuts, batch * (i + 1) // cuts, by_rows,
@@ -192,7 +195,8 @@ cdef class Executor(OpList):
         cdef Py_ssize_t first, n = end - start
         cdef list workspaces = []
         cdef Workspace workspace
-        cdef bint noticed = ends.work * ends.batch >= <double> PARALLEL_WORK and not self.has_callbacks
+        cdef double whole = (ends.work.in_steps + ends.work.of_windows) * ends.batch
+        cdef bint noticed = whole >= <double> PARALLEL_WORK and not self.has_callbacks
         for i in range(by_rows):
             first = start + n * i // by_rows
             workspace = self._shaped(ends.given, start + n * (i + 1) // by_rows - first, None)
@@ -229,7 +233,7 @@ cdef class Executor(OpList):
         given.width = 1 if self.vocabulary else x.shape[x.ndim - 1]
         batch[0] = x.shape[0] if self.axes[0] else x.size // given.width
         given.time_major = batch[0] == 1 or given.timesteps == 1
-        given.fold, given.outer = 1, 0
+        given.fold, given.outer, given.mask = 1, 0, NULL
         return given
 
     cdef Workspace _shaped(self, const Value *given, Py_ssize_t batch, x):
@@ -265,7 +269,7 @@ cdef class Executor(OpList):
         rows.call.batch, rows.call.parts, rows.call.by_units = batch, 1, False
         rows.call.chunk = max(1, CHUNK_ROWS // batch)
         rows.call.mask_timesteps, rows.call.given_mask, rows.call.mask = given.timesteps, NULL, NULL
-        rows.call.interrupt, rows.call.on_caller = NULL, True
+        rows.call.interrupt, rows.call.on_caller, rows.call.makes_masks = NULL, True, self.makes_masks
         if mask is not None:
             rows.call.given_mask = <const unsigned char *> cnp.PyArray_DATA(mask) + first * given.timesteps
 
@@ -383,7 +387,7 @@ cdef bint value_of(Value *value, cnp.ndarray x, int axes, bint ids) noexcept:
     for axis in range(1 if axes == 2 else 2, x.ndim):
         value.width *= x.shape[axis]
     value.time_major = x.shape[0] == 1 or value.timesteps == 1
-    value.fold, value.outer = 1, 0
+    value.fold, value.outer, value.mask = 1, 0, NULL
     return True
 
 
@@ -422,100 +426,8 @@ cdef void clear_states(const Op *ops, int n_ops, Call *call, Py_ssize_t first, P
         memset(state.h + first * ops[i].units, 0, size)
         if state.c != NULL:
             memset(state.c + first * ops[i].units, 0, size)
-        if call.given_mask != NULL:
+        if call.given_mask != NULL or call.makes_masks:
             memset(state.out_prev + first * ops[i].units, 0, size)
         if n == call.batch:
             state.zero, state.out_is_h = ops[i].finite, False
         state += 1
-
-
-def run_pair(Executor first not None, Executor second not None, cnp.ndarray x not None, mask=None,
-             first_states=None, second_states=None, bint return_states=False):
-    """Runs two programs on x, at once where that pays: the two directions of a Bidirectional layer.
-
-    Args:
-        first, second: Programs with a recurrent op each.
-        x, mask, return_states: As for `Program.run`.
-        first_states, second_states: `initial_states` of each.
-
-    Returns:
-        What `Program.run` returns, for each of the two.
-
-    Raises:
-        ValueError: As `Program.run`.
-    """
-    cdef double work = (first.work + second.work) * x.shape[0] * x.shape[1] if x.ndim > 1 else 0
-    cdef bint callbacks = first.has_callbacks or second.has_callbacks
-    if x.shape[0] == 0 or x.shape[0] >= ENOUGH_ROWS or callbacks or work < <double> PARALLEL_WORK or threads < 2:
-        return first.run(x, mask, first_states, return_states), second.run(x, mask, second_states, return_states)
-    cdef Rows rows[2]
-    cdef list started = [
-        start_beside(&rows[0], first, x, mask, first_states, return_states),
-        start_beside(&rows[1], second, x, mask, second_states, return_states),
-    ]
-    cdef int parts = acquire(2, work)
-    cdef Interrupt signals
-    cdef double cost = (first.cost + second.cost) * x.shape[0]
-    rows[0].call.interrupt = rows[1].call.interrupt = watch(&signals, cost, cost * x.shape[1])
-    rows[1].call.on_caller = parts == 1
-    with nogil:
-        begin_call()
-        if parts > 1:
-            run(rows_forward, rows, 2)
-            release()
-        else:
-            rows_forward(rows, 0)
-            rows_forward(rows, 1)
-        end_call()
-    raise_pending()
-    return finish_beside(&rows[0], first, started[0]), finish_beside(&rows[1], second, started[1])
-
-
-cdef tuple start_beside(Rows *rows, Executor program, cnp.ndarray x, mask, initial_states, bint return_states):
-    """Readies rows for all of x; returns what has to live until they have run: `(out, states, workspace)`."""
-    program._check(x, mask, initial_states)
-    cdef Py_ssize_t batch
-    cdef Value given = program._given(x, &batch)
-    cdef Workspace workspace = program._shaped(&given, batch, x)
-    out = program._empty_output(x, &workspace.values[program.wiring.ends[1]], batch)
-    program._set_rows(rows, mask, &given, 0, batch)
-    rows.ends[0], rows.ends[1] = given.data, <float *> cnp.PyArray_DATA(out)
-    workspace.lay_out(&rows.call, &program.wiring, program.ops, program.n_ops)
-    program._set_states(&rows.call, initial_states, 0)
-    return out, program._empty_states(batch) if return_states else None, workspace
-
-
-cdef tuple finish_beside(Rows *rows, Executor program, tuple started):
-    out, states, workspace = started
-    if states is not None:
-        program._get_states(&rows.call, states, 0)
-    program._keep_workspace(workspace)
-    return out, states
-
-
-cdef class ArrayForm:
-    """What an array has to be for a Program to take it as it is: float32, C-contiguous, aligned, of no subclass.
-
-    Args:
-        shape: Lengths of the axes, None for any.
-    """
-    cdef int ndim
-    cdef Py_ssize_t lengths[cnp.NPY_MAXDIMS]
-
-    def __init__(self, tuple shape not None):
-        if len(shape) > cnp.NPY_MAXDIMS:
-            raise ValueError(f"shape: NumPy has at most {cnp.NPY_MAXDIMS} axes, received {len(shape)}")
-        self.ndim = len(shape)
-        for axis, length in enumerate(shape):
-            self.lengths[axis] = ANY if length is None else length
-
-    def fits(self, x):
-        """Whether x is of this form."""
-        cdef int axis
-        if (not cnp.PyArray_CheckExact(x) or cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT32
-                or not cnp.PyArray_ISCARRAY_RO(x) or cnp.PyArray_NDIM(x) != self.ndim):
-            return False
-        for axis in range(self.ndim):
-            if self.lengths[axis] != ANY and self.lengths[axis] != cnp.PyArray_DIM(x, axis):
-                return False
-        return True

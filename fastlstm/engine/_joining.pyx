@@ -117,7 +117,7 @@ cdef void merge_forward(const Engine *engine, const Op *op, const Call *call, Sc
     cdef Py_ssize_t i, rows = call.batch * before.fold, size = rows * out.timesteps * out.width
     cdef int k, kind = 0 if op.merge == AVERAGE else op.merge - ADD
     if op.center != NULL:
-        constant = Value(<float *> op.center, op.before, op.after, False, 0, 0)
+        constant = Value(<float *> op.center, op.before, op.after, False, 0, 0, NULL)
         if op.backwards:
             merge_two(engine, rows, out, &constant, &before, kind)
         else:

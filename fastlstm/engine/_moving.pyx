@@ -5,13 +5,15 @@ every step a sequence of its own, UNFOLD the sequences steps again; both leave t
 """
 
 from libc.stdint cimport PTRDIFF_MAX
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from fastlstm.engine._kernels cimport fl_place_columns, fl_spread_steps, fl_swap_axes
 from fastlstm.engine._structs cimport (
     ANY_LENGTH,
     FOLD,
     HEADS,
+    IDS_MASK,
+    MASKING,
     PERMUTE,
     RESHAPE,
     SLICE,
@@ -47,6 +49,11 @@ cdef bint moved_shape(const Op *op, Value *shape) noexcept:
         return shape.timesteps * shape.width == size and (op.units == 0 or shape.width == op.units)
     elif op.kind == PERMUTE:
         shape.timesteps, shape.width = shape.width, shape.timesteps
+    elif op.kind == IDS_MASK:
+        shape.width = 0
+        return shape.fold == 1
+    elif op.kind == MASKING:
+        return shape.fold == 1 and op.after in (1, shape.width)
     elif op.kind == HEADS:
         return heads_shape(op, shape)
     elif op.kind == FOLD:
@@ -143,6 +150,32 @@ cdef void heads_forward(const Engine *engine, const Op *op, const Call *call, Sc
                        x.data + ((b * timesteps + t) * op.size + head) * width, width * sizeof(float))
 
 
+cdef void ids_mask_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                           const int *inputs, int n_inputs) noexcept nogil:
+    cdef const Value *x = &call.values[inputs[0]]
+    cdef Py_ssize_t i
+    if out.mask != NULL:
+        for i in range(call.batch * x.timesteps):
+            out.mask[i] = x.data[i] != 0
+
+
+cdef void masking_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                          const int *inputs, int n_inputs) noexcept nogil:
+    cdef const Value *x = &call.values[inputs[0]]
+    cdef Py_ssize_t i, k, width = x.width
+    cdef bint counts
+    for i in range(call.batch * x.timesteps):
+        counts = False
+        for k in range(width):
+            counts = counts or x.data[i * width + k] != op.center[k if op.after > 1 else 0]
+        if counts:
+            memcpy(out.data + i * width, x.data + i * width, width * sizeof(float))
+        else:
+            memset(out.data + i * width, 0, width * sizeof(float))
+        if out.mask != NULL:
+            out.mask[i] = counts
+
+
 cdef void choose_moving(Op *op) noexcept:
     """Sets what an op that moves values does."""
     if op.kind == STEPS:
@@ -153,5 +186,9 @@ cdef void choose_moving(Op *op) noexcept:
         op.whole = permute_forward
     elif op.kind == HEADS:
         op.whole = heads_forward
+    elif op.kind == IDS_MASK:
+        op.whole = ids_mask_forward
+    elif op.kind == MASKING:
+        op.whole = masking_forward
     else:
         op.whole = copy_forward

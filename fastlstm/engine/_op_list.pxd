@@ -21,6 +21,7 @@ cdef class OpList:
     cdef double work                  # multiplications of a row and step
     cdef double cost                  # about as many as take as long as the row and step
     cdef readonly bint takes_masks    # whether a mask of the input changes anything
+    cdef bint makes_masks             # whether ops do
     cdef list names                   # of the ops, for errors
     cdef readonly bint has_callbacks  # to Python: then a call stays on its thread, where an exception belongs
     cdef list kept                    # arrays and functions that the ops point to

@@ -32,8 +32,10 @@ from fastlstm.engine._structs cimport (
     GLOBAL_POOL,
     GRU,
     HEADS,
+    IDS_MASK,
     LAYER_NORM,
     LSTM,
+    MASKING,
     MERGE,
     MOST_ENDS,
     PAIRS,
@@ -75,6 +77,8 @@ cdef dict OP_KINDS = {
     "PermuteOp": PERMUTE,
     "HeadsOp": HEADS,
     "FoldOp": FOLD,
+    "IdsMaskOp": IDS_MASK,
+    "MaskingOp": MASKING,
     "UnfoldOp": UNFOLD,
     "MergeOp": MERGE,
     "ProductOp": PRODUCT,
@@ -180,7 +184,8 @@ cdef class OpList:
             stage.first, stage.end, stage.state = given.first, given.end, state
             stage.inputs, stage.n_inputs, stage.output = self._ints(given.inputs), len(given.inputs), given.output
             stage.masked, stage.in_rows, stage.beside = given.masked, given.in_rows, given.beside
-            stage.alias = given.alias
+            stage.alias, stage.mask = given.alias, given.mask
+            self.makes_masks = self.makes_masks or stage.mask >= 0
             if self.ops[stage.first].table != NULL:
                 self.tables.append((given.inputs[0], self.ops[stage.first].vocabulary, names[stage.first]))
             for i in range(stage.first, stage.end):

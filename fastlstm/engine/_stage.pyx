@@ -95,6 +95,8 @@ cdef void stage_forward(const Engine *engine, const Op *ops, const Stage *stage,
     cdef int i, n_recurrent = 0
     cdef const State *ended
     call.mask = call.given_mask if stage.masked else NULL
+    if stage.mask >= 0:
+        call.mask, call.mask_timesteps = call.values[stage.mask].mask, call.values[stage.mask].timesteps
     if stage.alias:
         out.data = call.values[stage.inputs[0]].data
         return

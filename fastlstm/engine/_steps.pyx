@@ -138,7 +138,7 @@ cdef class Steps:
         self.program, self.turn = program, Turn()
         self.buffers[0] = self.buffers[1] = -1
         self.ends[0], self.ends[1] = 0, 1
-        self.stage = Stage(0, program.n_ops, 0, &self.ends[0], 1, 1, True, True, False, False)
+        self.stage = Stage(0, program.n_ops, 0, &self.ends[0], 1, 1, True, True, -1, False, False)
         self.wiring.stages, self.wiring.n_stages, self.wiring.n_slots = &self.stage, 1, 2
         self.wiring.ends, self.wiring.n_inputs, self.wiring.n_ends = &self.ends[0], 1, 2
         self.wiring.buffers, self.wiring.n_buffers = &self.buffers[0], 0
@@ -156,13 +156,14 @@ cdef class Steps:
         rows.call.interrupt, rows.call.on_caller = NULL, True
         # Any address has room made for a mask.
         rows.call.given_mask, rows.call.mask_timesteps = <const unsigned char *> self.ops if masked else NULL, 1
+        rows.call.makes_masks = False
         workspace = self.laid_out(rows, Workspace(2), 1)
         rows.call.given_mask = rows.call.mask = NULL
         return workspace
 
     cdef Workspace laid_out(self, Rows *rows, Workspace workspace, Py_ssize_t timesteps):
         """The workspace with the call's buffers for so many steps."""
-        cdef Value given = Value(NULL, timesteps, self.width, rows.call.batch == 1 or timesteps == 1, 1, 0)
+        cdef Value given = Value(NULL, timesteps, self.width, rows.call.batch == 1 or timesteps == 1, 1, 0, NULL)
         workspace.shape(&self.wiring, self.ops, &given, rows.call.batch)
         workspace.lay_out(&rows.call, &self.wiring, self.ops, self.program.n_ops)
         return workspace

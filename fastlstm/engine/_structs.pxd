@@ -17,13 +17,15 @@ cdef enum OpKind:
     GLOBAL_POOL
     PLANE_CONVOLUTION
     PLANE_POOL
-    STEPS                             # from here to UNFOLD: moves values
+    STEPS                             # from here to MASKING: moves values
     SLICE
     RESHAPE
     PERMUTE
     HEADS
     FOLD
     UNFOLD
+    IDS_MASK
+    MASKING
     MERGE                             # from here to STATE_OUT: of several values, or states
     PRODUCT
     PAIRS
@@ -108,7 +110,7 @@ cdef struct Op:
     Py_ssize_t groups                 # of channels, of a CONVOLUTION
     int padding                       # Padding
     Py_ssize_t before                 # STEPS of zeros at the ends, below 0 they are cut off; SLICE: its ends;
-    Py_ssize_t after                  # MERGE: steps and features of the constant in `center`
+    Py_ssize_t after                  # MERGE: steps and features of the constant in `center`, as MASKING
     Py_ssize_t across                 # PLANE_…: columns of a window, as `size` are its rows
     Py_ssize_t stride_across          # and from one window to the next
     Py_ssize_t channels
@@ -146,6 +148,7 @@ cdef struct Stage:                    # ops that work on one chunk after the oth
     int output                        # slot
     bint masked                       # whether the call's mask counts
     bint in_rows                      # the output is (batch, timesteps, width)
+    int mask                          # slot of the op whose mask counts; -1: none does
     bint alias                        # the output is the input in another shape, and lies where that does
     bint beside                       # the next one reads nothing of this one's, so that both may run at once
 
@@ -184,6 +187,10 @@ cdef struct State:                    # of one recurrent op during one call, eac
     bint out_is_h                     # with a mask: the output of the step before is h, else out_prev
     bint zero                         # h is all zeros, and the op's recurrent weights are finite
 
+cdef struct Work:                     # multiplications
+    double in_steps                   # which threads share by the ops or their units too
+    double of_windows                 # of convolutions, which they share by rows alone
+
 cdef struct Value:                    # what passes between stages
     float *data                       # the call's input is only read
     Py_ssize_t timesteps
@@ -191,6 +198,7 @@ cdef struct Value:                    # what passes between stages
     bint time_major                   # (timesteps, batch, width), else (batch, timesteps, width), or both the same
     Py_ssize_t fold                   # sequences of a row: (batch, fold, timesteps, width)
     Py_ssize_t outer                  # of the level above; 0: there is none
+    unsigned char *mask               # (batch, timesteps), of an op that makes one
 
 cdef enum:
     HANDED_OVER = 4                   # chunks that a part may be ahead of the next one
@@ -209,6 +217,7 @@ cdef struct Call:
     const unsigned char *given_mask   # (batch, timesteps) or NULL
     const unsigned char *mask         # the same where the stage sees it, else NULL
     Py_ssize_t mask_timesteps
+    bint makes_masks                  # ops do
     int parts                         # threads that share the call
     bint by_units                     # each with some units of every LSTM, in step; else each with some of the ops
     Interrupt *interrupt              # NULL: the call is short

@@ -31,6 +31,7 @@ from fastlstm.engine._structs cimport (
     Scratch,
     Stage,
     Value,
+    Work,
     width_after,
     work_of,
 )
@@ -44,13 +45,13 @@ cdef enum:
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
-cdef int shape_after(const Op *ops, const Stage *stage, Value *values, Py_ssize_t batch, double *work) noexcept:
+cdef int shape_after(const Op *ops, const Stage *stage, Value *values, Py_ssize_t batch, Work *work) noexcept:
     """Sets the shape of what a stage gives from those of what it reads; returns the op that these do not fit, or -1.
 
-    The stage's output has the shape that does not fit then. Adds to `work` the multiplications for a row.
+    The stage's output has the shape that does not fit then. Adds to `work` what it is for a row.
     """
     cdef Value *out = &values[stage.output]
-    cdef Value shape = Value(NULL, 1, 0, False, 1, 0)
+    cdef Value shape = Value(NULL, 1, 0, False, 1, 0, NULL)
     cdef double steps
     cdef int i
     if stage.n_inputs > 0:
@@ -60,7 +61,10 @@ cdef int shape_after(const Op *ops, const Stage *stage, Value *values, Py_ssize_
         steps = <double> shape.timesteps * shape.fold
         if not shape_fits(&ops[i], stage, values, &shape):
             return i
-        work[0] += work_of(&ops[i]) * (windows_of(&ops[i], &shape) if ops[i].whole != NULL else steps)
+        if ops[i].whole != NULL:
+            work.of_windows += work_of(&ops[i]) * windows_of(&ops[i], &shape)
+        else:
+            work.in_steps += work_of(&ops[i]) * steps
     out.timesteps, out.width, out.fold, out.outer = shape.timesteps, shape.width, shape.fold, shape.outer
     out.time_major = not stage.in_rows or batch == 1 or shape.timesteps * shape.fold == 1
     return -1

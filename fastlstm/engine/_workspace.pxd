@@ -1,6 +1,6 @@
 """The memory of one call."""
 
-from fastlstm.engine._structs cimport Call, Op, Scratch, State, Value, Wiring
+from fastlstm.engine._structs cimport Call, Op, Scratch, State, Value, Wiring, Work
 
 
 cdef class Workspace:
@@ -11,7 +11,7 @@ cdef class Workspace:
     # The call before, for which the values are shaped: of the program or of a stepper of it.
     cdef const Wiring *wiring         # NULL: none
     cdef Py_ssize_t batch
-    cdef double work                  # multiplications for a row
+    cdef Work work                    # for a row
     # What else decides where everything lies, and where that is.
     cdef bint laid_out, masked
     cdef Py_ssize_t chunk

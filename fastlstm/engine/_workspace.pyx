@@ -46,7 +46,8 @@ cdef class Workspace:
             as_before = as_before and self.values[i].timesteps == x[i].timesteps and self.values[i].width == x[i].width
         if as_before:
             return -1  # the call before was of the same form
-        self.wiring, self.laid_out, self.work = NULL, False, 0.0
+        self.wiring, self.laid_out = NULL, False
+        self.work.in_steps = self.work.of_windows = 0.0
         for i in range(wiring.n_inputs):
             self.values[i] = x[i]
         for i in range(wiring.n_stages):
@@ -133,7 +134,7 @@ cdef size_t row_words(const Matrix *matrix) noexcept:
 cdef void place_values(Arena *arena, Call *call, const Wiring *wiring) noexcept:
     """What passes between stages: slots that are never needed at once share a buffer."""
     cdef size_t size, sequences
-    cdef int buffer, slot
+    cdef int buffer, slot, i
     cdef float *data
     for buffer in range(wiring.n_buffers):
         size = 0
@@ -145,6 +146,11 @@ cdef void place_values(Arena *arena, Call *call, const Wiring *wiring) noexcept:
         for slot in range(1, wiring.n_slots):
             if wiring.buffers[slot] == buffer:
                 call.values[slot].data = data
+    for i in range(wiring.n_stages):
+        if wiring.stages[i].mask >= 0:
+            slot = wiring.stages[i].mask
+            size = fl_times(call.batch, call.values[slot].timesteps)
+            call.values[slot].mask = <unsigned char *> take(arena, size)
 
 
 cdef void place_scratch(Arena *arena, Call *call, int part, size_t z, size_t products, size_t chunk,
@@ -171,7 +177,7 @@ cdef void place_state(Arena *arena, Call *call, const Op *op, int index) noexcep
     state.h_next = take_floats(arena, size)
     state.c = take_floats(arena, size) if op.kind == LSTM else NULL
     state.c_prev = state.out_prev = NULL
-    if call.given_mask != NULL:
+    if call.given_mask != NULL or call.makes_masks:
         state.c_prev = take_floats(arena, size) if op.kind == LSTM else NULL
         state.out_prev = take_floats(arena, size)
     if arena.base != NULL:

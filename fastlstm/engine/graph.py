@@ -18,11 +18,13 @@ class Wire(NamedTuple):
         op: No BranchesOp.
         inputs: The values; none for a StateOutOp.
         masked: Whether the mask of the graph's first input counts here.
+        mask: The number of the MaskOp whose mask counts, or None.
     """
 
     op: Op
     inputs: tuple[int, ...]
     masked: bool
+    mask: int | None
 
 
 class Graph:
@@ -48,27 +50,35 @@ class Graph:
         self.axes.append(axes)
         return ~(len(self.axes) - 1)
 
-    def add(self, op: Op, *values: int, masked: bool = False) -> int:
+    def add(self, op: Op, *values: int, masked: bool = False, mask: int | None = None) -> int:
         """Add an op that reads the values; returns the number of the value that it gives.
 
         Args:
             op: A BranchesOp becomes its rows, one after the other.
             *values: By number.
             masked: Whether the mask of the first input counts.
+            mask: The number of the MaskOp whose mask counts, or None.
         """
         if isinstance(op, BranchesOp):
-            ends = [self.add_row(row, values[0], len(row) if masked else 0) for row in op.branches]
+            ends = [self.add_row(row, values[0], len(row) if masked else 0, mask) for row in op.branches]
             return self.add(op.merge, *ends)
         self.recurrent += isinstance(op, RecurrentOp)
-        self.wires.append(Wire(op, values, masked))
+        self.wires.append(Wire(op, values, masked, mask))
         return len(self.wires) - 1
 
-    def add_row(self, ops: Sequence[Op], value: int, masked: int = 0) -> int:
-        """Add ops in a row, of which the first `masked` see the mask; returns the number of the value at the end."""
+    def add_row(self, ops: Sequence[Op], value: int, masked: int = 0, mask: int | None = None) -> int:
+        """Add ops in a row; returns the number of the value at the end.
+
+        Args:
+            ops: The ops.
+            value: What the first one reads.
+            masked: How many of them see the mask of the first input.
+            mask: The number of the MaskOp whose mask they see, or None.
+        """
         for number, op in enumerate(ops):
-            value = self.add(op, value, masked=number < masked)
+            value = self.add(op, value, masked=number < masked, mask=mask)
             if _ends(op):
-                masked = 0
+                masked, mask = 0, None
         return value
 
     def mark(self) -> tuple[int, int, int]:

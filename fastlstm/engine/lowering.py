@@ -29,6 +29,7 @@ from fastlstm.engine.ops import (
     HeadsOp,
     LayerNormOp,
     LSTMOp,
+    MaskingOp,
     MergeOp,
     Op,
     PlaneConvolutionOp,
@@ -146,7 +147,8 @@ def looked_up(graph: Graph) -> tuple[Graph, dict[int, EmbeddingOp]]:
             continue
         if wire.inputs and wire.inputs[0] in taken:
             tables[len(kept.wires)] = cast("EmbeddingOp", graph.wires[wire.inputs[0]].op)
-        numbers[number] = kept.add(wire.op, *(numbers[value] for value in wire.inputs), masked=wire.masked)
+        inputs, mask = (numbers[value] for value in wire.inputs), None if wire.mask is None else numbers[wire.mask]
+        numbers[number] = kept.add(wire.op, *inputs, masked=wire.masked, mask=mask)
     kept.outputs = [numbers[value] for value in graph.outputs]
     return kept, tables
 
@@ -253,6 +255,8 @@ def _lower_others(lowered: LoweredOp, op: Op, obtain: Obtain) -> None:
         lowered.before = 0 if op.start is None else op.start
         lowered.after = np.iinfo(np.intp).max if op.stop is None else op.stop
         lowered.greatest = op.of_features
+    elif isinstance(op, MaskingOp):
+        lowered.center, lowered.after = np.array(op.value, np.float32), len(op.value)
     elif isinstance(op, FoldOp):
         lowered.size = op.width
     elif isinstance(op, HeadsOp):
@@ -336,7 +340,7 @@ def _project(
 
 
 # One op, of rows.
-_ALONE = Wiring([Stage(0, 1, (0,), 1, False, True, False, False)], [-1, -1], [1], [0], [0])
+_ALONE = Wiring([Stage(0, 1, (0,), 1, False, True, False, False, -1)], [-1, -1], [1], [0], [0])
 
 
 def _matrix(weights: Weight, packed: bool, obtain: Obtain, first: int = 0, last: int | None = None) -> Matrix:

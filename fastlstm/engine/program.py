@@ -27,6 +27,7 @@ from fastlstm.engine.ops import (
     GRUOp,
     LayerNormOp,
     LSTMOp,
+    MaskingOp,
     MergeOp,
     Op,
     PlaneConvolutionOp,
@@ -226,7 +227,7 @@ def _units_after(op: Op, before: list[int | None]) -> int | None:
             return None if None in before else max([*(units or 0 for units in before), *constant])
         known = [units for units in before if units is not None]
         return sum(known) if len(known) == len(before) else None
-    same = ActivationOp | PoolOp | GlobalPoolOp | StepsOp | MergeOp
+    same = ActivationOp | PoolOp | GlobalPoolOp | StepsOp | MergeOp | MaskingOp
     return before[0] if isinstance(op, same) else None
 
 

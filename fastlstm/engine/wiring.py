@@ -44,6 +44,7 @@ class Stage(NamedTuple):
     in_rows: bool
     beside: bool
     alias: bool
+    mask: int
 
 
 class Wiring(NamedTuple):
@@ -88,7 +89,8 @@ def wiring_of(graph: Graph) -> Wiring:
         in_rows = last in kept or last in read_whole or isinstance(first.op, WholeOp)
         inputs = tuple(slots[value] for value in first.inputs)
         alias = isinstance(first.op, AliasOp) and last not in kept
-        stages.append(Stage(group[0], last + 1, inputs, slots[last], first.masked, in_rows, False, alias))
+        mask = -1 if first.mask is None else slots[first.mask]
+        stages.append(Stage(group[0], last + 1, inputs, slots[last], first.masked, in_rows, False, alias, mask))
     chunked = [not isinstance(found[stage.first].op, WholeOp) for stage in stages]
     for i in range(len(stages) - 1):
         # Two alone, not a row of three.
@@ -106,7 +108,7 @@ def _parts(before: Wire, wire: Wire) -> bool:
     ended = isinstance(before.op, RecurrentOp) and not before.op.return_sequences
     backwards = isinstance(wire.op, RecurrentOp) and wire.op.go_backwards
     whole = isinstance(before.op, WholeOp) or isinstance(wire.op, WholeOp)
-    return ended or backwards or whole or before.masked != wire.masked
+    return ended or backwards or whole or before[2:] != wire[2:]
 
 
 def _buffers(stages: Sequence[Stage], n_inputs: int, outputs: Sequence[int]) -> list[int]:

@@ -11,7 +11,8 @@ import numpy as np
 from fastlstm.engine import Sampler, Stepper
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.memory import require_array
-from fastlstm.models.plan import Plan, StepPlan
+from fastlstm.models.plan import Plan
+from fastlstm.models.step_plan import StepPlan
 from fastlstm.models.stepping import PartStepper
 
 Feedback = Callable[[np.ndarray], Any]

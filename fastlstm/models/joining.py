@@ -8,13 +8,17 @@ Program a level, and a model without layers in NumPy is one Program.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
+from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.joining import GraphValue, GraphValues
+from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import map_shapes, map_structure
+from fastlstm.layers.merging.merging import Merge
+from fastlstm.layers.rnn.bidirectional import Bidirectional
 from fastlstm.layers.symbolic.calling import INPUT_MASK
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 from fastlstm.layers.symbolic.operation import Operation
@@ -35,6 +39,11 @@ class _Level:
     values: dict[int, int | Callable[[], int]] = field(default_factory=dict)
     read: list[int] = field(default_factory=list)
     ids: set[int] = field(default_factory=set)
+    # The masks of values, by their slots: numbers of ops; and who makes each, from an input in which slot.
+    masks: dict[int, int] = field(default_factory=dict)
+    makers: dict[int, tuple[Layer, int]] = field(default_factory=dict)
+    # Layers that are given masks and let them not pass.
+    destroying: list[Layer] = field(default_factory=list)
 
 
 def joined_parts(calls: Calls, parts: Sequence[Part]) -> list[Part | GraphPart]:
@@ -49,9 +58,31 @@ def joined_parts(calls: Calls, parts: Sequence[Part]) -> list[Part | GraphPart]:
     return _Joiner(calls).run(parts)
 
 
+def lower_calls(calls: Calls, graph: Graph, values: Sequence[GraphValue]) -> GraphValues | None:
+    """Add the calls of a model to a graph; returns the values of its outputs, None if the engine has no ops for a call.
+
+    Args:
+        calls: The calls.
+        graph: The graph.
+        values: The model's inputs, without masks.
+    """
+    joiner, level = _Joiner(calls), _Level(graph)
+    for slot, value in zip(calls.inputs, values, strict=True):
+        level.values[slot.index] = value.number
+        joiner.tell(slot, value.shape)
+    if not all(call.layer.joins and joiner.joins_call(level, call) for call in calls.calls):
+        return None
+    return [level.values[slot.index] for slot in calls.outputs]
+
+
 def _is_chain(part: Part) -> bool:
     """Whether the part is a Program from one input to one output by itself."""
     return isinstance(part, ChainPart) and len(part.reads) == len(part.writes) == 1
+
+
+def _remembers(layer: Layer) -> bool:
+    """Whether a call of the layer depends on the calls before it."""
+    return layer.stateful or any(map(_remembers, layer.children))
 
 
 class _Joiner:
@@ -66,6 +97,10 @@ class _Joiner:
         self._tensors = dict(calls.tensors)
         # The level of the last call of a layer that remembers.
         self._called: dict[int, int] = {}
+
+    def tell(self, slot: Slot, shape: Shape) -> None:
+        """Let the shape in a slot be known, rather than that of the model's input."""
+        self._tensors[slot.index] = KerasTensor(shape, name="")
 
     def run(self, parts: Sequence[Part]) -> list[Part | GraphPart]:
         for part in parts:
@@ -84,11 +119,12 @@ class _Joiner:
         first = max((level + (not in_graph) for level, in_graph in reads), default=0)
         for call in part.calls:
             self._describe(call)
-        masked = self._may_have_masks(part)
-        if not masked and all(call.layer.joins for call in part.calls) and self._joins(part, first):
+        if all(call.layer.joins for call in part.calls) and self._joins(part, first):
+            self._masked |= {index for index in part.writes if index in self._level(first).masks}
             self._places |= dict.fromkeys(part.writes, (first, True))
             return
-        remembers = [id(layer) for layer in part.layers if layer.stateful or isinstance(layer, Operation)]
+        self._note_masks(part)
+        remembers = [id(layer) for layer in part.layers if _remembers(layer)]
         number = max([level for level, _ in reads] + [self._called.get(key, 0) for key in remembers], default=0)
         self._called |= dict.fromkeys(remembers, number)
         self._level(number).alone.append(part)
@@ -99,17 +135,12 @@ class _Joiner:
             self._levels.append(_Level())
         return self._levels[number]
 
-    def _may_have_masks(self, part: Part) -> bool:
-        """Whether a call of the part may see or make a mask; notes which of its outputs may have one."""
-        found = False
+    def _note_masks(self, part: Part) -> None:
+        """Note which outputs of a part that runs by itself may have masks."""
         for call in part.calls:
-            given = call.kwargs.get("mask", INPUT_MASK) is not INPUT_MASK
-            seen = given or any(slot.index in self._masked for slot in call.inputs)
-            layer = call.layer
-            found = found or seen or layer.makes_masks
-            if layer.makes_masks or (seen and layer.supports_masking and not layer.ends_masks):
+            seen = "mask" in call.kwargs or any(slot.index in self._masked for slot in call.inputs)
+            if call.layer.makes_masks or (seen and call.layer.supports_masking and not call.layer.ends_masks):
                 self._masked |= {slot.index for slot in call.outputs}
-        return found
 
     # Shapes
 
@@ -132,14 +163,14 @@ class _Joiner:
         if tensor is None or tensor.dtype != "float32":
             return None
         if slot.index not in level.values:
-            if len(tensor.shape) < 2:
+            if len(tensor.shape) < 2 or slot.index in self._masked:
                 return None
             level.read.append(slot.index)
             level.values[slot.index] = level.graph.input(len(tensor.shape) + ids)
             level.ids |= {slot.index} if ids else set()
         if (slot.index in level.ids) != ids:
             return None
-        return GraphValue(self._added(level, slot.index), tensor.shape)
+        return GraphValue(self._added(level, slot.index), tensor.shape, level.masks.get(slot.index))
 
     def _added(self, level: _Level, index: int) -> int:
         """The number of a value, which is added now if nobody has asked for it before."""
@@ -153,24 +184,59 @@ class _Joiner:
     def _joins(self, part: Part, number: int) -> bool:
         """Add the calls of a part to the graph of a level; False, with the graph as before, if the engine cannot."""
         level = self._level(number)
-        before = level.graph.mark(), dict(level.values), list(level.read), set(level.ids)
+        before = level.graph.mark(), dict(level.values), list(level.read), set(level.ids), dict(level.masks)
+        destroying = list(level.destroying)
         for call in part.calls:
-            outputs = self._lowered(level, call)
-            if outputs is None:
+            if not self.joins_call(level, call):
                 level.graph.reset(before[0])
-                level.values, level.read, level.ids = before[1:]
+                level.values, level.read, level.ids, level.masks = before[1:]
+                level.destroying = destroying
                 return False
-            level.values |= {slot.index: number for slot, number in zip(call.outputs, outputs, strict=True)}
         level.joined.append(part)
+        return True
+
+    def joins_call(self, level: _Level, call: Call) -> bool:
+        """Add a call to a graph, with the masks of what it gives; False if the engine cannot."""
+        self._describe(call)
+        outputs = self._lowered(level, call)
+        if outputs is None:
+            return False
+        level.values |= {slot.index: number for slot, number in zip(call.outputs, outputs, strict=True)}
+        layer, first = call.layer, call.outputs[0]
+        seen = {level.masks[slot.index] for slot in call.inputs if slot.index in level.masks}
+        if seen and not layer.supports_masking and not isinstance(layer, Operation):
+            level.destroying.append(layer)
+        if layer.makes_masks:
+            source = self._added(level, call.inputs[0].index)
+            mask = layer.lower_mask(level.graph, source, self._added(level, first.index))
+            if mask is None or seen:
+                return False
+            level.masks[first.index] = mask
+            level.makers[mask] = layer, level.read[~source] if source < 0 else -1
+        elif seen and layer.supports_masking and not layer.ends_masks and not isinstance(layer, Operation):
+            # Of several values all have the same mask: see Merge.lower_call.
+            passes = layer.passes_masks or layer.reads_masks or isinstance(layer, Merge)
+            if not passes or len(seen) > 1:
+                return False
+            whole = call.outputs if layer.passes_masks or isinstance(layer, Bidirectional) else [first]
+            merged = [slot for slot in whole if len(self._tensors[slot.index].shape) > 2]
+            level.masks |= dict.fromkeys((slot.index for slot in merged), seen.pop())
         return True
 
     def _lowered(self, level: _Level, call: Call) -> GraphValues | None:
         fits = True
+        mask = call.kwargs.get("mask")
+        if mask is not None and mask is not INPUT_MASK:
+            return None
+        # With an initial state, Keras 3 does not show the layer the mask that its inputs carry.
+        sees_mask = mask is INPUT_MASK or "initial_state" not in call.kwargs
 
         def value(leaf: Any) -> Any:
             nonlocal fits
             found = self._value(level, leaf, call.layer.takes_ids) if isinstance(leaf, Slot) else leaf
-            fits = (fits and found is not None) or leaf is None
+            if isinstance(found, GraphValue) and not sees_mask:
+                found = replace(found, mask=None)
+            fits = fits and (found is not None or leaf is None)
             return found
 
         kwargs = {name: given for name, given in call.kwargs.items() if name != "mask"}
@@ -186,14 +252,21 @@ class _Joiner:
         for other in self._levels[number:]:
             elsewhere |= {index for part in other.alone for index in part.reads}
             elsewhere |= set(other.read) if other is not level else set()
-        written = [index for part in level.joined for index in part.writes if index in elsewhere]
+        found = {index for part in level.joined for index in part.writes if index in elsewhere}
+        # In the order of the model's outputs, so that a model that is one graph gives them as they are.
+        first = [slot.index for slot in self._calls.outputs if slot.index in found]
+        written = list(dict.fromkeys([*first, *sorted(found)]))
         if len(level.read) + len(written) > _MOST_ENDS:
             return level.joined
         graph, outputs = level.graph, list[int]()
         for index in written:
-            number = self._added(level, index)
+            value = self._added(level, index)
             # An input, or what is an output already, has to be copied.
-            taken = number < 0 or number in outputs
-            outputs.append(graph.add(ops.MergeOp("add"), number) if taken else number)
+            taken = value < 0 or value in outputs
+            outputs.append(graph.add(ops.MergeOp("add"), value) if taken else value)
         graph.outputs = outputs
-        return [GraphPart(level.joined, graph, level.read, written, [self._tensors[index].shape for index in written])]
+        masks = {index: level.makers[level.masks[index]] for index in written if index in level.masks}
+        if any(source not in level.read for _, source in masks.values()):
+            return level.joined
+        shapes = [self._tensors[index].shape for index in written]
+        return [GraphPart(level.joined, graph, level.read, written, shapes, masks, level.destroying)]

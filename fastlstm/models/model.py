@@ -12,8 +12,8 @@ import numpy as np
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import serialize
 from fastlstm.models import generation, loading, quantization
-from fastlstm.models.plan import StepPlan
 from fastlstm.models.predictor import Predictor
+from fastlstm.models.step_plan import StepPlan
 from fastlstm.models.stream import Stream, StreamPool
 from fastlstm.models.summary import html_summary, print_summary
 from fastlstm.models.trainer import Trainer

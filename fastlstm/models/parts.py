@@ -27,6 +27,7 @@ from fastlstm.layers.symbolic.calling import (
     call_with_masks,
     output_masks,
     shape_arguments,
+    warn_of_destroyed_mask,
     with_argument_masks,
 )
 from fastlstm.layers.symbolic.operation import Operation
@@ -224,15 +225,25 @@ class GraphPart:
         graph: What they do.
         reads, writes: The slots of the graph's inputs and outputs.
         shapes: Of what is written, with the batch.
+        masks: Of what is written with a mask: the layer that makes it, and the slot of what it makes it of.
+        destroying: The layers that are given masks and let them not pass.
     """
 
     def __init__(
-        self, parts: Sequence[Part], graph: Graph, reads: list[int], writes: list[int], shapes: Sequence[Shape]
+        self,
+        parts: Sequence[Part],
+        graph: Graph,
+        reads: list[int],
+        writes: list[int],
+        shapes: Sequence[Shape],
+        masks: dict[int, tuple[Layer, int]],
+        destroying: Sequence[Layer],
     ) -> None:
         self.parts = tuple(parts)
         self.layers = tuple(layer for part in parts for layer in part.layers)
         self.reads, self.writes = reads, writes
         self.program = Program(graph)
+        self._masks, self._destroying = masks, destroying
         self._inner = [shape[2:] if len(shape) > 3 else None for shape in shapes]
 
     def describe(self) -> list[str]:
@@ -241,6 +252,8 @@ class GraphPart:
 
     def outputs(self, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray] | None:
         """Return what is written for what is read, both float32; None if only the parts can say why they cannot."""
+        for layer in self._destroying:
+            warn_of_destroyed_mask(layer)
         outputs = self.program.run_graph(inputs)
         if outputs is None or not any(self._inner):
             return outputs
@@ -258,6 +271,8 @@ class GraphPart:
             return
         for index, value in zip(self.writes, outputs, strict=True):
             values[index] = value
+        for index, (layer, source) in self._masks.items():
+            masks[index] = layer.compute_mask(as_float32(values[source]), None)
 
 
 def filled(nested: Any, values: Sequence[Any]) -> Any:

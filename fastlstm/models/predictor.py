@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine import ArrayForm
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.arrays import as_tensors, as_values, carried_mask
 from fastlstm.layers.base.building import overrides
 from fastlstm.layers.base.input_spec import standardize_shape
+from fastlstm.layers.base.joining import GraphValues, unmasked_values_in
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
 from fastlstm.layers.base.variable import CHANGES, Watch
@@ -21,7 +23,8 @@ from fastlstm.layers.symbolic.shape_inference import inferred_output_shape
 from fastlstm.models import inputs as data
 from fastlstm.models import ragged
 from fastlstm.models.calls import Calls, Slot
-from fastlstm.models.graph import Graph
+from fastlstm.models.graph import Graph as CallGraph
+from fastlstm.models.joining import lower_calls
 from fastlstm.models.plan import Plan
 from fastlstm.models.progress import Progress
 
@@ -46,7 +49,7 @@ class Predictor(Layer, builds_once=False):
     # What a kind of model provides
 
     # The calls between symbolic inputs and outputs, where there are such.
-    graph: Graph | None = None
+    graph: CallGraph | None = None
 
     @property
     def makes_masks(self) -> bool:  # type: ignore[override]
@@ -136,6 +139,13 @@ class Predictor(Layer, builds_once=False):
             raise NotImplementedError(f"Model {type(self).__name__} does not have a `call()` method implemented.")
         x = self.prepared(inputs)
         return self.structured(self._plan_for(training).run(x, mask))
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        values = unmasked_values_in(args[0], 2, 3, 4, 5) if len(args) == 1 and not kwargs else None
+        if values is None or not self.expands or not self.built:
+            return None
+        calls = self.calls()
+        return lower_calls(calls, graph, values) if len(values) == len(calls.inputs) else None
 
     def _called(self, x: Any, training: bool | None = None, mask: Any = None) -> tuple[Any, list[Any]]:
         """The outputs and masks of a subclass' own `call`."""

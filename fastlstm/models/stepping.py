@@ -10,7 +10,7 @@ import numpy as np
 
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.models.parts import Mask, States
-from fastlstm.models.plan import StepPlan
+from fastlstm.models.step_plan import StepPlan
 
 
 class ModelSteps:

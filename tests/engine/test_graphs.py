@@ -303,3 +303,26 @@ def test_a_fold_that_is_not_undone_and_recurrent_ops_in_one_are_none():
     for row in ([FoldOp(5)], [FoldOp(5), lstm, UnfoldOp()], [FoldOp(3)], [UnfoldOp()], [HeadsOp(7)]):
         assert run(lambda graph, x, row=row: graph.add_row(row, x), x) is None
     assert run(lambda graph, x: graph.add_row([FoldOp(10), FoldOp(5), FoldOp(1)], x), x) is None
+
+
+def test_rows_of_all_inputs_and_outputs_on_threads():
+    row, x = drawn(5, (41, 24), (41, 30, 9))
+    lstm = LSTMOp(weights(9, 256), weights(64, 256), weights(256), TANH, SIGMOID, return_sequences=True)
+    kernel = weights(24, 64)
+
+    def build(graph, row, x):
+        dense = graph.add(DenseOp(kernel, None), row)
+        y = graph.add(MergeOp("add"), graph.add(lstm, x), dense)
+        return y, dense, graph.state(0, 1, 64)
+
+    before = get_num_threads()
+    try:
+        set_num_threads(1)
+        expected = run(build, row, x)
+        # Threads that are asleep at the first call share later ones.
+        for threads in (2, 3) * 15:
+            set_num_threads(threads)
+            for out, exact in zip(run(build, row, x), expected, strict=True):
+                np.testing.assert_array_equal(out, exact)
+    finally:
+        set_num_threads(before)

@@ -5,7 +5,7 @@ import pytest
 
 from fastlstm import Input, Model, Sequential, get_num_threads, layers, ops, set_num_threads
 from fastlstm.models.parts import GraphPart
-from networks import randomized
+from networks import flat, one_by_one, randomized
 
 RNG = np.random.default_rng(3)
 
@@ -114,6 +114,12 @@ def of_sequences(function):
         return Model(x, function(lstm(5)(x), x))
 
     return make
+
+
+def two_convolutions():
+    x = Input((8, 2))
+    both = [CONV(4, size, padding="same")(x) for size in (1, 3)]
+    return Model(x, layers.GlobalMaxPooling1D()(layers.Add()(both)))
 
 
 def steps_of(*inner, shape):
@@ -245,6 +251,18 @@ GRAPHS = {
         layers.AveragePooling2D(2, padding="same"),
         shape=(3, 9, 11, 2),
     ),
+    "TimeDistributed model": lambda: Sequential(
+        [
+            Input((3, 8, 7, 2)),
+            layers.TimeDistributed(
+                Sequential([layers.Conv2D(4, 3), layers.ReLU(), layers.MaxPooling2D(2), layers.Flatten()])
+            ),
+            layers.LSTM(5),
+        ]
+    ),
+    "TimeDistributed graph": lambda: Sequential(
+        [Input((3, 8, 2)), layers.TimeDistributed(two_convolutions()), layers.LSTM(5)]
+    ),
     "TimeDistributed global pool": lambda: Sequential(
         [Input((3, 6, 5, 2)), layers.TimeDistributed(layers.GlobalMaxPooling2D()), layers.LSTM(4)]
     ),
@@ -286,21 +304,6 @@ def inputs_of(model, rows, name):
     if name == "ids":
         return [RNG.integers(0, 6, (rows, *shape)).astype(np.float32) for shape in shapes]
     return [values(rows, *shape) for shape in shapes]
-
-
-def one_by_one(model, x):
-    """What the parts of the plan give, each by itself."""
-    plan = model.current_plan
-    slots, masks = [*x, *[None] * plan._calls.slots], [None] * plan._calls.slots
-    for part in plan.parts:
-        part.run(slots, masks)
-    return [slots[index] for index in plan._outputs]
-
-
-def flat(outputs):
-    if isinstance(outputs, dict):
-        return [outputs[key] for key in sorted(outputs)]
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
 @pytest.mark.parametrize("name", GRAPHS)

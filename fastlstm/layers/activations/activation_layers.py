@@ -232,7 +232,7 @@ class Softmax(SameShape):
     def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
         x, axes = one_value(args, kwargs, 2, 3), self.axis
         axis = axes if isinstance(axes, int) else axes[0] if len(axes) == 1 else None
-        number = None if x is None or axis is None else softmax_over(graph, x, axis)
+        number = None if x is None or x.mask is not None or axis is None else softmax_over(graph, x, axis)
         return None if number is None else [number]
 
     @property

@@ -11,7 +11,7 @@ from fastlstm import activations
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.input_spec import Shape
-from fastlstm.layers.base.joining import GraphValue, GraphValues, values_in
+from fastlstm.layers.base.joining import GraphValue, GraphValues, unmasked_values_in
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.regularization.dropout import Dropout
@@ -112,7 +112,7 @@ class Attention(Layer):
         return outputs, backward
 
     def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
-        values = values_in(args[0], 3) if len(args) == 1 else None
+        values = unmasked_values_in(args[0], 3) if len(args) == 1 else None
         named = dict(kwargs)
         returns_scores, causal = named.pop("return_attention_scores", False), named.pop("use_causal_mask", False)
         if values is None or named:

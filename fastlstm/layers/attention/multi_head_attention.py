@@ -13,7 +13,7 @@ from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.attention.heads import HeadedAttention, scaled
 from fastlstm.layers.base.input_spec import Shape
-from fastlstm.layers.base.joining import GraphValue, GraphValues, values_in
+from fastlstm.layers.base.joining import GraphValue, GraphValues, unmasked_values_in
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.symbolic.calling import named_arguments
 
@@ -139,7 +139,7 @@ class MultiHeadAttention(HeadedAttention):
         named = named_arguments(self, args[0], args[1:], kwargs)
         query, value = named.pop("query", None), named.pop("value", None)
         key = named.pop("key", None) or value
-        causal, values = named.pop("use_causal_mask", False), values_in([query, value, key], 3)
+        causal, values = named.pop("use_causal_mask", False), unmasked_values_in([query, value, key], 3)
         if values is None or any(named.values()) or self.sliding_window or self.attention_axes != (1,):
             return None
         if (causal and None in (query.shape[1], value.shape[1])) or len(self.output_dense.kernel.shape) != 3:

@@ -24,10 +24,12 @@ class GraphValue:
     Args:
         number: Of the value.
         shape: With the batch; None for sizes that are not known. The engine has all axes from the third on as one.
+        mask: The number of the op that makes its mask; None if it has none.
     """
 
     number: int
     shape: tuple[int | None, ...]
+    mask: int | None = None
 
     @property
     def rank(self) -> int:
@@ -51,6 +53,18 @@ def values_in(nested: Any, *ranks: int) -> list[GraphValue] | None:
     """Return the values in a structure; None where something else is among them, or one of another rank."""
     leaves = flatten(nested)
     return leaves if all(isinstance(leaf, GraphValue) and leaf.rank in ranks for leaf in leaves) else None
+
+
+def values_of_one_mask(nested: Any, *ranks: int) -> list[GraphValue] | None:
+    """As `values_in`; None too where one has another mask than another."""
+    values = values_in(nested, *ranks)
+    return values if values is not None and len({value.mask for value in values}) == 1 else None
+
+
+def unmasked_values_in(nested: Any, *ranks: int) -> list[GraphValue] | None:
+    """As `values_in`; None too where one has a mask."""
+    values = values_in(nested, *ranks)
+    return values if values is not None and all(value.mask is None for value in values) else None
 
 
 def constant_of(value: Any, rank: int) -> np.ndarray | None:

@@ -68,10 +68,10 @@ class Layer(WeightOwner):
     inner_names: ClassVar[str] = (
         "adopt_weights build_child chain check_gradient check_input_shape children ends_masks erases_masks expands "
         "first_call_number in_order inner_names input_batch_shape joins keras2_masks keras2_masks_matter keras_module "
-        "inner_recurrent integer_weights lower lower_call lower_inside lowers makes_masks named_children native "
-        "native_in_training nodes output_dtype output_kind output_shapes own_variables passes_masks quantized_to "
-        "reads_masks recurrent says_output_shape raw_dtype share_weights standardized_input step_problem step_span "
-        "stored_constants subclassed takes_ids takes_raw takes_structures training_chain watch weight_arrays"
+        "inner_recurrent integer_weights lower lower_call lower_inside lower_mask lowers makes_masks named_children "
+        "native native_in_training nodes output_dtype output_kind output_shapes own_variables passes_masks "
+        "quantized_to reads_masks recurrent says_output_shape raw_dtype share_weights standardized_input step_problem "
+        "step_span stored_constants subclassed takes_ids takes_raw takes_structures training_chain watch weight_arrays"
     )
     # What others need to know of a layer; a class answers by an attribute or a property.
     supports_masking: bool = False
@@ -300,7 +300,7 @@ class Layer(WeightOwner):
         raise NotImplementedError(f"Layer {type(self).__name__} has no ops.")
 
     def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
-        """Add the ops of a call without masks to a graph; a class with a method of its own takes several values.
+        """Add the ops of a call to a graph; a class with a method of its own takes several values, or uses their masks.
 
         Args:
             graph: The graph.
@@ -313,7 +313,16 @@ class Layer(WeightOwner):
         if x is not None and x.rank > 3:
             number = rows_of_planes(graph, self.lower(), x)
             return None if number is None else [number]
-        return None if x is None else [graph.add_row(self.lower(), x.number)]
+        return None if x is None else [graph.add_row(self.lower(), x.number, mask=x.mask if self.reads_masks else None)]
+
+    def lower_mask(self, graph: Graph, inputs: int, outputs: int) -> int | None:
+        """Return the number of the op that makes the mask of the layer, which `makes_masks`; None if none can.
+
+        Args:
+            graph: The graph, to which it may be added.
+            inputs, outputs: The numbers of the values that `lower_call` read and gave.
+        """
+        return None
 
     @property
     def joins(self) -> bool:

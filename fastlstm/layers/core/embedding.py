@@ -10,6 +10,7 @@ import numpy as np
 
 from fastlstm import regularizers
 from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
@@ -98,6 +99,9 @@ class Embedding(Layer):
 
     def lower(self) -> list[ops.Op]:
         return [ops.EmbeddingOp(self.embeddings.value, f"Embedding '{self.name}'")]
+
+    def lower_mask(self, graph: Graph, inputs: int, outputs: int) -> int | None:
+        return graph.add(ops.IdsMaskOp(), inputs)
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return None

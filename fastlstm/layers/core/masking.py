@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.engine import ops
+from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.argument_validation import check_numbers
+from fastlstm.layers.base.joining import GraphValues, one_value
 from fastlstm.layers.base.same_shape import SameShape
 from fastlstm.layers.base.serialization import register
 
@@ -33,6 +36,15 @@ class Masking(SameShape):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return np.where(self.compute_mask(inputs)[..., np.newaxis], inputs, np.float32(0))
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        x, value = one_value(args, kwargs, 3), np.asarray(self.mask_value, np.float32)
+        if x is None or value.ndim > 1 or not value.size:
+            return None
+        return [graph.add(ops.MaskingOp(value.reshape(-1)), x.number)]
+
+    def lower_mask(self, graph: Graph, inputs: int, outputs: int) -> int | None:
+        return outputs
 
     def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
         valid = self.compute_mask(inputs)[..., np.newaxis]

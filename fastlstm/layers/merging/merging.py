@@ -12,7 +12,7 @@ from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.building import overrides
 from fastlstm.layers.base.input_spec import Shape
-from fastlstm.layers.base.joining import GraphValues, values_in
+from fastlstm.layers.base.joining import GraphValues, values_of_one_mask
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.memory import require_array
@@ -100,8 +100,12 @@ class _Elementwise(Merge):
         return not overrides(type(self), ("call", "__call__", "compute_mask"), over="kind")
 
     def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
-        values = values_in(args[0], 2, 3) if len(args) == 1 and not kwargs else None
-        return None if values is None else [graph.add(ops.MergeOp(self.kind), *(x.number for x in values))]
+        values = values_of_one_mask(args[0], 2, 3) if len(args) == 1 and not kwargs else None
+        # A masked value is 1 in a product, and none of those of which one is the greatest or least.
+        differs = self.kind in ("multiply", "maximum", "minimum") and not self.keras2_masks
+        if values is None or (differs and values[0].mask is not None):
+            return None
+        return [graph.add(ops.MergeOp(self.kind), *(x.number for x in values))]
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
         arrays = _of_one_rank(inputs)
@@ -303,13 +307,15 @@ class Concatenate(Merge):
         self.axis = axis
 
     def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
-        values = values_in(args[0], 2, 3) if len(args) == 1 and not kwargs else None
+        values = values_of_one_mask(args[0], 2, 3) if len(args) == 1 and not kwargs else None
         if values is None:
             return None
         rank = values[0].rank
         axis = range(rank)[self.axis]
         kind = "concatenate" if axis == rank - 1 else "concatenate_steps"
-        return [graph.add(ops.MergeOp(kind), *(x.number for x in values))] if axis else None
+        if not axis or (kind == "concatenate_steps" and values[0].mask is not None):
+            return None
+        return [graph.add(ops.MergeOp(kind), *(x.number for x in values))]
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
         return np.concatenate(inputs, axis=self.axis)

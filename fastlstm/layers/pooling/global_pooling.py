@@ -41,7 +41,7 @@ class _GlobalPooling(Layer):
         if x is None or self.data_format != "channels_last" or self.rank > 2:
             return None
         if self.rank == 1:
-            return [graph.add_row(self.lower(), x.number)]
+            return [graph.add_row(self.lower(), x.number, mask=x.mask if self.reads_masks else None)]
         channels = x.shape[-1]
         if channels is None or self.keepdims:
             return None

@@ -258,7 +258,7 @@ class RNN(Recurrent):
         for op, cell, count in zip(self.lower(), cells, counts, strict=True):
             graph.begin_from([state.number for state in islice(remaining, count)])
             last += [partial(graph.state, graph.recurrent, part, cell.units) for part in range(count)]
-            value = graph.add(op, value)
+            value = graph.add(op, value, mask=x.mask)
         return [value, *last] if self.return_state else [value]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:

@@ -136,7 +136,7 @@ class TimeDistributed(Wrapper):
     def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
         """Every step becomes a row of the layer inside, whose ops then work on all of them."""
         x = one_value(args, kwargs, 3, 4, 5)
-        if x is None or not self.layer.joins or self.layer.stateful:
+        if x is None or not self.layer.joins or self.layer.stateful or (x.mask is not None and not self.lowers):
             return None
         width, before = fold_of(x.shape) if x.rank > 3 else x.shape[2], graph.recurrent
         if width is None:

@@ -101,15 +101,20 @@ def output_masks(layer: Layer, inputs: Any, mask: Any, count: int) -> list[Any]:
     """
     if not layer.supports_masking:
         if mask is not None:
-            warnings.warn(
-                f"Layer '{layer.name}' (of type {type(layer).__name__}) was passed an input with a mask attached to "
-                "it. However, this layer does not support masking and will therefore destroy the mask information. "
-                "Downstream layers will not see the mask.",
-                stacklevel=2,
-            )
+            warn_of_destroyed_mask(layer)
         return [None] * count
     masks = flatten(layer.compute_mask(inputs, mask))
     return [None if mask is None else np.asarray(mask) for mask in masks[:count]] + [None] * (count - len(masks))
+
+
+def warn_of_destroyed_mask(layer: Layer) -> None:
+    """Give Keras' warning that a layer lets the mask of its inputs not pass."""
+    warnings.warn(
+        f"Layer '{layer.name}' (of type {type(layer).__name__}) was passed an input with a mask attached to "
+        "it. However, this layer does not support masking and will therefore destroy the mask information. "
+        "Downstream layers will not see the mask.",
+        stacklevel=3,
+    )
 
 
 def call_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
