@@ -26,6 +26,7 @@ from bench import (
     limits,
     memory,
     processes,
+    quantized,
     real,
     report,
     runner,
@@ -36,7 +37,7 @@ from bench import (
     train,
 )
 from bench.cases import CASES, Case, parse_case
-from bench.engines import ENGINES, engine
+from bench.engines import ENGINES, EXACT, engine
 from bench.protocol import command, environment, working
 from bench.start import ENGINES as START_ENGINES
 
@@ -50,6 +51,10 @@ def main(arguments: list[str]) -> int:
         "start": (start, "time import, load and first prediction"),
         "frames": (time_frames, "time networks over frames, CNN-LSTM and ConvLSTM, beside Keras' tf.function"),
         "real": (time_real, "time the model files of a folder beside ONNX Runtime on Keras' own exports"),
+        "quantized": (
+            time_quantized,
+            "time the cases in integers beside engines that give up exactness; or weigh models",
+        ),
         "train": (time_training, "time epochs of training, beside PyTorch, Keras and JAX"),
         "demo": (time_demo, "time the call of `fastlstm demo` by fastlstm and by Keras"),
         "memory": (take_memory, "what a loaded model takes by its weights, and a call by its time steps"),
@@ -62,7 +67,19 @@ def main(arguments: list[str]) -> int:
         "chart": (draw, "a run's chart in SVG"),
     }
     subparsers = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in parts.items()}
-    for name in ("run", "setup", "start", "frames", "real", "demo", "streams", "service", "serve", "train"):
+    for name in (
+        "run",
+        "setup",
+        "start",
+        "frames",
+        "real",
+        "demo",
+        "streams",
+        "service",
+        "serve",
+        "train",
+        "quantized",
+    ):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
     subparsers["setup"].add_argument(
@@ -85,6 +102,7 @@ def main(arguments: list[str]) -> int:
     subparsers["train"].add_argument("--rounds", type=int, default=5)
     subparsers["train"].add_argument("--epochs", type=int, default=3, help="that are timed in one process")
     subparsers["train"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
+    add_quantized_arguments(subparsers["quantized"])
     subparsers["demo"].add_argument("--rounds", type=int, default=7)
     subparsers["demo"].add_argument("--seconds", type=float, default=2.0, help="of one engine in one process")
     subparsers["demo"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
@@ -124,6 +142,16 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=0.2, help="of one engine's turn at one case")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the run to a file")
     parser.add_argument("--versions", action="store_true", help="print the engines' versions and end")
+
+
+def add_quantized_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--models", type=Path, metavar="DIR", help="model files with inputs beside them, no cases")
+    parser.add_argument("--engines", type=engine_list, help=f"of {','.join(quantized.ENGINES)}; default all made")
+    parser.add_argument("--cases", type=case_list, default=list(CASES.values()), help=f"of {','.join(CASES)}")
+    parser.add_argument("--threads", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.2, help="of one engine's turn at one case")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the run to a file")
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
@@ -179,12 +207,12 @@ def own_case(text: str) -> Case:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def made_engines(folder: Path) -> list[str]:
+def made_engines(folder: Path, keys: Iterable[str] = EXACT) -> list[str]:
     """The engines to run where none are named."""
-    missing = [key for key in ENGINES if not environments.is_made(folder, key)]
+    missing = [key for key in keys if not environments.is_made(folder, key)]
     if missing:
         print(f"without an environment in {folder}, so left out: {', '.join(missing)}", file=sys.stderr)
-    return [key for key in ENGINES if key not in missing]
+    return [key for key in keys if key not in missing]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -203,6 +231,22 @@ def run(options: argparse.Namespace) -> int:
             if options.json:
                 options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
     Console(width=None if sys.stdout.isatty() else 220).print(report.console(result))
+    return 0
+
+
+def time_quantized(options: argparse.Namespace) -> int:
+    console = Console(width=None if sys.stdout.isatty() else 220)
+    if options.models is not None:
+        console.print(quantized.models(options.models))
+        return 0
+    keys = options.engines or made_engines(options.environments, quantized.ENGINES)
+    result = None
+    for result in runner.run(
+        options.cases, keys, options.environments, options.threads, options.rounds, options.seconds
+    ):
+        if options.json:
+            options.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    console.print(quantized.table(result))
     return 0
 
 

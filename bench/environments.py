@@ -32,7 +32,10 @@ def is_made(folder: Path, key: str) -> bool:
 
 
 def _path(folder: Path, key: str) -> Path:
-    return folder / key / "bin" / "python" if engine(key).requirements else Path(sys.executable)
+    found = engine(key)
+    return (
+        folder / getattr(found, "environment", key) / "bin" / "python" if found.requirements else Path(sys.executable)
+    )
 
 
 def needs_source(key: str) -> bool:

@@ -30,6 +30,13 @@ def build(case: Case, weights: Weights, threads: int) -> Callable:
     return fastlstm_model(case, weights).predict_on_batch
 
 
+def quantized(case: Case, weights: Weights, threads: int, mode: str) -> Callable:
+    os.environ["FASTLSTM_NUM_THREADS"] = str(threads)
+    model = fastlstm_model(case, weights)
+    model.quantize(mode)
+    return model.predict_on_batch
+
+
 def on_file(path: str, inputs: list[np.ndarray], threads: int) -> Callable:
     os.environ["FASTLSTM_NUM_THREADS"] = str(threads)
     from fastlstm.models import load_model
