@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 /* As SUM_VALUES of fastlstm/engine/integers.py. */
-enum { SUM_VALUES = 512, SUM_WORDS = SUM_VALUES / 2 };
+enum { SUM_VALUES = 256, SUM_WORDS = SUM_VALUES / 2 };
 
 /* Below it a row counts as this large: limit / max |x| stays finite. */
 #define LEAST_LARGEST 0x1p-100f

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastlstm import layers
 from fastlstm.layers import Layer
+from fastlstm.models.quantization import quantizable
 
 SEQUENCE, SERIES_OF_IMAGES, IMAGE, VOLUME = (None, 10, 8), (None, 4, 8, 8, 2), (None, 8, 8, 2), (None, 6, 6, 6, 2)
 SHAPE_OF_AXES = {"1": SEQUENCE, "2": IMAGE, "3": VOLUME}
@@ -88,18 +89,19 @@ def shape_of(name: str) -> tuple[int | None, ...]:
     return SHAPES.get(name) or SHAPE_OF_AXES.get(axes, SEQUENCE)
 
 
-def row(cls: type[Layer], names: list[str]) -> tuple[str, str, str, str]:
-    """Return what the table says of a layer: its names, where it runs, whether it streams, whether it trains."""
+def row(cls: type[Layer], names: list[str]) -> tuple[str, ...]:
+    """Return what the table says of a layer: its names, where it runs, whether it streams, trains, quantizes."""
     layer, shape = example(names[0])
     inside = not layer.takes_raw and (layer.lower_inside() or layer.children)
     where = "engine" if layer.native else "engine, in part" if inside else "NumPy"
     problem = layer.step_problem(shape, True)
     spelled = ", ".join(f"`{name}`" for name in names)
-    return spelled, where, "no" if problem else "yes", "yes" if layer.has_gradient else "no"
+    answers = (not problem, layer.has_gradient, any(quantizable(layer)))
+    return spelled, where, *("yes" if answer else "no" for answer in answers)
 
 
 def table() -> str:
     """Return the table in Markdown."""
     rows = sorted((row(cls, names) for cls, names in classes().items()), key=lambda cells: cells[0].lower())
-    head = ("layer", "runs in", "streams", "trains")
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ("---",) * 4, *rows))
+    head = ("layer", "runs in", "streams", "trains", "quantizes")
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ("---",) * 5, *rows))

@@ -16,6 +16,8 @@ def build(case: Case, weights: Weights, threads: int) -> Callable:
     import torch
 
     def quantized(module):
-        return torch.ao.quantization.quantize_dynamic(module, {torch.nn.LSTM}, dtype=torch.qint8)
+        # What is inside a module is replaced, not the module itself.
+        inside = torch.nn.ModuleList([module])
+        return torch.ao.quantization.quantize_dynamic(inside, {torch.nn.LSTM}, dtype=torch.qint8)[0]
 
     return pytorch.made(case, weights, threads, quantized)

@@ -5,9 +5,9 @@
 **No sum overflows.** Rows of x become integers of at most `limit` (csrc/integers.h). A column's scale is such that its
 largest weight fits the type, and that the sum of its |integers| times `limit` is below 2^31: whatever x is, no partial
 sum leaves an int32. In int8 `limit` is 127, as is the largest weight; the sum then only matters beyond 133,000
-features. In int16 the two share the 31 bits, and sums are emptied into float32 after every 512 values. With `limit` =
-sqrt(2^33 / values) both add about as much to the error where values are normally distributed: those of 128 features
-have 13 bits and a sign, and their weights as many, those of 512 features and more 12 bits and a sign.
+features. In int16 the two share the 31 bits, and sums are emptied into float32 after every 256 values. With `limit` =
+sqrt(2^33 / values) both add about as much to the error where values are normally distributed: rows of 128 features
+have 13 bits and a sign, those of 256 and more half a bit less, and weights as many.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fastlstm.engine.packing import PANEL, aligned_empty, gate_order, plain_orde
 INTEGER_MODES: dict[str, type[np.signedinteger]] = {"int16": np.int16, "int8": np.int8}
 _LARGEST_SUM = 2**31 - 1
 # Of int16, after which sums are emptied: SUM_VALUES of csrc/integers.h.
-_SUM_VALUES = 512
+_SUM_VALUES = 256
 # What ints_dot8 (csrc/vec.h) may add to the values of x.
 _OFFSET = 128
 

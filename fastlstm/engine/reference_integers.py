@@ -16,8 +16,8 @@ _LARGEST = {"int16": 2**15 - 1, "int8": 2**7 - 1}
 
 
 def limit(mode: str, features: int) -> int:
-    """Return the largest integer of a row of x: in int16 about half of the 31 bits that a sum of 512 values has."""
-    return 127 if mode == "int8" else min(2**15 - 1, isqrt(2**33 // min(features, 512)))
+    """Return the largest integer of a row of x: in int16 about half of the 31 bits that a sum of 256 values has."""
+    return 127 if mode == "int8" else min(2**15 - 1, isqrt(2**33 // min(features, 256)))
 
 
 def quantized_column(column: np.ndarray, mode: str) -> tuple[np.ndarray, np.float32]:
@@ -28,7 +28,7 @@ def quantized_column(column: np.ndarray, mode: str) -> tuple[np.ndarray, np.floa
         mode: "int16" or "int8".
     """
     sizes = [abs(float(value)) for value in column]
-    together = len(column) if mode == "int8" else min(len(column), 512)
+    together = len(column) if mode == "int8" else min(len(column), 256)
     room = (2**31 - 1) // limit(mode, len(column)) - together / 2
     totals = []
     for start in range(0, len(column), together):
@@ -73,7 +73,7 @@ def products(mode: str) -> Product:
         integers, scales = np.stack([one for one, _ in columns], axis=1), np.array([one for _, one in columns])
         rows = [quantized_row(row, mode) for row in x]
         sums = np.array([row @ integers for row, _ in rows])
-        if mode == "int8" or x.shape[1] <= 512:
+        if mode == "int8" or x.shape[1] <= 256:
             assert np.abs(sums).max() < 2**31
         row_scales = np.array([[one] for _, one in rows])
         return sums * row_scales.astype(np.float64) * scales.astype(np.float64)

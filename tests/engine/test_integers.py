@@ -132,7 +132,7 @@ def test_recurrent(mode, isa, name, sizes):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("isa", kernel_names())
-@pytest.mark.parametrize("features", [1, 3, 5, 16, 100, 512, 515, 1030])
+@pytest.mark.parametrize("features", [1, 3, 5, 16, 100, 256, 515, 1030])
 @pytest.mark.parametrize("units", [1, 17, 64, 130])
 def test_dense(mode, isa, features, units):
     op, x = dense(features, units), random(7, features)
@@ -184,7 +184,7 @@ def test_no_sum_overflows(mode, isa, features):
     """The largest sums that there can be, of either sign: all weights equal, and all values of x."""
     op = DenseOp((np.full((features, 3), 0.7) * [1, -1, 1e-3]).astype(np.float32), None)
     matrix = quantized_matrix(op.kernel, mode, "plain")
-    together = features if mode == "int8" else 512
+    together = features if mode == "int8" else 256
     integers = np.abs(matrix.integers().astype(np.int64))
     sums = np.array([integers[k : k + together].sum(axis=0) for k in range(0, features, together)]) * matrix.limit
     assert sums.max() <= 2**31 - 1 and (mode == "int8" or features == 1 or sums[0].min() > 2**29)

@@ -173,7 +173,7 @@ SOUND = {"name": "a", "dtype": "<f4", "shape": [2, 8], "offset": 64}
         ({"offset": -64}, "describes an array"),
         ({"offset": "64"}, "describes an array"),
         ({"shape": 16}, "describes an array"),
-        ({"dtype": ">f4"}, "dtype '>f4'; expected '<f4'"),
+        ({"dtype": ">f4"}, "dtype '>f4'; expected one of"),
         ({"dtype": "float32"}, "dtype 'float32'"),
         ({"dtype": "|O"}, "dtype"),
         ({"dtype": ["<f4"]}, "dtype"),
