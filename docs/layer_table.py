@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fastlstm import layers
+from fastlstm.engine.graph import Graph
 from fastlstm.layers import Layer
+from fastlstm.layers.base.joining import GraphValue
 from fastlstm.models.quantization import quantizable
 
 SEQUENCE, SERIES_OF_IMAGES, IMAGE, VOLUME = (None, 10, 8), (None, 4, 8, 8, 2), (None, 8, 8, 2), (None, 6, 6, 6, 2)
@@ -89,11 +91,22 @@ def shape_of(name: str) -> tuple[int | None, ...]:
     return SHAPES.get(name) or SHAPE_OF_AXES.get(axes, SEQUENCE)
 
 
+def in_engine(layer: Layer, name: str, shape: tuple[int | None, ...]) -> bool:
+    """Return whether the engine runs a call of the layer."""
+    if layer.native or not layer.joins:
+        return layer.native
+    graph = Graph()
+    value = GraphValue(graph.input(len(shape)), shape)
+    several = ([value, value],) if name in SEVERAL_INPUTS or name in ATTENTION[:2] else (value,)
+    args = (value, value) if name in ATTENTION[2:] else several
+    return layer.lower_call(graph, args, {}) is not None
+
+
 def row(cls: type[Layer], names: list[str]) -> tuple[str, ...]:
     """Return what the table says of a layer: its names, where it runs, whether it streams, trains, quantizes."""
     layer, shape = example(names[0])
     inside = not layer.takes_raw and (layer.lower_inside() or layer.children)
-    where = "engine" if layer.native else "engine, in part" if inside else "NumPy"
+    where = "engine" if in_engine(layer, names[0], shape) else "engine, in part" if inside else "NumPy"
     problem = layer.step_problem(shape, True)
     spelled = ", ".join(f"`{name}`" for name in names)
     answers = (not problem, layer.has_gradient, any(quantizable(layer)))
