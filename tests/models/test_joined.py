@@ -390,6 +390,15 @@ def test_a_subclass_with_a_call_of_its_own_runs_itself():
     assert "NumPy: Doubled" in model.plan()
 
 
+def test_ids_of_several_axes():
+    x, other = Input((4, 3)), Input((4,))
+    table = layers.Embedding(6, 2)
+    both = layers.Concatenate()([layers.Flatten()(table(x)), layers.Flatten()(table(other))])
+    model = Model([x, other], layers.Dense(2)(both))
+    given = [RNG.integers(0, 6, (2, *shape)).astype(np.float32) for shape in ((4, 3), (4,))]
+    np.testing.assert_allclose(model.predict_on_batch(given), one_by_one(model, given)[0], rtol=1e-5, atol=1e-6)
+
+
 def test_ids_that_the_table_does_not_have():
     model = made("ids")
     x = inputs_of(model, 2, "ids")

@@ -12,6 +12,7 @@ from fastlstm import regularizers
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.joining import GraphValues, one_value
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.variable import Variable
@@ -99,6 +100,10 @@ class Embedding(Layer):
 
     def lower(self) -> list[ops.Op]:
         return [ops.EmbeddingOp(self.embeddings.value, f"Embedding '{self.name}'")]
+
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        x = one_value(args, kwargs, 2)
+        return None if x is None else [graph.add_row(self.lower(), x.number)]
 
     def lower_mask(self, graph: Graph, inputs: int, outputs: int) -> int | None:
         return graph.add(ops.IdsMaskOp(), inputs)
