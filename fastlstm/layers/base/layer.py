@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 # What the engine does in a layer's stead where it runs the layer.
 _ENGINES = ("call", "__call__", "compute_mask")
 _CALLS = ("call", "__call__")
+# Attributes in which `named_children` finds no layers: by their types, and those of every layer.
+_NO_LAYERS = frozenset({bool, float, int, np.ndarray, str, type(None)})
+_NO_CHILDREN = ("_given", "_nodes", "own_variables")
 LATER_STEPS = "its output at a step may depend on later ones."
 
 
@@ -186,10 +189,12 @@ class Layer(WeightOwner):
         """Return the layers among the attributes, and those in lists, tuples and dicts, in the order they were set."""
         found: list[tuple[str, Any]] = []
         for name, value in self.__dict__.items():
+            if type(value) in _NO_LAYERS:
+                continue
             if isinstance(value, Layer):
                 # A layer that serves as activation has no weights and is its owner's affair.
                 found += [(name, value)] if name not in ("activation", "recurrent_activation") else []
-            elif isinstance(value, (list, tuple, dict)) and value and name not in ("_given", "_nodes"):
+            elif isinstance(value, (list, tuple, dict)) and value and name not in _NO_CHILDREN:
                 inner = tuple(leaf for leaf in flatten(value) if isinstance(leaf, Layer))
                 found += [(name, inner)] if inner else []
         return tuple(found)
