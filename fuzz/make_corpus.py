@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
+import struct
 import zipfile
 from pathlib import Path
 
 import numpy as np
+from structure import REQUEST
 
+from fastlstm import onnx
 from fastlstm.layers import (
     GRU,
     LSTM,
@@ -66,7 +70,7 @@ def members(archive: str, prefix: str) -> bytes:
 
 
 def main() -> None:
-    for target in ("load", "packed", "folder", "weights"):
+    for target in ("load", "packed", "folder", "weights", "onnx", "request"):
         (CORPUS / target).mkdir(parents=True, exist_ok=True)
     for name, model in models().items():
         model.save(CORPUS / "load" / f"{name}.keras")
@@ -81,6 +85,25 @@ def main() -> None:
     receiver().save_weights(CORPUS / "weights" / "keras3.weights.h5")
     receiver().save(CORPUS / "weights" / "keras3.keras")
     receiver().save(CORPUS / "weights" / "legacy.h5")
+    for name in ("lstm", "both", "conv", "text", "attention"):
+        onnx.save(models()[name], CORPUS / "onnx" / f"{name}.onnx")
+    with zipfile.ZipFile(DATA / "onnx_torch.zip") as source:
+        for name in ("gru_dynamic", "lstm_both_ways_time_first_dynamic", "rnn_static"):
+            (CORPUS / "onnx" / f"torch_{name}.onnx").write_bytes(source.read(f"{name}.onnx"))
+    write_requests(CORPUS / "request")
+
+
+def write_requests(folder: Path) -> None:
+    """Requests to infer: in JSON, with a sequence, and with a tensor behind the JSON."""
+    ids = {"name": "x", "shape": [2, 3], "datatype": "FP32"}
+    whole = {"id": "a", "inputs": [ids | {"data": [[0, 1, 2], [4, 3, 2]]}]}
+    sequence = {"parameters": {"sequence_id": 7, "sequence_start": True, "sequence_end": True}}
+    step = {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "INT32", "data": [3]}]}
+    for name, content in ("json", whole), ("sequence", sequence | step):
+        (folder / name).write_bytes(REQUEST + struct.pack("<I", 0) + json.dumps(content).encode())
+    text = json.dumps({"inputs": [ids | {"parameters": {"binary_data_size": 24}}]}).encode()
+    tensor = np.float32([0, 1, 2, 4, 3, 2]).tobytes()
+    (folder / "binary").write_bytes(REQUEST + struct.pack("<I", len(text)) + text + tensor)
 
 
 if __name__ == "__main__":

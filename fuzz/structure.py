@@ -18,6 +18,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from onnx_structure import mutate_onnx
 
 Change = Callable[[bytes, random.Random], bytes]
 
@@ -26,6 +27,7 @@ TEXTS = ("", "tanh", "valid", "same", "causal", "keras", "\x1b[2J", "a" * 300)
 ODD = (None, True, False, *TEXTS, [], {}, [[]], [1], ["x"], {"a": 1})
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "linear", "softmax", "hard_sigmoid", "elu", "selu", "gelu", "swish")
 STORAGE = ({"chunks": True}, {"compression": "gzip"}, {"compression": "gzip", "shuffle": True}, {"fletcher32": True})
+REQUEST = b"INFR"  # then the length of the JSON before tensors, 0 if there are none, and the body
 FLOATS = (0.0, -0.0, 1.0, -1.0, 1e38, -1e38, 1e-45, float("inf"), float("-inf"), float("nan"))
 
 
@@ -240,6 +242,18 @@ def mutate_packed(content: bytes, rng: random.Random) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
+def mutate_request(content: bytes, rng: random.Random) -> bytes:
+    """The JSON or the tensors of a request to infer, as `targets.request` takes it; its lengths mostly stay right."""
+    (size,), body = struct.unpack("<I", content[4:8]), content[8:]
+    text, tensors = (body[:size], body[size:]) if size else (body, b"")
+    if tensors and rng.random() < 0.2:
+        tensors = mutate_bytes(tensors, rng)
+    else:
+        text = mutate_json(text, rng)
+    size = len(text) if size and rng.random() < 0.95 else rng.choice((0, size))
+    return REQUEST + struct.pack("<I", size) + text + tensors
+
+
 def mutate_file(content: bytes, rng: random.Random) -> bytes:
     """A file of any kind that is told by its first bytes."""
     if rng.random() < 0.05:
@@ -248,4 +262,8 @@ def mutate_file(content: bytes, rng: random.Random) -> bytes:
         return mutate_zip(content, rng)
     if content[:6] == b"\x93FLSTM":
         return mutate_packed(content, rng)
+    if content[:4] == REQUEST:
+        return mutate_request(content, rng)
+    if content[:1] == b"\x08":
+        return mutate_onnx(content, rng) or mutate_bytes(content, rng)
     return mutate_member("", content, rng)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import io
+import struct
 import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +72,7 @@ def folder(data: bytes) -> None:
 def receiver() -> Model:
     """What `weights` loads into."""
     return Sequential(
-        [Input((None,)), Embedding(5, 3, name="e"), LSTM(4, name="l"), Dense(2, name="d")], name="receiver"
+        [Input((None,), name="x"), Embedding(5, 3, name="e"), LSTM(4, name="l"), Dense(2, name="d")], name="receiver"
     )
 
 
@@ -82,7 +85,50 @@ def weights(data: bytes) -> None:
         run(receiver())
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"load": load, "packed": packed, "folder": folder, "weights": weights}
+def onnx(data: bytes) -> None:
+    """`fastlstm.onnx.load`."""
+    from fastlstm import onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "m.onnx")
+        path.write_bytes(data)
+        run(onnx.load(path))
+
+
+@functools.cache
+def service() -> tuple[Any, asyncio.AbstractEventLoop]:
+    """What `request` asks, and the loop that it lives in."""
+    from fastlstm.serving.app import Service
+    from fastlstm.serving.settings import Settings
+
+    return Service({"m": receiver()}, Settings()), asyncio.new_event_loop()
+
+
+def request(data: bytes) -> None:
+    """A request to infer, as a server gets it: `structure.REQUEST`, the length of its JSON or 0, the body."""
+    from fastlstm.serving.protocol import HEADER_LENGTH, ServiceError
+
+    (size,), body = struct.unpack("<I", data[4:8].ljust(4, b"\0")), data[8:]
+    headers = {HEADER_LENGTH: str(size).encode()} if size else {}
+    served, loop = service()
+    try:
+        reply = loop.run_until_complete(served.infer(body, {"name": "m"}, headers))
+    except ServiceError as error:
+        if not 400 <= error.status < 500:
+            raise RuntimeError(f"{error.status}: {error}") from error
+        raise ValueError(str(error)) from error
+    if reply.status != 200:
+        raise RuntimeError(f"status {reply.status}")
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "load": load,
+    "packed": packed,
+    "folder": folder,
+    "weights": weights,
+    "onnx": onnx,
+    "request": request,
+}
 CORPUS = Path(__file__).parent / "corpus"
 
 

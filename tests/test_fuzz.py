@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import random
 import warnings
 from pathlib import Path
@@ -18,12 +18,9 @@ FILES = sorted((ROOT / "fuzz" / "corpus").glob("*/*"))
 @pytest.fixture(scope="module")
 def fuzz():
     """The modules structure and targets of fuzz/, which is not installed."""
-    modules = {}
-    for name in ("structure", "targets"):
-        spec = importlib.util.spec_from_file_location(f"fuzz_{name}", ROOT / "fuzz" / f"{name}.py")
-        modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(modules[name])
-    return modules
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "fuzz")
+        return {name: importlib.import_module(name) for name in ("structure", "targets")}
 
 
 def name_of(path):

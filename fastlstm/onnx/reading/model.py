@@ -11,7 +11,7 @@ from fastlstm.onnx.library import onnx_library
 from fastlstm.onnx.reading import elementwise, products, recurrent, selecting, shaping
 from fastlstm.onnx.reading.graph import OLDEST, Reader
 from fastlstm.saving.budget import Budget
-from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.errors import SavedModelError, reading
 
 _FAMILIES = (elementwise, products, recurrent, selecting, shaping)
 
@@ -44,7 +44,8 @@ def load(path: str | os.PathLike[str] | bytes) -> Model:
     opset = versions[0] if versions else 1
     if opset < OLDEST:
         raise SavedModelError(f"{_name(path)} has operators of version {opset}; those from {OLDEST} on are supported.")
-    return Reader(proto.graph, opset, Budget(len(data))).model()
+    with reading(_name(path), "an ONNX model"):
+        return Reader(proto.graph, opset, Budget(len(data))).model()
 
 
 def _name(path: Any) -> str:
