@@ -85,10 +85,10 @@ def main() -> None:
     receiver().save_weights(CORPUS / "weights" / "keras3.weights.h5")
     receiver().save(CORPUS / "weights" / "keras3.keras")
     receiver().save(CORPUS / "weights" / "legacy.h5")
-    for name in ("lstm", "both", "conv", "text", "attention"):
+    for name in ("lstm", "conv"):
         onnx.save(models()[name], CORPUS / "onnx" / f"{name}.onnx")
     with zipfile.ZipFile(DATA / "onnx_torch.zip") as source:
-        for name in ("gru_dynamic", "lstm_both_ways_time_first_dynamic", "rnn_static"):
+        for name in ("gru_dynamic", "lstm2_static", "lstm_both_ways_time_first_dynamic", "rnn_static"):
             (CORPUS / "onnx" / f"torch_{name}.onnx").write_bytes(source.read(f"{name}.onnx"))
     write_requests(CORPUS / "request")
 

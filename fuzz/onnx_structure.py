@@ -25,13 +25,13 @@ def mutate_onnx(content: bytes, rng: random.Random) -> bytes | None:
     except Exception:  # of protobuf
         return None
     graph, kind = model.graph, rng.random()
-    if kind < 0.35 and graph.node:
+    if kind < 0.3 and graph.node:
         _change_node(rng.choice(graph.node), graph, rng)
-    elif kind < 0.6 and graph.initializer:
+    elif kind < 0.75 and graph.initializer:
         _change_array(rng.choice(graph.initializer), rng)
-    elif kind < 0.8 and (graph.input or graph.output):
+    elif kind < 0.85 and (graph.input or graph.output):
         _change_size(rng.choice([*graph.input, *graph.output]), rng)
-    elif kind < 0.9 and model.opset_import:
+    elif kind < 0.92 and model.opset_import:
         rng.choice(model.opset_import).version = rng.choice((0, 1, 7, 9, 11, 13, 17, 21, 99, -1))
     elif len(graph.node) > 1:
         nodes = list(graph.node)
@@ -67,15 +67,15 @@ def _change_node(node: Any, graph: Any, rng: random.Random) -> None:
 
 def _change_array(tensor: Any, rng: random.Random) -> None:
     kind = rng.random()
-    if kind < 0.3 and tensor.dims:
+    if kind < 0.1 and tensor.dims:
         tensor.dims[rng.randrange(len(tensor.dims))] = rng.choice(NUMBERS)
-    elif kind < 0.5:
+    elif kind < 0.15:
         tensor.data_type = rng.choice((0, 1, 6, 7, 9, 10, 11, 16, 99))
     elif tensor.raw_data:
         numbers = np.frombuffer(tensor.raw_data[: len(tensor.raw_data) // 4 * 4], np.float32).copy()
         if len(numbers):
             numbers[rng.randrange(len(numbers))] = rng.choice((0.0, 1e38, float("inf"), float("nan")))
-        tensor.raw_data = numbers.tobytes() if rng.random() < 0.7 else tensor.raw_data[:-1]
+        tensor.raw_data = numbers.tobytes() if rng.random() < 0.9 else tensor.raw_data[:-1]
 
 
 def _change_size(value: Any, rng: random.Random) -> None:

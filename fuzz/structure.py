@@ -246,8 +246,11 @@ def mutate_request(content: bytes, rng: random.Random) -> bytes:
     """The JSON or the tensors of a request to infer, as `targets.request` takes it; its lengths mostly stay right."""
     (size,), body = struct.unpack("<I", content[4:8]), content[8:]
     text, tensors = (body[:size], body[size:]) if size else (body, b"")
-    if tensors and rng.random() < 0.2:
+    kind = rng.random()
+    if tensors and kind < 0.3:
         tensors = mutate_bytes(tensors, rng)
+    elif kind < 0.6:
+        text = mutate_digits(text, rng)
     else:
         text = mutate_json(text, rng)
     size = len(text) if size and rng.random() < 0.95 else rng.choice((0, size))
