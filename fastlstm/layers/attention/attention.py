@@ -212,7 +212,8 @@ class Attention(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         self._check_inputs(inputs, mask)
-        return None if mask is None or mask[0] is None else np.asarray(mask[0], bool)
+        of_query = None if mask is None else mask[0]
+        return of_query.astype(bool) if isinstance(of_query, np.ndarray) else of_query
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         self._check_inputs(input_shape)
