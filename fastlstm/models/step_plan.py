@@ -87,6 +87,9 @@ def _check_causal(layer: Layer, shape: Sequence[int | None], in_time: bool) -> N
     # A subclass may do anything in its `call`.
     unknown = not layer.native and overrides(type(layer), ("call", "__call__"), over="step_problem")
     problem = LATER_STEPS if unknown else layer.step_problem(shape, in_time)
+    in_engine = layer.native and all(map(ops.works_in_steps, layer.lower()))
+    if problem is None and in_engine and not in_time and len(shape) > 2:
+        problem = f"what it gets at a step is a sequence of its own, of shape {tuple(shape[1:])}."
     if problem is not None:
         raise ValueError(f"Layer '{layer.name}' (of type {type(layer).__name__}) cannot run step by step: {problem}")
 

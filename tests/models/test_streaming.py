@@ -183,6 +183,14 @@ def test_functional_models_of_one_path():
     np.testing.assert_array_equal(stream.run(given)[:, -1], model.predict(given, verbose=0))
 
 
+@pytest.mark.parametrize("last", [GRU(3), Dense(2)], ids=["GRU", "Dense"])
+def test_a_sequence_within_a_step_is_refused(last):
+    model = network(LSTM(4), Dense(6), Reshape((2, 3)), last, shape=(None, FEATURES))
+    assert model.predict(random(2, STEPS, FEATURES), verbose=0).shape[0] == 2
+    with pytest.raises(ValueError, match=r"cannot run step by step: what it gets at a step is a sequence .*\(2, 3\)"):
+        model.stream(2)
+
+
 class Custom(Layer):
     def call(self, inputs):
         return inputs
