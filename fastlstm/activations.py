@@ -300,5 +300,5 @@ def lower(activation: Callable[..., Any]) -> Activation:
     return native or Activation("python", (), activation)
 
 
-serialize = _REGISTRY.serialize
-deserialize = _REGISTRY.deserialize
+serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
+deserialize: Callable[..., Any] = _REGISTRY.deserialize

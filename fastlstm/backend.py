@@ -97,9 +97,10 @@ class Variable(NDArrayOperatorsMixin):
         elif dtype is None and not hasattr(initializer, "dtype"):
             # Python's floats are float32 here, as in Keras.
             dtype = np.float32 if np.asarray(initializer).dtype == np.float64 else None
-        self.name = self.path = name
-        self.trainable = bool(trainable)
-        self.value = np.array(initializer, dtype)
+        self.name: str = name
+        self.path: str = name
+        self.trainable: bool = bool(trainable)
+        self.value: np.ndarray = np.array(initializer, dtype)
         self.regularizer: Callable[[np.ndarray], Any] | None = None
         self.constraint: Callable[[np.ndarray], Any] | None = None
 
@@ -237,4 +238,4 @@ def clear_session(free_memory: bool = True) -> None:
     _counters.clear()
 
 
-__getattr__ = missing_names(__name__, "result_type")
+__getattr__: Callable[[str], Any] = missing_names(__name__, "result_type")

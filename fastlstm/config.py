@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastlstm.identifiers import missing_names
@@ -121,7 +122,7 @@ def print_message(message: Any, line_break: bool = True) -> None:
         logging.getLogger("fastlstm").info("%s", message)
 
 
-__getattr__ = missing_names(
+__getattr__: Callable[[str], Any] = missing_names(
     __name__,
     """
     disable_flash_attention disable_traceback_filtering dtype_policy enable_flash_attention

@@ -6,7 +6,7 @@ Every one is called as `constraint(w)` and returns a new array of w's shape. A n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,9 +114,9 @@ def _norms(w: np.ndarray, axis: int | Sequence[int]) -> np.ndarray:
 
 
 _REGISTRY = Registry("constraint", named(MaxNorm, NonNeg, UnitNorm, MinMaxNorm))
-get = _REGISTRY.get
-serialize = _REGISTRY.serialize
-deserialize = _REGISTRY.deserialize
+get: Callable[[Any], Any] = _REGISTRY.get
+serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
+deserialize: Callable[..., Any] = _REGISTRY.deserialize
 
 max_norm = MaxNorm
 non_neg = NonNeg

@@ -8,7 +8,7 @@ gives new ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -135,7 +135,7 @@ class RandomInitializer(Initializer):
                 f"Received: seed={seed}"
             )
         self._given_seed = seed
-        self.seed = random.make_default_seed() if seed is None else seed
+        self.seed: int | SeedGenerator = random.make_default_seed() if seed is None else seed
 
     def get_config(self) -> dict[str, Any]:
         seed = self._given_seed
@@ -281,37 +281,37 @@ class _NamedScaling(VarianceScaling):
 class GlorotUniform(_NamedScaling):
     """Uniform within `sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio, 2010)."""
 
-    recipe = (1.0, "fan_avg", "uniform")
+    recipe: ClassVar[tuple[float, str, str]] = (1.0, "fan_avg", "uniform")
 
 
 class GlorotNormal(_NamedScaling):
     """Truncated normal of variance `2 / (fan_in + fan_out)` (Glorot and Bengio, 2010)."""
 
-    recipe = (1.0, "fan_avg", "truncated_normal")
+    recipe: ClassVar[tuple[float, str, str]] = (1.0, "fan_avg", "truncated_normal")
 
 
 class LecunUniform(_NamedScaling):
     """Uniform within `sqrt(3 / fan_in)` (Klambauer et al., 2017)."""
 
-    recipe = (1.0, "fan_in", "uniform")
+    recipe: ClassVar[tuple[float, str, str]] = (1.0, "fan_in", "uniform")
 
 
 class LecunNormal(_NamedScaling):
     """Truncated normal of variance `1 / fan_in` (Klambauer et al., 2017)."""
 
-    recipe = (1.0, "fan_in", "truncated_normal")
+    recipe: ClassVar[tuple[float, str, str]] = (1.0, "fan_in", "truncated_normal")
 
 
 class HeUniform(_NamedScaling):
     """Uniform within `sqrt(6 / fan_in)` (He et al., 2015)."""
 
-    recipe = (2.0, "fan_in", "uniform")
+    recipe: ClassVar[tuple[float, str, str]] = (2.0, "fan_in", "uniform")
 
 
 class HeNormal(_NamedScaling):
     """Truncated normal of variance `2 / fan_in` (He et al., 2015)."""
 
-    recipe = (2.0, "fan_in", "truncated_normal")
+    recipe: ClassVar[tuple[float, str, str]] = (2.0, "fan_in", "truncated_normal")
 
 
 class Orthogonal(RandomInitializer):
@@ -412,8 +412,8 @@ def _from_array(array: np.ndarray) -> Any:
     return initialize
 
 
-serialize = _REGISTRY.serialize
-deserialize = _REGISTRY.deserialize
+serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
+deserialize: Callable[..., Any] = _REGISTRY.deserialize
 
 constant = Constant
 zeros = Zeros

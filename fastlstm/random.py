@@ -58,7 +58,7 @@ class SeedGenerator:
     def __init__(self, seed: int | None = None, name: str | None = None) -> None:
         if seed is not None and not isinstance(seed, int):
             raise ValueError(f"Argument `seed` must be an integer. Received: seed={seed}")
-        self.name = name or "seed_generator"
+        self.name: str = name or "seed_generator"
         self._initial_seed = seed
         self._seed = make_default_seed() if seed is None else seed
         self._step = 0

@@ -6,6 +6,7 @@ Every one is called as `regularizer(x)` and returns the penalty as a scalar of x
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,8 @@ class L1L2(Regularizer):
     """
 
     def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
-        self.l1 = _factor(0.0 if l1 is None else l1, "l1")
-        self.l2 = _factor(0.0 if l2 is None else l2, "l2")
+        self.l1: float = _factor(0.0 if l1 is None else l1, "l1")
+        self.l2: float = _factor(0.0 if l2 is None else l2, "l2")
 
     def __call__(self, x: ArrayLike) -> np.floating:
         x = as_floating(x)
@@ -89,7 +90,7 @@ class L1(Regularizer):
     """
 
     def __init__(self, l1: float | None = 0.01) -> None:
-        self.l1 = _factor(0.01 if l1 is None else l1, "l1")
+        self.l1: float = _factor(0.01 if l1 is None else l1, "l1")
 
     def __call__(self, x: ArrayLike) -> np.floating:
         x = as_floating(x)
@@ -114,7 +115,7 @@ class L2(Regularizer):
     """
 
     def __init__(self, l2: float | None = 0.01) -> None:
-        self.l2 = _factor(0.01 if l2 is None else l2, "l2")
+        self.l2: float = _factor(0.01 if l2 is None else l2, "l2")
 
     def __call__(self, x: ArrayLike) -> np.floating:
         x = as_floating(x)
@@ -142,7 +143,7 @@ class OrthogonalRegularizer(Regularizer):
     """
 
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
-        self.factor = _factor(factor, "factor")
+        self.factor: float = _factor(factor, "factor")
         if mode not in _MODES:
             raise ValueError(
                 f'Invalid value for argument `mode`. Expected one of {{"rows", "columns"}}. Received: mode={mode}'
@@ -212,9 +213,9 @@ def _factor(value: Any, name: str) -> float:
 
 # Keras documents the name l1_l2 and refuses it; here it is L1L2.
 _REGISTRY = Registry("regularizer", {**named(L1, L2, L1L2, OrthogonalRegularizer), "l1_l2": L1L2})
-get = _REGISTRY.get
-serialize = _REGISTRY.serialize
-deserialize = _REGISTRY.deserialize
+get: Callable[[Any], Any] = _REGISTRY.get
+serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
+deserialize: Callable[..., Any] = _REGISTRY.deserialize
 
 l1 = L1
 l2 = L2

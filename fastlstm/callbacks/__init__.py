@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastlstm.callbacks.callback import Callback, CallbackList, History, LambdaCallback
 from fastlstm.callbacks.files import BackupAndRestore, CSVLogger, ModelCheckpoint
 from fastlstm.callbacks.monitor import EarlyStopping, MonitorCallback, ReduceLROnPlateau
@@ -26,4 +29,4 @@ __all__ = [
     "TerminateOnNaN",
 ]
 
-__getattr__ = missing_names(__name__, "OrbaxCheckpoint RemoteMonitor TensorBoard")
+__getattr__: Callable[[str], Any] = missing_names(__name__, "OrbaxCheckpoint RemoteMonitor TensorBoard")

@@ -25,7 +25,7 @@ class Callback:
         return self._model
 
     def set_params(self, params: dict[str, Any]) -> None:
-        self.params = params
+        self.params: dict[str, Any] = params
 
     def set_model(self, model: Any) -> None:
         self._model = model
@@ -155,7 +155,7 @@ class CallbackList(Callback):
         super().__init__()
         from fastlstm.callbacks.progress import ProgbarLogger
 
-        self.callbacks = list(_flat(callbacks))
+        self.callbacks: list[Any] = list(_flat(callbacks))
         for callback in self.callbacks:
             if not callable(getattr(callback, "set_model", None)):
                 raise TypeError(f"`callbacks` should be instances of Callback. Received: {callback!r:.200}")

@@ -33,7 +33,7 @@ class MonitorCallback(Callback):
         self.monitor = monitor
         self.mode = mode
         self.best = baseline
-        self.min_delta = abs(min_delta)
+        self.min_delta: float = abs(min_delta)
         self.monitor_op: Callable[[Any, Any], bool] | None = None
 
     def _set_monitor_op(self) -> None:
@@ -117,15 +117,15 @@ class EarlyStopping(MonitorCallback):
             self.best_epoch = epoch
         self.wait += 1
         if self._is_improvement(current, self.best):
-            self.best = current
-            self.best_epoch = epoch
+            self.best: Any = current
+            self.best_epoch: int = epoch
             if self.restore_best_weights:
                 self.best_weights = self.model.get_weights()
             if self.baseline is None or self._is_improvement(current, self.baseline):
-                self.wait = 0
+                self.wait: int = 0
         # The first epoch is never the last one.
         elif self.wait >= self.patience and epoch > 0:
-            self.stopped_epoch = epoch
+            self.stopped_epoch: int = epoch
             self.model.stop_training = True
 
     def on_train_end(self, logs: Logs = None) -> None:
@@ -211,13 +211,13 @@ class ReduceLROnPlateau(MonitorCallback):
             self.cooldown_counter -= 1
             self.wait = 0
         if self._is_improvement(current, self.best):
-            self.best = current
+            self.best: Any = current
             self.wait = 0
         elif not self.in_cooldown():
             self.wait += 1
             if self.wait >= self.patience and self._reduce(epoch):
-                self.cooldown_counter = self.cooldown
-                self.wait = 0
+                self.cooldown_counter: int = self.cooldown
+                self.wait: int = 0
 
     def _reduce(self, epoch: int) -> bool:
         """Lower the learning rate, if it may go lower, and return whether it did."""

@@ -7,7 +7,7 @@ import io
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
@@ -126,7 +126,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-READERS = {".npy": read_npy, ".npz": read_npz, ".csv": read_csv}
+READERS: dict[str, Callable[[BinaryIO], Any]] = {".npy": read_npy, ".npz": read_npz, ".csv": read_csv}
 
 
 # Writing

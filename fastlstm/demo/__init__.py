@@ -16,8 +16,12 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from fastlstm.models import Model
 
 FOLDER = Path(__file__).parent
 # The file that Keras wrote.
@@ -78,7 +82,7 @@ def load_series() -> tuple[list[str], np.ndarray]:
     return [row["month"] for row in rows], np.array([float(row["passengers"]) for row in rows])
 
 
-def load_airline_model():
+def load_airline_model() -> Model:
     """The packaged model, opened by fastlstm."""
     from fastlstm.models import load_model
 
@@ -108,7 +112,7 @@ def model_input(passengers: np.ndarray) -> np.ndarray:
     return np.log(passengers / passengers[-1]).reshape(1, WINDOW, 1).astype("float32")
 
 
-def forecast(model, months: list[str], passengers: np.ndarray) -> Forecast:
+def forecast(model: Any, months: list[str], passengers: np.ndarray) -> Forecast:
     """Forecasts the last HORIZON months of a series from the months before them.
 
     Args:
@@ -131,7 +135,7 @@ def forecast(model, months: list[str], passengers: np.ndarray) -> Forecast:
     )
 
 
-def time_prediction(model, x: np.ndarray) -> float:
+def time_prediction(model: Any, x: np.ndarray) -> float:
     """The median time of `model.predict(x)`, in seconds."""
     seconds = []
     for _ in range(TIMED_PREDICTIONS):

@@ -3,8 +3,8 @@
 try:
     from fastlstm.engine._array_form import ArrayForm
     from fastlstm.engine._pair import run_pair
-except ModuleNotFoundError as error:
-    if error.name != "fastlstm.engine._array_form":
+except ModuleNotFoundError as _error:
+    if _error.name != "fastlstm.engine._array_form":
         raise
     raise ImportError(
         f"fastlstm is imported from its sources in {__path__[0]}, which are not compiled: `pip install -e .` compiles "

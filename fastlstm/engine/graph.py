@@ -34,7 +34,7 @@ class Graph:
         self.axes: list[int] = []
         self.wires: list[Wire] = []
         self.outputs: list[int] = []
-        self.recurrent = 0
+        self.recurrent: int = 0
 
     @property
     def inputs(self) -> int:
@@ -87,7 +87,8 @@ class Graph:
 
     def reset(self, mark: tuple[int, int, int]) -> None:
         """Take back what was added after a mark."""
-        inputs, wires, self.recurrent = mark
+        inputs, wires, recurrent = mark
+        self.recurrent = recurrent
         del self.axes[inputs:], self.wires[wires:]
 
     def begin_from(self, states: Sequence[int]) -> None:

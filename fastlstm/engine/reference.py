@@ -205,7 +205,16 @@ def _over_time(
     return np.stack(outputs, axis=1), h
 
 
-def convolution(x, kernel, bias=None, stride=1, dilation=1, groups=1, before=0, after=0):
+def convolution(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None = None,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    before: int = 0,
+    after: int = 0,
+) -> np.ndarray:
     """Return the cross-correlation over time, before any activation.
 
     Args:
@@ -227,7 +236,9 @@ def convolution(x, kernel, bias=None, stride=1, dilation=1, groups=1, before=0, 
     return out if bias is None else out + bias
 
 
-def layer_norm(x, scale, shift, epsilon, root_mean=False):
+def layer_norm(
+    x: np.ndarray, scale: np.ndarray, shift: np.ndarray, epsilon: float, root_mean: bool = False
+) -> np.ndarray:
     """Return the last axis with mean 0 and variance 1, or a root mean square of 1, scaled and shifted."""
     x = np.asarray(x, np.float64)
     if not root_mean:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from fastlstm.engine import _engine
@@ -36,7 +37,7 @@ def set_num_threads(number: int) -> None:
     _engine.set_num_threads(int(number))
 
 
-get_num_threads = _engine.get_num_threads
+get_num_threads: Callable[[], int] = _engine.get_num_threads
 
 
 def set_default() -> None:

@@ -6,6 +6,7 @@ function of your own, give it an attribute `gradient`, a function of the same ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastlstm.identifiers import Registry, missing_names
@@ -96,7 +97,7 @@ def get(identifier: Any) -> Any:
     return _REGISTRY.get(identifier)
 
 
-serialize = _REGISTRY.serialize
-deserialize = _REGISTRY.deserialize
+serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
+deserialize: Callable[..., Any] = _REGISTRY.deserialize
 
-__getattr__ = missing_names(__name__, "CTC Circle circle ctc")
+__getattr__: Callable[[str], Any] = missing_names(__name__, "CTC Circle circle ctc")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -48,16 +49,16 @@ def _signs(y_true: np.ndarray) -> np.ndarray:
 class Hinge(FunctionLoss):
     """`hinge` as a loss; the arguments are those of `Loss`."""
 
-    function = staticmethod(hinge)
+    function: ClassVar[Callable[..., Any]] = staticmethod(hinge)
 
 
 class SquaredHinge(FunctionLoss):
     """`squared_hinge` as a loss; the arguments are those of `Loss`."""
 
-    function = staticmethod(squared_hinge)
+    function: ClassVar[Callable[..., Any]] = staticmethod(squared_hinge)
 
 
 class CategoricalHinge(FunctionLoss):
     """`categorical_hinge` as a loss; the arguments are those of `Loss`."""
 
-    function = staticmethod(categorical_hinge)
+    function: ClassVar[Callable[..., Any]] = staticmethod(categorical_hinge)

@@ -39,8 +39,8 @@ class Loss:
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
     ) -> None:
-        self.name = name or auto_name(type(self).__name__)
-        self.reduction = standardize_reduction(reduction)
+        self.name: str = name or auto_name(type(self).__name__)
+        self.reduction: str | None = standardize_reduction(reduction)
         if dtype not in (None, "float32") and getattr(dtype, "name", None) != "float32":
             raise NotImplementedError(f"Loss '{self.name}' computes in float32. Received: dtype={dtype}")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class Dice(FunctionLoss):
         axis: Axes of the sums, None for all.
     """
 
-    function = staticmethod(dice)
+    function: ClassVar[Callable[..., Any]] = staticmethod(dice)
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Tversky(FunctionLoss):
         axis: Axes of the sums, None for all.
     """
 
-    function = staticmethod(tversky)
+    function: ClassVar[Callable[..., Any]] = staticmethod(tversky)
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class CategoricalGeneralizedCrossEntropy(FunctionLoss):
         ValueError: When `q` is out of range.
     """
 
-    function = staticmethod(categorical_generalized_cross_entropy)
+    function: ClassVar[Callable[..., Any]] = staticmethod(categorical_generalized_cross_entropy)
 
     def __init__(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from fastlstm.losses.crossentropy import (
     binary_crossentropy,
@@ -17,7 +18,7 @@ from fastlstm.losses.loss import FunctionLoss
 class KLDivergence(FunctionLoss):
     """`kl_divergence` as a loss; the arguments are those of `Loss`."""
 
-    function = staticmethod(kl_divergence)
+    function: ClassVar[Callable[..., Any]] = staticmethod(kl_divergence)
 
 
 class BinaryCrossentropy(FunctionLoss):
@@ -28,7 +29,7 @@ class BinaryCrossentropy(FunctionLoss):
         reduction, name, dtype: As for `Loss`.
     """
 
-    function = staticmethod(binary_crossentropy)
+    function: ClassVar[Callable[..., Any]] = staticmethod(binary_crossentropy)
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class CategoricalCrossentropy(FunctionLoss):
         reduction, name, dtype: As for `Loss`.
     """
 
-    function = staticmethod(categorical_crossentropy)
+    function: ClassVar[Callable[..., Any]] = staticmethod(categorical_crossentropy)
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class SparseCategoricalCrossentropy(FunctionLoss):
         reduction, name, dtype: As for `Loss`.
     """
 
-    function = staticmethod(sparse_categorical_crossentropy)
+    function: ClassVar[Callable[..., Any]] = staticmethod(sparse_categorical_crossentropy)
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class BinaryFocalCrossentropy(FunctionLoss):
         reduction, name, dtype: As for `Loss`.
     """
 
-    function = staticmethod(binary_focal_crossentropy)
+    function: ClassVar[Callable[..., Any]] = staticmethod(binary_focal_crossentropy)
 
     def __init__(
         self,
@@ -134,7 +135,7 @@ class CategoricalFocalCrossentropy(FunctionLoss):
         reduction, name, dtype: As for `Loss`.
     """
 
-    function = staticmethod(categorical_focal_crossentropy)
+    function: ClassVar[Callable[..., Any]] = staticmethod(categorical_focal_crossentropy)
 
     def __init__(
         self,

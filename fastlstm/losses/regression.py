@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -104,37 +105,37 @@ def _unit_length(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 class MeanSquaredError(FunctionLoss):
     """`mean_squared_error` as a loss; the arguments are those of `Loss`."""
 
-    function = staticmethod(mean_squared_error)
+    function: ClassVar[Callable[..., Any]] = staticmethod(mean_squared_error)
 
 
 class MeanAbsoluteError(FunctionLoss):
     """`mean_absolute_error` as a loss; the arguments are those of `Loss`."""
 
-    function = staticmethod(mean_absolute_error)
+    function: ClassVar[Callable[..., Any]] = staticmethod(mean_absolute_error)
 
 
 class MeanAbsolutePercentageError(FunctionLoss):
     """`mean_absolute_percentage_error` as a loss; the arguments are those of `Loss`."""
 
-    function = staticmethod(mean_absolute_percentage_error)
+    function: ClassVar[Callable[..., Any]] = staticmethod(mean_absolute_percentage_error)
 
 
 class MeanSquaredLogarithmicError(FunctionLoss):
     """`mean_squared_logarithmic_error` as a loss; the arguments are those of `Loss`."""
 
-    function = staticmethod(mean_squared_logarithmic_error)
+    function: ClassVar[Callable[..., Any]] = staticmethod(mean_squared_logarithmic_error)
 
 
 class LogCosh(FunctionLoss):
     """`log_cosh` as a loss; the arguments are those of `Loss`."""
 
-    function = staticmethod(log_cosh)
+    function: ClassVar[Callable[..., Any]] = staticmethod(log_cosh)
 
 
 class Poisson(FunctionLoss):
     """`poisson` as a loss; the arguments are those of `Loss`."""
 
-    function = staticmethod(poisson)
+    function: ClassVar[Callable[..., Any]] = staticmethod(poisson)
 
 
 class Huber(FunctionLoss):
@@ -147,7 +148,7 @@ class Huber(FunctionLoss):
     Differs from Keras: the config keeps `delta`, which Keras forgets.
     """
 
-    function = staticmethod(huber)
+    function: ClassVar[Callable[..., Any]] = staticmethod(huber)
 
     def __init__(
         self,
@@ -169,7 +170,7 @@ class CosineSimilarity(FunctionLoss):
     Differs from Keras: the config keeps `axis`, which Keras forgets.
     """
 
-    function = staticmethod(cosine_similarity)
+    function: ClassVar[Callable[..., Any]] = staticmethod(cosine_similarity)
 
     def __init__(
         self,

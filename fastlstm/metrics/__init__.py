@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastlstm.identifiers import Registry, named
 from fastlstm.losses import (
     binary_crossentropy,
@@ -110,6 +113,6 @@ _REGISTRY = Registry(
     },
 )
 
-get = _REGISTRY.get
-serialize = _REGISTRY.serialize
-deserialize = _REGISTRY.deserialize
+get: Callable[[Any], Any] = _REGISTRY.get
+serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
+deserialize: Callable[..., Any] = _REGISTRY.deserialize

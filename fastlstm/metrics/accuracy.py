@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def sparse_top_k_categorical_accuracy(
 class Accuracy(NamedMean):
     """The mean of `accuracy`; the arguments are those of `Mean`."""
 
-    function = staticmethod(accuracy)
+    function: Callable[..., Any] = staticmethod(accuracy)
     _direction = "up"
 
 
@@ -83,7 +84,7 @@ class BinaryAccuracy(NamedMean):
         threshold: Float, above which an output counts as 1.
     """
 
-    function = staticmethod(binary_accuracy)
+    function: Callable[..., Any] = staticmethod(binary_accuracy)
     _direction = "up"
 
     def __init__(self, name: str | None = None, dtype: Any = None, threshold: float = 0.5) -> None:
@@ -93,14 +94,14 @@ class BinaryAccuracy(NamedMean):
 class CategoricalAccuracy(NamedMean):
     """The mean of `categorical_accuracy`; the arguments are those of `Mean`."""
 
-    function = staticmethod(categorical_accuracy)
+    function: Callable[..., Any] = staticmethod(categorical_accuracy)
     _direction = "up"
 
 
 class SparseCategoricalAccuracy(NamedMean):
     """The mean of `sparse_categorical_accuracy`; the arguments are those of `Mean`."""
 
-    function = staticmethod(sparse_categorical_accuracy)
+    function: Callable[..., Any] = staticmethod(sparse_categorical_accuracy)
     _direction = "up"
 
 
@@ -112,7 +113,7 @@ class TopKCategoricalAccuracy(NamedMean):
         name, dtype: As for `Metric`.
     """
 
-    function = staticmethod(top_k_categorical_accuracy)
+    function: Callable[..., Any] = staticmethod(top_k_categorical_accuracy)
     _direction = "up"
 
     def __init__(self, k: int = 5, name: str | None = None, dtype: Any = None) -> None:
@@ -128,7 +129,7 @@ class SparseTopKCategoricalAccuracy(NamedMean):
         from_sorted_ids: Boolean, whether outputs are the numbers of the best classes.
     """
 
-    function = staticmethod(sparse_top_k_categorical_accuracy)
+    function: Callable[..., Any] = staticmethod(sparse_top_k_categorical_accuracy)
     _direction = "up"
 
     def __init__(self, k: int = 5, name: str | None = None, dtype: Any = None, from_sorted_ids: bool = False) -> None:

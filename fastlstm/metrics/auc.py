@@ -58,17 +58,17 @@ class AUC(Metric):
                 f"Argument `num_thresholds` must be an integer > 1. Received: num_thresholds={num_thresholds}"
             )
         inner = even_thresholds(num_thresholds)[1:-1] if thresholds is None else sorted(thresholds)
-        self.num_thresholds = len(inner) + 2
+        self.num_thresholds: int = len(inner) + 2
         self._even = thresholds is None or are_even([0.0, *inner, 1.0])
         # Beyond 0 and 1, so that every output is above the first one and none above the last one.
         self._thresholds = np.array([0.0 - epsilon(), *inner, 1.0 + epsilon()])
-        self.curve = _one_of(curve, ("PR", "ROC", "PRGAIN"), "AUC curve")
-        self.summation_method = _one_of(
+        self.curve: str = _one_of(curve, ("PR", "ROC", "PRGAIN"), "AUC curve")
+        self.summation_method: str = _one_of(
             summation_method, ("interpolation", "majoring", "minoring"), "AUC summation method"
         )
         self.multi_label = multi_label
         self.num_labels = num_labels
-        self.label_weights = None if label_weights is None else np.asarray(label_weights, np.float32)
+        self.label_weights: np.ndarray | None = None if label_weights is None else np.asarray(label_weights, np.float32)
         self.from_logits = from_logits
         self._built = False
         if multi_label and num_labels:

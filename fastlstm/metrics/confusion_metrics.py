@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fastlstm.metrics.confusion import NEGATIVE_INFINITY, are_even, parsed_thresholds, update_confusion
 from fastlstm.metrics.metric import Metric, divide_no_nan
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.variable import Variable
 
 
 class _Count(Metric):
@@ -26,9 +29,9 @@ class _Count(Metric):
     def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None) -> None:
         super().__init__(dtype, name)
         self.init_thresholds = thresholds
-        self.thresholds = parsed_thresholds(thresholds, 0.5)
+        self.thresholds: list[float] = parsed_thresholds(thresholds, 0.5)
         self._even = are_even(self.thresholds)
-        self.accumulator = self.add_variable((len(self.thresholds),), "zeros", name="accumulator")
+        self.accumulator: Variable = self.add_variable((len(self.thresholds),), "zeros", name="accumulator")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         update_confusion(
@@ -94,10 +97,10 @@ class _Ratio(Metric):
         self.init_thresholds = thresholds
         self.top_k = top_k
         self.class_id = class_id
-        self.thresholds = parsed_thresholds(thresholds, 0.5 if top_k is None else NEGATIVE_INFINITY)
+        self.thresholds: list[float] = parsed_thresholds(thresholds, 0.5 if top_k is None else NEGATIVE_INFINITY)
         self._even = are_even(self.thresholds)
         shape = (len(self.thresholds),)
-        self.true_positives = self.add_variable(shape, "zeros", name="true_positives")
+        self.true_positives: Variable = self.add_variable(shape, "zeros", name="true_positives")
         setattr(self, self.other, self.add_variable(shape, "zeros", name=self.other))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -203,7 +206,7 @@ class _AtConstraint(Metric):
         self.value = value
         self.num_thresholds = num_thresholds
         self.class_id = class_id
-        self.thresholds = even_thresholds(num_thresholds) if num_thresholds > 1 else [0.5]
+        self.thresholds: list[float] = even_thresholds(num_thresholds) if num_thresholds > 1 else [0.5]
         for count in ("true_positives", "false_positives", "true_negatives", "false_negatives"):
             setattr(self, count, self.add_variable((num_thresholds,), "zeros", name=count))
 
@@ -258,7 +261,8 @@ class SensitivityAtSpecificity(_AtConstraint):
         name, dtype: As for `Metric`.
     """
 
-    constrained, sought = "specificity", "sensitivity"
+    constrained: str = "specificity"
+    sought: str = "sensitivity"
 
     def __init__(self, specificity: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(specificity, *args, **kwargs)
@@ -272,7 +276,8 @@ class SpecificityAtSensitivity(_AtConstraint):
         num_thresholds, class_id, name, dtype: As for `SensitivityAtSpecificity`.
     """
 
-    constrained, sought = "sensitivity", "specificity"
+    constrained: str = "sensitivity"
+    sought: str = "specificity"
 
     def __init__(self, sensitivity: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(sensitivity, *args, **kwargs)
@@ -286,7 +291,8 @@ class PrecisionAtRecall(_AtConstraint):
         num_thresholds, class_id, name, dtype: As for `SensitivityAtSpecificity`.
     """
 
-    constrained, sought = "recall", "precision"
+    constrained: str = "recall"
+    sought: str = "precision"
 
     def __init__(self, recall: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(recall, *args, **kwargs)
@@ -300,7 +306,8 @@ class RecallAtPrecision(_AtConstraint):
         num_thresholds, class_id, name, dtype: As for `SensitivityAtSpecificity`.
     """
 
-    constrained, sought = "precision", "recall"
+    constrained: str = "precision"
+    sought: str = "recall"
 
     def __init__(self, precision: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(precision, *args, **kwargs)

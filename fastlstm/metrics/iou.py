@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastlstm.config import epsilon
 from fastlstm.metrics.metric import Metric
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.variable import Variable
 
 _DTYPES = ("int8", "int16", "int32", "int64", "uint8", "float32")
 
@@ -48,12 +51,12 @@ class IoU(Metric):
         if max(target_class_ids) >= num_classes:
             raise ValueError(f"Target class id {max(target_class_ids)} is out of range, which is [{0}, {num_classes}).")
         self.num_classes = num_classes
-        self.target_class_ids = list(target_class_ids)
+        self.target_class_ids: list[int] = list(target_class_ids)
         self.ignore_class = ignore_class
         self.sparse_y_true = sparse_y_true
         self.sparse_y_pred = sparse_y_pred
         self.axis = axis
-        self.total_cm = self.add_variable(
+        self.total_cm: Variable = self.add_variable(
             (num_classes, num_classes), "zeros", self.dtype, name="total_confusion_matrix"
         )
 

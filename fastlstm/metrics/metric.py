@@ -27,7 +27,7 @@ class Metric:
     _direction: str | None = None
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
-        self.name = name or auto_name(type(self).__name__)
+        self.name: str = name or auto_name(type(self).__name__)
         self._dtype = self._checked_dtype(standardize_dtype(getattr(dtype, "name", dtype)))
         self._variables: list[Variable] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from fastlstm.metrics.reduction import Mean, NamedMean
 class MeanSquaredError(NamedMean):
     """The mean of `mean_squared_error`; the arguments are those of `Mean`."""
 
-    function = staticmethod(losses.mean_squared_error)
+    function: Callable[..., Any] = staticmethod(losses.mean_squared_error)
 
 
 class RootMeanSquaredError(Mean):
@@ -38,25 +39,25 @@ class RootMeanSquaredError(Mean):
 class MeanAbsoluteError(NamedMean):
     """The mean of `mean_absolute_error`; the arguments are those of `Mean`."""
 
-    function = staticmethod(losses.mean_absolute_error)
+    function: Callable[..., Any] = staticmethod(losses.mean_absolute_error)
 
 
 class MeanAbsolutePercentageError(NamedMean):
     """The mean of `mean_absolute_percentage_error`; the arguments are those of `Mean`."""
 
-    function = staticmethod(losses.mean_absolute_percentage_error)
+    function: Callable[..., Any] = staticmethod(losses.mean_absolute_percentage_error)
 
 
 class MeanSquaredLogarithmicError(NamedMean):
     """The mean of `mean_squared_logarithmic_error`; the arguments are those of `Mean`."""
 
-    function = staticmethod(losses.mean_squared_logarithmic_error)
+    function: Callable[..., Any] = staticmethod(losses.mean_squared_logarithmic_error)
 
 
 class LogCoshError(NamedMean):
     """The mean of `log_cosh`; the arguments are those of `Mean`."""
 
-    function = staticmethod(losses.log_cosh)
+    function: Callable[..., Any] = staticmethod(losses.log_cosh)
 
     def __init__(self, name: str | None = "logcosh", dtype: Any = None) -> None:
         super().__init__(name, dtype)
@@ -65,31 +66,31 @@ class LogCoshError(NamedMean):
 class Hinge(NamedMean):
     """The mean of `hinge`; the arguments are those of `Mean`."""
 
-    function = staticmethod(losses.hinge)
+    function: Callable[..., Any] = staticmethod(losses.hinge)
 
 
 class SquaredHinge(NamedMean):
     """The mean of `squared_hinge`; the arguments are those of `Mean`."""
 
-    function = staticmethod(losses.squared_hinge)
+    function: Callable[..., Any] = staticmethod(losses.squared_hinge)
 
 
 class CategoricalHinge(NamedMean):
     """The mean of `categorical_hinge`; the arguments are those of `Mean`."""
 
-    function = staticmethod(losses.categorical_hinge)
+    function: Callable[..., Any] = staticmethod(losses.categorical_hinge)
 
 
 class KLDivergence(NamedMean):
     """The mean of `kl_divergence`; the arguments are those of `Mean`."""
 
-    function = staticmethod(losses.kl_divergence)
+    function: Callable[..., Any] = staticmethod(losses.kl_divergence)
 
 
 class Poisson(NamedMean):
     """The mean of `poisson`; the arguments are those of `Mean`."""
 
-    function = staticmethod(losses.poisson)
+    function: Callable[..., Any] = staticmethod(losses.poisson)
 
 
 class BinaryCrossentropy(NamedMean):
@@ -100,7 +101,7 @@ class BinaryCrossentropy(NamedMean):
         from_logits, label_smoothing: As for the function.
     """
 
-    function = staticmethod(losses.binary_crossentropy)
+    function: Callable[..., Any] = staticmethod(losses.binary_crossentropy)
 
     def __init__(
         self, name: str | None = None, dtype: Any = None, from_logits: bool = False, label_smoothing: float = 0
@@ -116,7 +117,7 @@ class CategoricalCrossentropy(NamedMean):
         from_logits, label_smoothing, axis: As for the function.
     """
 
-    function = staticmethod(losses.categorical_crossentropy)
+    function: Callable[..., Any] = staticmethod(losses.categorical_crossentropy)
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class SparseCategoricalCrossentropy(NamedMean):
         from_logits, ignore_class, axis: As for the function.
     """
 
-    function = staticmethod(losses.sparse_categorical_crossentropy)
+    function: Callable[..., Any] = staticmethod(losses.sparse_categorical_crossentropy)
 
     def __init__(
         self,
@@ -165,7 +166,7 @@ class CosineSimilarity(NamedMean):
     Differs from Keras: the config keeps `axis`, which Keras forgets.
     """
 
-    function = staticmethod(_cosine)
+    function: Callable[..., Any] = staticmethod(_cosine)
     _direction = "up"
 
     def __init__(self, name: str | None = "cosine_similarity", dtype: Any = None, axis: int = -1) -> None:
@@ -200,7 +201,7 @@ class PearsonCorrelation(NamedMean):
         axis: Integer.
     """
 
-    function = staticmethod(pearson_correlation)
+    function: Callable[..., Any] = staticmethod(pearson_correlation)
     _direction = "up"
 
     def __init__(self, name: str | None = None, dtype: Any = None, axis: int = -1) -> None:
@@ -215,7 +216,7 @@ class ConcordanceCorrelation(NamedMean):
         axis: Integer.
     """
 
-    function = staticmethod(concordance_correlation)
+    function: Callable[..., Any] = staticmethod(concordance_correlation)
     _direction = "up"
 
     def __init__(self, name: str | None = None, dtype: Any = None, axis: int = -1) -> None:

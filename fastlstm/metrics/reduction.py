@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastlstm.losses.differentiable import squeeze_or_expand_to_same_rank
 from fastlstm.losses.loss import apply_mask
 from fastlstm.metrics.metric import Metric, as_float32, divide_no_nan
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.variable import Variable
 
 
 def reduce_to_samplewise_values(
@@ -49,7 +52,7 @@ class Sum(Metric):
 
     def __init__(self, name: str | None = "sum", dtype: Any = None) -> None:
         super().__init__(dtype, name)
-        self.total = self.add_variable((), "zeros", name="total")
+        self.total: Variable = self.add_variable((), "zeros", name="total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add values.
@@ -74,8 +77,8 @@ class Mean(Metric):
 
     def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
         super().__init__(dtype, name)
-        self.total = self.add_variable((), "zeros", name="total")
-        self.count = self.add_variable((), "zeros", name="count")
+        self.total: Variable = self.add_variable((), "zeros", name="total")
+        self.count: Variable = self.add_variable((), "zeros", name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add values.

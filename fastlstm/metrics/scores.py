@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastlstm.config import epsilon
 from fastlstm.losses.differentiable import squeeze_or_expand_to_same_rank
 from fastlstm.metrics.metric import Metric
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.variable import Variable
 
 
 def _check_rank_2(what: str, y_true: np.ndarray, y_pred: np.ndarray) -> None:
@@ -170,7 +173,7 @@ class R2Score(Metric):
             )
         self.class_aggregation = class_aggregation
         self.num_regressors = num_regressors
-        self.num_samples = self.add_variable((), "zeros", name="num_samples")
+        self.num_samples: Variable = self.add_variable((), "zeros", name="num_samples")
         self._built = False
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -188,10 +191,10 @@ class R2Score(Metric):
         if not self._built:
             _check_rank_2("R2Score", y_true, y_pred)
             shape = (y_pred.shape[-1],)
-            self.squared_sum = self.add_variable(shape, "zeros", name="squared_sum")
-            self.sum = self.add_variable(shape, "zeros", name="sum")
-            self.total_mse = self.add_variable(shape, "zeros", name="residual")
-            self.count = self.add_variable(shape, "zeros", name="count")
+            self.squared_sum: Variable = self.add_variable(shape, "zeros", name="squared_sum")
+            self.sum: Variable = self.add_variable(shape, "zeros", name="sum")
+            self.total_mse: Variable = self.add_variable(shape, "zeros", name="residual")
+            self.count: Variable = self.add_variable(shape, "zeros", name="count")
             self._built = True
         weight = np.asarray(1 if sample_weight is None else sample_weight, np.float32)
         weight = np.broadcast_to(weight[:, np.newaxis] if weight.ndim == 1 else weight, y_true.shape)

@@ -85,13 +85,15 @@ class Calls:
 
     def __init__(self, name: str, input_shapes: Sequence[Shape]) -> None:
         self.name = name
-        self.input_shapes = tuple(input_shapes)
-        self.slots = len(self.input_shapes)
-        self.inputs = tuple(Slot(index) for index in range(self.slots))
+        self.input_shapes: tuple[Shape, ...] = tuple(input_shapes)
+        self.slots: int = len(self.input_shapes)
+        self.inputs: tuple[Slot, ...] = tuple(Slot(index) for index in range(self.slots))
         self.outputs: tuple[Slot, ...] = ()
         self.calls: list[Call] = []
         # What is known of the tensors in some of the slots, by their indexes.
-        self.tensors = {index: KerasTensor(shape, name="") for index, shape in enumerate(self.input_shapes)}
+        self.tensors: dict[int, KerasTensor] = {
+            index: KerasTensor(shape, name="") for index, shape in enumerate(self.input_shapes)
+        }
         self._training: FixedTraining | None = None
 
     def add(self, layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: int) -> Sequence[Slot]:

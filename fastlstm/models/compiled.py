@@ -37,8 +37,8 @@ class Compiled:
     def __init__(self, model: Predictor, arguments: dict[str, Any]) -> None:
         self.model = model
         self._arguments = arguments
-        self.optimizer = optimizers.get(arguments["optimizer"])
-        self.loss_tracker = metrics.Mean(name="loss")
+        self.optimizer: Any = optimizers.get(arguments["optimizer"])
+        self.loss_tracker: metrics.Mean = metrics.Mean(name="loss")
         self._loss: CompileLoss | None = None
         self._metrics: CompileMetrics | None = None
         names = self._names = getattr(model, "output_names", None)

@@ -58,7 +58,7 @@ class ClosedLoop:
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
         logits = plan.output_kind == "logits"
-        self.sampler = (
+        self.sampler: Sampler | None = (
             Sampler(batch, plan.output_shape[0], temperature, min(top_k or 0, sys.maxsize), seed, logits)
             if samples
             else None

@@ -23,17 +23,17 @@ class Graph:
     """
 
     def __init__(self, inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor]) -> None:
-        self.inputs = [_as_input(tensor) for tensor in inputs]
-        self.outputs = list(outputs)
+        self.inputs: list[KerasTensor] = [_as_input(tensor) for tensor in inputs]
+        self.outputs: list[KerasTensor] = list(outputs)
         # A tensor in the middle of another graph is replaced by an input of its own.
         self._replaced = {id(tensor): source for tensor, source in zip(inputs, self.inputs, strict=True)}
         traversal = _Traversal(self._replaced)
         for output in outputs:
             traversal.visit(self.source(output).node)
-        self.nodes = [node for node in traversal.ordered if node.inputs]
+        self.nodes: list[Node] = [node for node in traversal.ordered if node.inputs]
         self._depths = self._depths_of(traversal.ordered)
         self._check_connected(traversal.ordered)
-        self.layers = self._ordered_layers(traversal)
+        self.layers: list[Layer] = self._ordered_layers(traversal)
         self._numbers = _numbered(self.nodes)
 
     def source(self, tensor: KerasTensor) -> KerasTensor:

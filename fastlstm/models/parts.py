@@ -15,7 +15,7 @@ import numpy as np
 from fastlstm.engine import PoolStepper, Program, ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.arrays import as_float32, as_mask, as_raw
-from fastlstm.layers.base.chain import Chain
+from fastlstm.layers.base.chain import BoundChain, Chain
 from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_structure
@@ -50,16 +50,16 @@ class ChainPart:
 
     def __init__(self, calls: Sequence[Call], chain: Chain) -> None:
         head = calls[0]
-        self.calls = tuple(calls)
-        self.bound = chain.bound
-        self.layers = chain.layers
-        self.initial_state = head.kwargs.get("initial_state")
-        self.mask = head.kwargs.get("mask")
+        self.calls: tuple[Call, ...] = tuple(calls)
+        self.bound: BoundChain = chain.bound
+        self.layers: tuple[Layer, ...] = chain.layers
+        self.initial_state: Any = head.kwargs.get("initial_state")
+        self.mask: Any = head.kwargs.get("mask")
         # With an initial state, Keras 3 does not show the layer the mask that its inputs carry.
         self._sees_mask = self.mask is not None or self.initial_state is None
         self._source = head.args[0].index
-        self.reads = [slot.index for slot in head.inputs]
-        self.writes = [slot.index for slot in calls[-1].outputs]
+        self.reads: list[int] = [slot.index for slot in head.inputs]
+        self.writes: list[int] = [slot.index for slot in calls[-1].outputs]
 
     def describe(self) -> list[str]:
         """Return what runs, a line per op."""
@@ -143,8 +143,9 @@ class LayerPart:
     """
 
     def __init__(self, call: Call, training: bool | None = False) -> None:
-        self.layer = call.layer
-        self.calls, self.layers = (call,), (call.layer,)
+        self.layer: Layer = call.layer
+        self.calls: tuple[Call] = (call,)
+        self.layers: tuple[Layer] = (call.layer,)
         self._args = call.args
         self._kwargs = dict(call.kwargs)
         own = self._kwargs.get("training")
@@ -154,8 +155,8 @@ class LayerPart:
             self._kwargs.pop("training", None)
             if training and "training" in call_parameters(type(call.layer)):  # type: ignore[arg-type]
                 self._kwargs["training"] = True
-        self.reads = [slot.index for slot in call.inputs]
-        self.writes = [slot.index for slot in call.outputs]
+        self.reads: list[int] = [slot.index for slot in call.inputs]
+        self.writes: list[int] = [slot.index for slot in call.outputs]
         self._argument_masks = _argument_masks(call)
         plain = not self._kwargs and len(self._args) == 1 and isinstance(self._args[0], Slot)
         as_it_is = self.layer.takes_raw or isinstance(self.layer, Operation)
@@ -239,10 +240,11 @@ class GraphPart:
         masks: dict[int, tuple[Layer, int]],
         destroying: Sequence[Layer],
     ) -> None:
-        self.parts = tuple(parts)
-        self.layers = tuple(layer for part in parts for layer in part.layers)
-        self.reads, self.writes = reads, writes
-        self.program = Program(graph)
+        self.parts: tuple[Part, ...] = tuple(parts)
+        self.layers: tuple[Layer, ...] = tuple(layer for part in parts for layer in part.layers)
+        self.reads: list[int] = reads
+        self.writes: list[int] = writes
+        self.program: Program = Program(graph)
         self._masks, self._destroying = masks, destroying
         self._inner = [shape[2:] if len(shape) > 3 else None for shape in shapes]
 
@@ -297,8 +299,8 @@ class FrozenChain:
         self.ops = lowered
         self.masked = masked
         self.passes_masks = passes_masks
-        self.program = Program(lowered) if program is None else program
-        self.recurrent = any(isinstance(op, ops.RecurrentOp) for op in lowered)
+        self.program: Program = Program(lowered) if program is None else program
+        self.recurrent: bool = any(isinstance(op, ops.RecurrentOp) for op in lowered)
 
     def start(self, capacity: int) -> ChainSteps | Stateless:
         """Return what steps it, for as many rows."""
@@ -376,7 +378,9 @@ class ChainSteps:
     def __init__(self, stepper: PoolStepper, passes_masks: bool) -> None:
         self.stepper = stepper
         self._passes_masks = passes_masks
-        self.grow, self.states, self.set_states = stepper.grow, stepper.states, stepper.set_states
+        self.grow: Callable[[int], None] = stepper.grow
+        self.states: Callable[[np.ndarray], States] = stepper.states
+        self.set_states: Callable[[np.ndarray, States | None], None] = stepper.set_states
 
     def step(self, rows: np.ndarray, x: np.ndarray, mask: Mask) -> tuple[np.ndarray, Mask]:
         return self.stepper.step(rows, x, None, mask), mask if self._passes_masks else None

@@ -65,11 +65,11 @@ class Plan:
         # What the engine gives is nobody else's; what a layer in NumPy gives may be a part of its input.
         made = {index for part in self._runs if not isinstance(part, LayerPart) for index in part.writes}
         self._gives_new_arrays = len(made.intersection(self._outputs)) == len(self._outputs)
-        self.whole = self._whole_chain()
+        self.whole: BoundChain | None = self._whole_chain()
         self._graph, self._order = self._whole_graph()
         self._makes_masks = self.whole is None or self.whole.layers[0].makes_masks
         recorded = [call.kwargs.get("training") for call in calls.calls]
-        self.trains = any(each and not isinstance(each, FixedTraining) for each in recorded)
+        self.trains: bool = any(each and not isinstance(each, FixedTraining) for each in recorded)
         self._infers = training is False and not any(recorded)
         self._keepers = tuple(_keepers(calls.layers))
         self._in_steps: StepPlan | None = None

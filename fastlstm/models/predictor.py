@@ -97,8 +97,8 @@ class Predictor(Layer, builds_once=False):
     def find_calls(cls) -> None:
         """Find out whether a call is one of the layers inside, or of a `call` that a subclass has of its own."""
         own = overrides(cls, ("call", "__call__"), over="expand")
-        cls.subclassed = cls.expand is Predictor.expand
-        cls.expands = not cls.subclassed and not own
+        cls.subclassed: bool = cls.expand is Predictor.expand
+        cls.expands: bool = not cls.subclassed and not own
 
     # Running
 
@@ -172,7 +172,8 @@ class Predictor(Layer, builds_once=False):
         """
         shape = map_shapes(standardize_shape, input_shape)
         inferred_output_shape(self, map_shapes(lambda one: KerasTensor(one, name=""), shape))
-        self._build_shape, self.built = shape, True
+        self._build_shape = shape
+        self.built: bool = True
 
     def _run(self, x: Any) -> Any:
         """The outputs of one batch, structured."""

@@ -185,7 +185,7 @@ class Sequential(Model, builds_once=False):
         if self.symbolic_input is None:
             self._layers.insert(0, tensor.origin)
         self._build_shape = shape
-        self.built = True
+        self.built: bool = True
 
     def _call_layers(self, tensor: KerasTensor) -> None:
         """Call the layers one after the other, each on what the one before gives, which builds them."""

@@ -105,7 +105,7 @@ class PartStepper:
 
     def __init__(self, plan: StepPlan, batch: int) -> None:
         self.batch = batch
-        self.moves = 0
+        self.moves: int = 0
         self._step_shape = plan.step_shape
         self._output_shape = plan.output_shape
         self._steps = ModelSteps(plan, batch)

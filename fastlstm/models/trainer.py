@@ -139,7 +139,9 @@ class Trainer:
     def compile_as_in_file(self, arguments: FileArguments) -> None:
         """Keep the arguments of `compile` that came with a file until they are needed."""
         self._compile_arguments, self._compiled, self._file_arguments = None, None, arguments
-        self.loss, self.compiled, self.stop_training = arguments.config.get("loss"), True, False
+        self.loss = arguments.config.get("loss")
+        self.compiled: bool = True
+        self.stop_training: bool = False
 
     def optimizer_state(self) -> tuple[str, list[str], list[np.ndarray]] | None:
         """Return the optimizer's name, and the paths and arrays of its state; None if there is no optimizer."""

@@ -43,7 +43,9 @@ class TrainingPlan:
         for layer in calls.layers if training else ():
             _check_trainable(layer)
         self._outputs = [slot.index for slot in calls.outputs]
-        self.parts = tuple(_parts(calls) if training else (_part(call, False, False) for call in calls.calls))
+        self.parts: tuple[_Part, ...] = tuple(
+            _parts(calls) if training else (_part(call, False, False) for call in calls.calls)
+        )
         self._unneeded = unneeded_after(self.parts, set(self._outputs))
 
     def last_activation(self, number: int) -> Activation | None:

@@ -59,8 +59,8 @@ class Definition:
         self.function = function
         self.class_name = class_name
         self.module = module
-        self.signature = inspect.signature(function)
-        self.tensors = tuple(tensors)
+        self.signature: inspect.Signature = inspect.signature(function)
+        self.tensors: tuple[str, ...] = tuple(tensors)
         self._lists = frozenset(lists)
         self._raw = frozenset(raw)
         self._shape = shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastlstm.identifiers import Registry, missing_names
@@ -37,7 +37,7 @@ __all__ = [
 _CLASSES = (SGD, RMSprop, Adam, AdamW, Adamax, Nadam, Adagrad, Adadelta, Adafactor, Ftrl, Lion, Lamb)
 _REGISTRY = Registry("optimizer", {cls.__name__.lower(): cls for cls in _CLASSES})
 
-serialize = _REGISTRY.serialize
+serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
 
 
 def deserialize(config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -74,4 +74,6 @@ def get(identifier: Any) -> Any:
     raise ValueError(f"Could not interpret optimizer identifier: {identifier}")
 
 
-__getattr__ = missing_names(__name__, "LossScaleOptimizer MultiOptimizer Muon OptimizerMap ScheduleFreeAdamW legacy")
+__getattr__: Callable[[str], Any] = missing_names(
+    __name__, "LossScaleOptimizer MultiOptimizer Muon OptimizerMap ScheduleFreeAdamW legacy"
+)

@@ -72,15 +72,19 @@ class OptimizerState:
         self._trainable_variables = list(variables)
         sizes = [int(np.prod(variable.shape)) for variable in variables]
         ends = np.cumsum([0, *sizes]).tolist()
-        self.ranges = list(itertools.pairwise(ends))
+        self.ranges: list[tuple[Any, Any]] = list(itertools.pairwise(ends))
         self._places = {id(variable): place for place, variable in enumerate(self._trainable_variables)}
-        self.constraints = [getattr(variable, "constraint", None) for variable in self._trainable_variables]
-        self.decays = [self.is_decayed(variable) for variable in self._trainable_variables]
-        self.averages = self._added_slots(("average",))[0] if self.use_ema else None
-        self.accumulated = self._added_slots(("gradient_accumulator",))[0] if self.accumulates else None
-        self.slots = [slot for group in self.slot_names() for slot in self._added_slots(group)]
-        self.scratch = np.empty((_SCRATCH, min(BLOCK, max(ends[-1], 1))), np.float32)
-        self.own_gradients = np.empty(ends[-1] if self.changes_gradients else 0, np.float32)
+        self.constraints: list[Any | None] = [
+            getattr(variable, "constraint", None) for variable in self._trainable_variables
+        ]
+        self.decays: list[bool] = [self.is_decayed(variable) for variable in self._trainable_variables]
+        self.averages: np.ndarray | None = self._added_slots(("average",))[0] if self.use_ema else None
+        self.accumulated: np.ndarray | None = (
+            self._added_slots(("gradient_accumulator",))[0] if self.accumulates else None
+        )
+        self.slots: list[np.ndarray] = [slot for group in self.slot_names() for slot in self._added_slots(group)]
+        self.scratch: np.ndarray = np.empty((_SCRATCH, min(BLOCK, max(ends[-1], 1))), np.float32)
+        self.own_gradients: np.ndarray = np.empty(ends[-1] if self.changes_gradients else 0, np.float32)
         self.built = True
 
     def _added_slots(self, names: Sequence[str]) -> list[np.ndarray]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastlstm.identifiers import missing_names
 from fastlstm.preprocessing import sequence, text
 from fastlstm.utils.timeseries import timeseries_dataset_from_array
 
 __all__ = ["sequence", "text", "timeseries_dataset_from_array"]
 
-__getattr__ = missing_names(__name__, "image image_dataset_from_directory text_dataset_from_directory")
+__getattr__: Callable[[str], Any] = missing_names(
+    __name__, "image image_dataset_from_directory text_dataset_from_directory"
+)

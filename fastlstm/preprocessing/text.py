@@ -105,7 +105,7 @@ class Tokenizer:
         analyzer: Analyzer | None = None,
         **kwargs: Any,
     ) -> None:
-        self.document_count = kwargs.pop("document_count", 0)
+        self.document_count: int = kwargs.pop("document_count", 0)
         if kwargs:
             raise TypeError(f"Unrecognized keyword arguments: {kwargs}")
         self.num_words = num_words

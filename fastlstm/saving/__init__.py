@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastlstm.identifiers import missing_names
 from fastlstm.saving.config import normalise
 from fastlstm.saving.detect import open_file
@@ -25,4 +28,4 @@ __all__ = [
 ]
 
 # What Keras has here about models is added where they are known: see `fastlstm/__init__.py`.
-__getattr__ = missing_names(__name__, "KerasFileEditor")
+__getattr__: Callable[[str], Any] = missing_names(__name__, "KerasFileEditor")

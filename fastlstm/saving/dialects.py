@@ -116,7 +116,9 @@ KEYS: dict[str, dict[str, str]] = {
 # Several old keys that one list holds today.
 JOINED = {"kernel_size": (("nb_row", "nb_col"), ("kernel_dim1", "kernel_dim2", "kernel_dim3"))}
 # Old values by today's key.
-VALUES = {"data_format": {"tf": "channels_last", "th": "channels_first", "default": None}}
+VALUES: dict[str, dict[str, str | None]] = {
+    "data_format": {"tf": "channels_last", "th": "channels_first", "default": None}
+}
 
 # --- values that a class implies without saying ---------------------------------------------------
 IMPLIED: dict[str, dict[str, Any]] = {

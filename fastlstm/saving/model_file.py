@@ -66,7 +66,9 @@ class ModelFile:
     """
 
     def __init__(self, name: str, contents: Contents, stack: ExitStack) -> None:
-        self.name, self._contents, self._stack = name, contents, stack
+        self.name: str = name
+        self._contents = contents
+        self._stack = stack
 
     def __enter__(self) -> ModelFile:
         return self

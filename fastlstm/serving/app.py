@@ -25,7 +25,7 @@ from fastlstm.serving.protocol import ServiceError
 from fastlstm.serving.repository import VERSION, Served
 from fastlstm.serving.settings import Settings
 
-logger = logging.getLogger("fastlstm.serving")
+logger: logging.Logger = logging.getLogger("fastlstm.serving")
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
@@ -51,7 +51,10 @@ class Reply:
         media_type: str = JSON,
         headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
-        self.body, self.status, self.media_type, self.headers = body, status, media_type, headers
+        self.body: list[bytes] = body
+        self.status: int = status
+        self.media_type: str = media_type
+        self.headers: tuple[tuple[bytes, bytes], ...] = headers
 
 
 def as_json(value: Any, status: int = 200) -> Reply:
@@ -73,13 +76,14 @@ class Service:
     def __init__(self, models: Mapping[str, Any], settings: Settings) -> None:
         if not models:
             raise ValueError("There is no model to serve.")
-        self.settings, self.metrics = settings, Metrics()
-        self.models = {
+        self.settings: Settings = settings
+        self.metrics: Metrics = Metrics()
+        self.models: dict[str, Served] = {
             name: Served(name, source, settings, self.metrics.of_model(name)) for name, source in models.items()
         }
         self.draining = False
         self.in_flight = 0
-        self.last_request = perf_counter()
+        self.last_request: float = perf_counter()
 
     def model(self, path: Mapping[str, str]) -> Served:
         """Return the model that a path names.
@@ -251,12 +255,12 @@ class Deadline:
         seconds: How many.
     """
 
-    def __init__(self, task: asyncio.Task | None, seconds: float) -> None:
+    def __init__(self, task: asyncio.Task[Any] | None, seconds: float) -> None:
         self.passed, self._task = False, task
         self._handle = asyncio.get_running_loop().call_later(seconds, self._pass)
 
     def _pass(self) -> None:
-        self.passed = True
+        self.passed: bool = True
         if self._task is not None:
             self._task.cancel()
 

@@ -55,7 +55,7 @@ class Batcher:
             if not isinstance(value, (int, float)) or not value >= least:
                 raise ValueError(f"`{name}` should be a number of at least {least}. Received: {name}={value}")
         self.model = model
-        self.joins = keeps_rows_apart(model)
+        self.joins: bool = keeps_rows_apart(model)
         self._joiner = Joiner(self._run, max_batch, max_wait_us / 1e6, queue, observer)
 
     def __len__(self) -> int:

@@ -44,12 +44,16 @@ class Request:
     __slots__ = ("_event", "_future", "arrived", "begun", "error", "forced", "given", "key", "loop", "result", "rows")
 
     def __init__(self, given: Any, rows: int = 1, key: Any = None, forced: bool = False) -> None:
-        self.given, self.rows, self.key, self.forced = given, rows, key, forced
+        self.given: Any = given
+        self.rows: int = rows
+        self.key: Any = key
+        self.forced: bool = forced
         self.result: Any = None
         self.error: BaseException | None = None
-        self.arrived = self.begun = 0.0
+        self.arrived: float = 0.0
+        self.begun: float = 0.0
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._future: asyncio.Future | None = None
+        self._future: asyncio.Future[Any] | None = None
         self._event: threading.Lock | None = None
 
     @property
@@ -57,7 +61,7 @@ class Request:
         """Whether the caller waits no more."""
         return self._future is not None and self._future.done()
 
-    def awaited(self) -> asyncio.Future:
+    def awaited(self) -> asyncio.Future[Any]:
         """Return the future of an asynchronous caller's result."""
         self.loop = asyncio.get_running_loop()
         self._future = self.loop.create_future()

@@ -26,8 +26,8 @@ class Metrics:
         def made(kind: Any, name: str, text: str, labels: tuple[str, ...] = ("model",), **options: Any) -> Any:
             return kind(f"fastlstm_{name}", text, labels, registry=registry, **options)
 
-        self.requests = made(Counter, "requests", "Requests for inference that were answered", ("model", "status"))
-        self.errors = made(Counter, "errors", "Requests that failed, by kind of error", ("kind",))
+        self.requests: Any = made(Counter, "requests", "Requests for inference that were answered", ("model", "status"))
+        self.errors: Any = made(Counter, "errors", "Requests that failed, by kind of error", ("kind",))
         self._rows = made(Counter, "rows", "Rows, and steps of streams, that were run")
         self._batch = made(Histogram, "batch_requests", "Requests that were run together", buckets=_ROWS)
         self._batch_rows = made(Histogram, "batch_rows", "Rows that were run together", buckets=_ROWS)

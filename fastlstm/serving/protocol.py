@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 HEADER_LENGTH = b"inference-header-content-length"
-DTYPES = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
     **{f"{kind.upper()}{8 * size}": np.dtype(f"<{kind[0]}{size}") for kind in ("uint", "int") for size in (1, 2, 4, 8)},
     **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
@@ -35,7 +35,10 @@ class ServiceError(Exception):
 
     def __init__(self, status: int, kind: str, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
-        self.status, self.kind, self.message, self.retry_after = status, kind, message, retry_after
+        self.status: int = status
+        self.kind: str = kind
+        self.message: str = message
+        self.retry_after: int | None = retry_after
 
 
 def malformed(message: str) -> ServiceError:

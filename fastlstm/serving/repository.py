@@ -55,8 +55,10 @@ class Served:
     def __init__(self, name: str, source: Any, settings: Settings, metrics: ModelMetrics) -> None:
         if not re.fullmatch(r"[^/\s?#%]{1,200}", name):
             raise ValueError(f"A name of a model has neither blanks nor any of / ? # %. Received: {name!r}")
-        self.name, self.metrics, self._settings = name, metrics, settings
-        self.path = None if isinstance(source, Model) else source
+        self.name: str = name
+        self.metrics: ModelMetrics = metrics
+        self._settings = settings
+        self.path: Any = None if isinstance(source, Model) else source
         self.current = self._version(source if self.path is None else open_model(self.path))
         self.streams: Streams | None = None
         self._without_streams = "--max-streams is 0"
@@ -96,7 +98,8 @@ class Served:
         new = self._version(await loop.run_in_executor(None, open_model, self.path))
         if self.streams is not None:
             self.streams.replace(new.model)
-        old, self.current = self.current, new
+        old = self.current
+        self.current: Version = new
         old.batcher.close()
 
     @property

@@ -22,7 +22,7 @@ from fastlstm.engine import get_num_threads, set_num_threads
 from fastlstm.printable import escaped
 from fastlstm.serving.settings import Settings
 
-logger = logging.getLogger("fastlstm.serving")
+logger: logging.Logger = logging.getLogger("fastlstm.serving")
 
 _QUIET = 0.3  # seconds without a request after which a server that drains is done
 _SETUP_FAILED = 2
@@ -139,7 +139,7 @@ class Server(uvicorn.Server):
         # The loop closes the other one; connections that wait in the kernel then are accepted by this one.
         self._listener: socket.socket | None = listener.dup()
         self._drains_since = 0.0
-        self._reloading: asyncio.Task | None = None
+        self._reloading: asyncio.Task[Any] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -167,7 +167,7 @@ class Server(uvicorn.Server):
                 await self._stop_listening()
             # Who has connected has _QUIET seconds for a request, and _QUIET more.
             elif self._listener is None:
-                self.should_exit = not busy or perf_counter() - self._drains_since >= self._drain + 2 * _QUIET
+                self.should_exit: bool = not busy or perf_counter() - self._drains_since >= self._drain + 2 * _QUIET
         return await super().on_tick(counter)
 
     async def _stop_listening(self) -> None:

@@ -26,7 +26,7 @@ class OpenStream:
         self.pool: StreamPool | None = None
         self.pool_id: int | None = None
         self.waiting = 0
-        self.used = monotonic()
+        self.used: float = monotonic()
 
     @property
     def is_open(self) -> bool:
@@ -86,7 +86,7 @@ class Streams:
         self._named: dict[str, OpenStream] = {}
         self._unnamed: set[OpenStream] = set()
         self._evicted: OrderedDict[str, None] = OrderedDict()
-        self._evicting: asyncio.Task | None = None
+        self._evicting: asyncio.Task[Any] | None = None
         self._joiner = Joiner(self._run, max_batch, max_wait, queue, observer)
         self.replace(model)
 

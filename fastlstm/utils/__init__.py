@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastlstm.backend import clear_session, is_keras_tensor, standardize_dtype
 from fastlstm.config import (
     disable_interactive_logging,
@@ -57,7 +60,7 @@ __all__ = [
     "unpack_x_y_sample_weight",
 ]
 
-__getattr__ = missing_names(
+__getattr__: Callable[[str], Any] = missing_names(
     __name__,
     """
     Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes deserialize_keras_object

@@ -58,8 +58,8 @@ class Progbar:
         self.verbose = verbose
         self.interval = interval
         self.unit_name = unit_name
-        self.stateful_metrics = None if stateless_metrics is not None else set(stateful_metrics or ())
-        self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
+        self.stateful_metrics: set[str] | None = None if stateless_metrics is not None else set(stateful_metrics or ())
+        self.stateless_metrics: set[str] | None = None if stateless_metrics is None else set(stateless_metrics)
         self._totals: dict[str, tuple[Any, int]] = {}
         self._seen = 0
         self._start = time.monotonic()

@@ -43,9 +43,9 @@ class PyDataset:
         self._use_multiprocessing = use_multiprocessing
         self._max_queue_size = max_queue_size
 
-    workers = _argument("workers", 1)
-    use_multiprocessing = _argument("use_multiprocessing", False)
-    max_queue_size = _argument("max_queue_size", 10)
+    workers: Any = _argument("workers", 1)
+    use_multiprocessing: Any = _argument("use_multiprocessing", False)
+    max_queue_size: Any = _argument("max_queue_size", 10)
 
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError

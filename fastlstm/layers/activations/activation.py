@@ -95,7 +95,7 @@ class Activation(Layer):
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.activation = get(activation)
+        self.activation: Callable[[np.ndarray], np.ndarray] = get(activation)
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         # A function of the user's gets the whole array, and a copy, which it may change.

@@ -22,6 +22,7 @@ from fastlstm.printable import shown
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
+    from fastlstm.layers.base.variable import Variable
 
 
 @register
@@ -143,7 +144,7 @@ class PReLU(SameShape):
         if shared_axes is not None:
             shared_axes = list(shared_axes) if isinstance(shared_axes, (list, tuple)) else [shared_axes]
         self.shared_axes = shared_axes
-        self.alpha = None
+        self.alpha: Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
         shared = self.shared_axes or ()
@@ -152,7 +153,7 @@ class PReLU(SameShape):
             shape[axis - 1] = 1
         self.alpha = add_weight(self, "alpha", shape)
         axes = {axis: input_shape[axis] for axis in range(1, len(input_shape)) if shared and axis not in shared}
-        self.input_spec = InputSpec(ndim=len(input_shape), axes=axes)
+        self.input_spec: InputSpec = InputSpec(ndim=len(input_shape), axes=axes)
 
     def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
         x = one_value(args, kwargs, 2, 3)

@@ -19,6 +19,7 @@ from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
+    from fastlstm.layers.base.variable import Variable
 
 # What is taken from the scores of masked values, as in Keras.
 _MASKED = np.float32(1e9)
@@ -63,8 +64,8 @@ class Attention(Layer):
         self.score_mode = score_mode
         self.dropout = dropout
         self.seed = seed
-        self.scale = None
-        self.concat_score_weight = None
+        self.scale: Variable | None = None
+        self.concat_score_weight: Variable | None = None
         self._dropout = Dropout(dropout, seed=seed, name="dropout")
 
     def build(self, input_shape: Sequence[Shape]) -> None:
@@ -280,7 +281,7 @@ class AdditiveAttention(Attention):
     def build(self, input_shape: Sequence[Shape]) -> None:
         self._check_inputs(input_shape)
         if self.use_scale:
-            self.scale = self.add_weight((input_shape[0][-1],), "glorot_uniform", name="scale")
+            self.scale: Variable | None = self.add_weight((input_shape[0][-1],), "glorot_uniform", name="scale")
 
     def _lower_scores(self, graph: Graph, query: GraphValue, key: GraphValue) -> int | None:
         ones = None if query.shape[-1] is None else np.ones((query.shape[-1], 1), np.float32)

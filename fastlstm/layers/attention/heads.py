@@ -42,12 +42,12 @@ class HeadedAttention(Layer):
             raise ValueError(
                 f"`sliding_window` must be `None` or a positive integer. Received: sliding_window={window}"
             )
-        self.dropout = arguments["dropout"]
-        self.use_bias = arguments["use_bias"]
-        self.use_gate = arguments["use_gate"]
+        self.dropout: Any = arguments["dropout"]
+        self.use_bias: Any = arguments["use_bias"]
+        self.use_gate: Any = arguments["use_gate"]
         self.sliding_window = window
-        self.flash_attention = bool(arguments["flash_attention"])
-        self.seed = arguments["seed"]
+        self.flash_attention: bool = bool(arguments["flash_attention"])
+        self.seed: Any = arguments["seed"]
         if self.flash_attention and self.dropout > 0:
             raise ValueError(
                 "Dropout is not supported when flash attention is enabled. "

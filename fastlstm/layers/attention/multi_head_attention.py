@@ -15,6 +15,7 @@ from fastlstm.layers.attention.heads import HeadedAttention, scaled
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.joining import GraphValue, GraphValues, unmasked_values_in
 from fastlstm.layers.base.serialization import register
+from fastlstm.layers.core.einsum_dense import EinsumDense
 from fastlstm.layers.symbolic.calling import named_arguments
 
 
@@ -82,10 +83,11 @@ class MultiHeadAttention(HeadedAttention):
                 )
         keras2_masks, ignores_masks = kwargs.pop("keras2_masks", False), kwargs.pop("ignores_masks", False)
         super().__init__(shared, **kwargs)
-        self.keras2_masks, self.ignores_masks = keras2_masks, ignores_masks
+        self.keras2_masks: bool = keras2_masks
+        self.ignores_masks: bool = ignores_masks
         self.num_heads = num_heads
         self.key_dim = key_dim
-        self.value_dim = value_dim or key_dim
+        self.value_dim: int = value_dim or key_dim
         self._output_shape = _output_sizes(output_shape)
         if attention_axes is not None and not isinstance(attention_axes, (int, list, tuple)):
             raise ValueError(
@@ -106,15 +108,15 @@ class MultiHeadAttention(HeadedAttention):
         rank = len(value_shape)
         axes = range(1, rank - 1) if self.attention_axes is None else self.attention_axes
         self.attention_axes = tuple(axis if axis >= 0 else rank + axis for axis in axes)
-        self.query_dense = self.project("query", *_projection(query_shape, [heads, self.key_dim]))
-        self.key_dense = self.project("key", *_projection(key_shape, [heads, self.key_dim]))
+        self.query_dense: EinsumDense | None = self.project("query", *_projection(query_shape, [heads, self.key_dim]))
+        self.key_dense: EinsumDense | None = self.project("key", *_projection(key_shape, [heads, self.key_dim]))
         if self.use_gate:
             gate = _projection(query_shape, [heads, self.value_dim])
-            self.gate_dense = self.project("gate", *gate, activation="sigmoid")
-        self.value_dense = self.project("value", *_projection(value_shape, [heads, self.value_dim]))
+            self.gate_dense: EinsumDense | None = self.project("gate", *gate, activation="sigmoid")
+        self.value_dense: EinsumDense | None = self.project("value", *_projection(value_shape, [heads, self.value_dim]))
         means = (*query_shape[:-1], heads, self.value_dim)
         sizes = self._output_shape or (query_shape[-1],)
-        self.output_dense = self.project("attention_output", *_projection(means, sizes, summed=2))
+        self.output_dense: EinsumDense | None = self.project("attention_output", *_projection(means, sizes, summed=2))
 
     def attend(
         self,

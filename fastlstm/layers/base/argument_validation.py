@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from fastlstm import config
 from fastlstm.printable import shown
 
-standardize_data_format = config.standardize_data_format
+standardize_data_format: Callable[[str | None], str] = config.standardize_data_format
 
 
 def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -> tuple[int, ...]:

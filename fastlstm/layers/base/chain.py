@@ -31,14 +31,16 @@ class LayerRow:
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = tuple(layers)
-        self.recurrent = cast("tuple[Recurrent, ...]", tuple(layer for layer in layers if layer.recurrent))
+        self.layers: tuple[Layer, ...] = tuple(layers)
+        self.recurrent: tuple[Recurrent, ...] = cast(
+            "tuple[Recurrent, ...]", tuple(layer for layer in layers if layer.recurrent)
+        )
         self._takes_ids = self.layers[0].takes_ids
         last = self.layers[-1]
         self._returning = cast("Recurrent", last) if last.recurrent and cast("Recurrent", last).return_state else None
         # Whether a call begins from states that are not zeros, or gives some.
         begins = any(layer.stateful or not layer.begins_from_zeros for layer in self.recurrent)
-        self.carries_states = self._returning is not None or begins
+        self.carries_states: bool = self._returning is not None or begins
 
     def starting_states(self, batch: int, initial_state: Any) -> list[Given]:
         """Return, for every layer, a list of its recurrent ops' states; the first layer's as given, if they are."""
@@ -77,8 +79,8 @@ class BoundChain(LayerRow):
 
     def __init__(self, layers: Sequence[Layer], of_layers: Sequence[list[Op]]) -> None:
         super().__init__(layers)
-        self.of_layers = list(of_layers)
-        self.ops = [op for lowered in of_layers for op in lowered]
+        self.of_layers: list[list[Op]] = list(of_layers)
+        self.ops: list[Op] = [op for lowered in of_layers for op in lowered]
 
     @cached_property
     def program(self) -> Program | None:
@@ -184,7 +186,7 @@ class Chain:
     """
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        self.layers = tuple(layers)
+        self.layers: tuple[Layer, ...] = tuple(layers)
         self._watch = Watch()
         self._made: tuple[int, BoundChain] | None = None
 

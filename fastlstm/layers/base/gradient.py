@@ -74,7 +74,8 @@ class TrainingChain(LayerRow):
                     )
             of_layers = [layer.lower() for layer in self.layers]
             # Those that training changes, and of each the op and the op's attribute, None where no op has it.
-            self.weights, self._places = _trained_weights(self.layers, of_layers)
+            weights, self._places = _trained_weights(self.layers, of_layers)
+            self.weights: list[Variable] = weights
         self._of_first = len(of_layers[0])
         before, self._ops = self._ops, list(chain(*of_layers))
         if self._logits:

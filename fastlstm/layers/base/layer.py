@@ -15,7 +15,7 @@ from fastlstm.layers.base.arrays import as_float32, as_tensors, carried_mask, in
 from fastlstm.layers.base.building import once, overrides
 from fastlstm.layers.base.chain import Chain
 from fastlstm.layers.base.input_arguments import take_input_batch_shape
-from fastlstm.layers.base.input_spec import InputSpec
+from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.joining import GraphValues, one_value, rows_of_planes
 from fastlstm.layers.base.own_config import is_own, own_config
 from fastlstm.layers.base.structure import flatten, is_shape, map_structure
@@ -134,15 +134,15 @@ class Layer(WeightOwner):
             raise ValueError(
                 f"Expected `trainable` to be a boolean. Received: trainable={trainable} (of type {type(trainable)})"
             )
-        self.input_batch_shape = take_input_batch_shape(kwargs)
+        self.input_batch_shape: Shape | None = take_input_batch_shape(kwargs)
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
         try:
-            self.dtype_policy = dtype_policy.get(dtype)
+            self.dtype_policy: dtype_policy.DTypePolicy = dtype_policy.get(dtype)
         except ValueError as error:
             raise ValueError(f"Layer '{self.name}': {error}") from None
         self.autocast = autocast
-        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.activity_regularizer: Any = regularizers.get(activity_regularizer)
         self.input_spec: InputSpec | None = None
         self._build_shape: Any = None
         self._nodes: list[Node] = []

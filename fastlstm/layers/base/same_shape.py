@@ -50,7 +50,7 @@ class MaskedSinceKeras3(SameShape):
     def __init__(self, keras2_masks: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.keras2_masks = keras2_masks
-        self.supports_masking = not keras2_masks
+        self.supports_masking: bool = not keras2_masks
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **({"keras2_masks": True} if self.keras2_masks else {})}

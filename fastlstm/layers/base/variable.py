@@ -29,7 +29,7 @@ class Watch:
     __slots__ = ("__weakref__", "count")
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
 
 
 class Watched:
@@ -58,7 +58,7 @@ class _Changes:
 
     def renew_lock(self) -> None:
         """Start with a lock that nobody holds."""
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
 
     def follow_forks(self) -> None:
         """Let forks wait for changes under way: the child has no thread that would bring them to their end."""
@@ -133,7 +133,7 @@ class Variable(Watched, NDArrayOperatorsMixin):
         constraint: Callable[[np.ndarray], Any] | None = None,
     ) -> None:
         self.name = name
-        self.path = path or name
+        self.path: str = path or name
         self.shape: tuple[int, ...] = tuple(size for size in shape if size is not None)
         if len(self.shape) < len(shape):
             raise ValueError(

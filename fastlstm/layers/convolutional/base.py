@@ -22,6 +22,7 @@ from fastlstm.layers.convolutional.windows import Axis, place_windows
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
+    from fastlstm.layers.base.variable import Variable
 
 # Activations of the engine that act over the last axis.
 OVER_AN_AXIS = ("softmax", "log_softmax")
@@ -58,14 +59,14 @@ class Convolution(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.kernel_size = standardize_tuple(kernel_size, self.rank, "kernel_size")
-        self.strides = standardize_tuple(strides, self.rank, "strides")
-        self.dilation_rate = standardize_tuple(dilation_rate, self.rank, "dilation_rate")
-        self.padding = standardize_padding(padding, self.paddings)
-        self.data_format = standardize_data_format(data_format)
-        self.activation = activation_layer.get(activation)
+        self.kernel_size: tuple[int, ...] = standardize_tuple(kernel_size, self.rank, "kernel_size")
+        self.strides: tuple[int, ...] = standardize_tuple(strides, self.rank, "strides")
+        self.dilation_rate: tuple[int, ...] = standardize_tuple(dilation_rate, self.rank, "dilation_rate")
+        self.padding: str = standardize_padding(padding, self.paddings)
+        self.data_format: str = standardize_data_format(data_format)
+        self.activation: Callable[[np.ndarray], np.ndarray] = activation_layer.get(activation)
         self.use_bias = use_bias
-        self.bias = None
+        self.bias: Variable | None = None
         self.input_spec = InputSpec(min_ndim=self.rank + 2)
         self._channels: int | None = None
         self._products: list[Product] | None = None
@@ -105,7 +106,7 @@ class Convolution(Layer):
         self._channels = self.output_channels(channels)
         if self.use_bias:
             self.bias = add_weight(self, "bias", (self._channels,))
-        self.input_spec = InputSpec(min_ndim=self.rank + 2, axes={channel_axis(self.data_format): channels})
+        self.input_spec: InputSpec = InputSpec(min_ndim=self.rank + 2, axes={channel_axis(self.data_format): channels})
         if isinstance(self.activation, Layer):
             # Refuses one with weights of its own.
             activation_layer.lower_activation(self.activation, self._channels)

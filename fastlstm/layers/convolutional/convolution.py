@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 from fastlstm.layers.convolutional.base import Convolution, check_positive
 from fastlstm.layers.convolutional.product import product_of_windows, product_with_gradient
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.variable import Variable
 
 # Rows of the windows of a convolution over rows and columns that the engine's ops take.
 MOST_ROWS = 32
@@ -63,7 +66,7 @@ class _Conv(Convolution):
         self.refuse_strides_and_dilation()
         self.filters = filters
         self.groups = groups
-        self.kernel = None
+        self.kernel: Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
         channels = self.input_channels(input_shape)
@@ -173,9 +176,10 @@ class Conv1D(_Conv):
     """
 
     rank = 1
-    paddings = ("valid", "same", "causal")
+    paddings: tuple[str, ...] = ("valid", "same", "causal")
 
-    step_problem = Convolution.past_problem
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return self.past_problem(shape, in_time)
 
 
 @register

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 from fastlstm.layers.convolutional.base import Convolution, check_positive
 from fastlstm.layers.convolutional.windows import over_blocks
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.variable import Variable
 
 
 def _of_each_channel(windows: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -62,7 +65,7 @@ class _DepthwiseConv(Convolution):
         set_weight_arguments(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
         check_positive("depth_multiplier", depth_multiplier)
         self.depth_multiplier = depth_multiplier
-        self.kernel = None
+        self.kernel: Variable | None = None
 
     def output_channels(self, input_channels: int | None) -> int | None:
         return None if input_channels is None else input_channels * self.depth_multiplier
@@ -116,7 +119,8 @@ class DepthwiseConv1D(_DepthwiseConv):
 
     rank = 1
 
-    step_problem = Convolution.past_problem
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return self.past_problem(shape, in_time)
 
 
 @register
@@ -177,8 +181,8 @@ class _SeparableConv(Convolution):
         check_positive("filters", filters)
         self.filters = filters
         self.depth_multiplier = depth_multiplier
-        self.depthwise_kernel = None
-        self.pointwise_kernel = None
+        self.depthwise_kernel: Variable | None = None
+        self.pointwise_kernel: Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
@@ -235,9 +239,10 @@ class SeparableConv1D(_SeparableConv):
     """
 
     rank = 1
-    paddings = ("valid", "same", "causal")
+    paddings: tuple[str, ...] = ("valid", "same", "causal")
 
-    step_problem = Convolution.past_problem
+    def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
+        return self.past_problem(shape, in_time)
 
 
 @register

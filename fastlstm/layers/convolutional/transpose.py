@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from math import prod
 from operator import mul
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from fastlstm.layers.base.weight_arguments import add_weight, set_weight_argumen
 from fastlstm.layers.convolutional.base import Convolution, check_positive
 from fastlstm.layers.convolutional.product import product_of_windows
 from fastlstm.layers.convolutional.windows import Axis
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.variable import Variable
 
 
 def place_transposed(
@@ -88,7 +91,7 @@ class _ConvTranspose(Convolution):
         self.refuse_strides_and_dilation()
         self.filters = filters
         self.output_padding = output_padding
-        self.kernel = None
+        self.kernel: Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)

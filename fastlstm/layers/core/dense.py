@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from fastlstm import constraints, initializers, regularizers
 from fastlstm.engine import ops
@@ -62,16 +64,16 @@ class Dense(Layer):
             if value is not None:
                 raise ValueError(f"Dense '{self.name}': the argument `{argument}` is not supported.")
         self.units = units
-        self.activation = activation_layer.get(activation)
+        self.activation: Callable[[np.ndarray], np.ndarray] = activation_layer.get(activation)
         self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
-        self.kernel = None
-        self.bias = None
+        self.kernel_initializer: Any = initializers.get(kernel_initializer)
+        self.bias_initializer: Any = initializers.get(bias_initializer)
+        self.kernel_regularizer: Any = regularizers.get(kernel_regularizer)
+        self.bias_regularizer: Any = regularizers.get(bias_regularizer)
+        self.kernel_constraint: Any = constraints.get(kernel_constraint)
+        self.bias_constraint: Any = constraints.get(bias_constraint)
+        self.kernel: Variable | None = None
+        self.bias: Variable | None = None
         self.input_spec = InputSpec(min_ndim=2)
 
     def build(self, input_shape: Shape) -> None:
@@ -91,7 +93,7 @@ class Dense(Layer):
                 constraint=self.bias_constraint,
                 name="bias",
             )
-        self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
+        self.input_spec: InputSpec = InputSpec(min_ndim=2, axes={-1: features})
 
     def lower(self) -> list[ops.Op]:
         activation = activation_layer.lower_activation(self.activation, self.units)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.variable import Variable
 
 _FORMS = re.compile(r"(0?)([a-zA-Z]+)(0?),([a-zA-Z]+)->(0?)([a-zA-Z]+)(0?)")
 
@@ -64,13 +67,15 @@ class EinsumDense(Layer):
             if value is not None:
                 raise ValueError(f"EinsumDense '{self.name}': the argument `{name}` is not supported.")
         self.equation = equation
-        self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
+        self.partial_output_shape: tuple[int] | tuple[int | None, ...] = (
+            (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
+        )
         self.bias_axes = bias_axes
-        self.activation = activation_layer.get(activation)
+        self.activation: Callable[[np.ndarray], np.ndarray] = activation_layer.get(activation)
         set_weight_arguments(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
         set_weight_arguments(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
-        self.kernel = None
-        self.bias = None
+        self.kernel: Variable | None = None
+        self.bias: Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
         kernel_shape, bias_shape, _ = self._shapes(input_shape)

@@ -78,7 +78,8 @@ class Embedding(Layer):
         self.output_dim = output_dim
         set_weight_arguments(self, "embeddings", embeddings_initializer, embeddings_regularizer, embeddings_constraint)
         self.mask_zero = mask_zero
-        self.supports_masking = self.makes_masks = bool(mask_zero)
+        self.supports_masking: bool = bool(mask_zero)
+        self.makes_masks: bool = self.supports_masking
         self._embeddings: Variable | None = None
         if weights is not None:
             self.build()

@@ -59,7 +59,7 @@ class InputLayer(Layer):
         for argument, value in {"sparse": sparse, "ragged": ragged, "input_tensor": input_tensor}.items():
             if value is not None and value is not False:
                 raise ValueError(f"InputLayer '{self.name}': the argument `{argument}` is not supported.")
-        self.batch_shape = _batch_shape(shape, batch_size, batch_shape)
+        self.batch_shape: tuple[int | None, ...] = _batch_shape(shape, batch_size, batch_shape)
         self.input_dtype = "string" if dtype in ("string", str) else np.dtype(dtype or "float32").name
         self.optional = optional
         self._tensor_name = self._new_tensor(name).name

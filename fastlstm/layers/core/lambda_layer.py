@@ -43,10 +43,10 @@ class Lambda(Layer):
         if not callable(function):
             raise ValueError(f"Argument `function` should be callable. Received: function={function}")
         self.function = function
-        self.arguments = dict(arguments or {})
+        self.arguments: dict[str, Any] = dict(arguments or {})
         self._output_shape = output_shape
         self.mask = mask
-        self.supports_masking = mask is not None
+        self.supports_masking: bool = mask is not None
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         given = {"mask": mask, "training": training}

@@ -32,7 +32,7 @@ class Masking(SameShape):
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_numbers("mask_value", mask_value)
-        self.mask_value = mask_value.tolist() if isinstance(mask_value, np.ndarray) else mask_value
+        self.mask_value: Any = mask_value.tolist() if isinstance(mask_value, np.ndarray) else mask_value
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return np.where(self.compute_mask(inputs)[..., np.newaxis], inputs, np.float32(0))

@@ -146,7 +146,7 @@ class Add(_Elementwise):
         **kwargs: As for `Layer`.
     """
 
-    function = np.add
+    function: ClassVar[Callable[[np.ndarray, np.ndarray], np.ndarray]] = np.add
     kind = "add"
 
     def _slopes(
@@ -163,7 +163,7 @@ class Subtract(_Elementwise):
         **kwargs: As for `Layer`.
     """
 
-    function = np.subtract
+    function: ClassVar[Callable[[np.ndarray, np.ndarray], np.ndarray]] = np.subtract
     kind = "subtract"
 
     def _slopes(
@@ -188,7 +188,7 @@ class Average(_Elementwise):
         **kwargs: As for `Layer`.
     """
 
-    function = np.add
+    function: ClassVar[Callable[[np.ndarray, np.ndarray], np.ndarray]] = np.add
     kind = "average"
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
@@ -208,7 +208,7 @@ class Multiply(_Elementwise):
         **kwargs: As for `Layer`.
     """
 
-    function = np.multiply
+    function: ClassVar[Callable[[np.ndarray, np.ndarray], np.ndarray]] = np.multiply
     kind = "multiply"
 
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
@@ -277,7 +277,7 @@ class Maximum(_Extreme):
         **kwargs: As for `Layer`.
     """
 
-    function = np.maximum
+    function: ClassVar[Callable[[np.ndarray, np.ndarray], np.ndarray]] = np.maximum
     kind = "maximum"
 
 
@@ -289,7 +289,7 @@ class Minimum(_Extreme):
         **kwargs: As for `Layer`.
     """
 
-    function = np.minimum
+    function: ClassVar[Callable[[np.ndarray, np.ndarray], np.ndarray]] = np.minimum
     kind = "minimum"
 
 

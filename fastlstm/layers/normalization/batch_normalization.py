@@ -17,6 +17,7 @@ from fastlstm.layers.normalization.normalization import ScaledAndShifted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
+    from fastlstm.layers.base.variable import Variable
 
 
 @register
@@ -72,15 +73,15 @@ class BatchNormalization(ScaledAndShifted):
             (beta_initializer, beta_regularizer, beta_constraint),
             (gamma_initializer, gamma_regularizer, gamma_constraint),
         )
-        self.axis = int(axis)
-        self.momentum = float(momentum)
-        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
-        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.axis: int = int(axis)
+        self.momentum: float = float(momentum)
+        self.moving_mean_initializer: Any = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer: Any = initializers.get(moving_variance_initializer)
         self.renorm_clipping = renorm_clipping
         self.renorm_momentum = renorm_momentum
         self.synchronized = synchronized
-        self.moving_mean = None
-        self.moving_variance = None
+        self.moving_mean: Variable | None = None
+        self.moving_variance: Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
         check_axes(self.axis, input_shape)
@@ -90,7 +91,7 @@ class BatchNormalization(ScaledAndShifted):
         self.moving_variance = self.add_weight(
             (size,), self.moving_variance_initializer, trainable=False, name="moving_variance"
         )
-        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
+        self.input_spec: InputSpec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
 
     @property
     def lowers(self) -> bool:

@@ -17,6 +17,7 @@ from fastlstm.layers.base.weight_arguments import add_weight, set_weight_argumen
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
+    from fastlstm.layers.base.variable import Variable
 
 
 class ScaledAndShifted(SameShape):
@@ -36,8 +37,8 @@ class ScaledAndShifted(SameShape):
         self.scale = scale
         set_weight_arguments(self, "beta", *beta)
         set_weight_arguments(self, "gamma", *gamma)
-        self.gamma = None
-        self.beta = None
+        self.gamma: Variable | None = None
+        self.beta: Variable | None = None
 
     def add_gamma_and_beta(self, shape: Sequence[int | None]) -> None:
         if self.scale:
@@ -221,12 +222,12 @@ class GroupNormalization(ScaledAndShifted):
                 f"with shape {input_shape}."
             )
         if self.groups == -1:
-            self.groups = size
+            self.groups: int = size
         if size < self.groups:
             raise ValueError(f"Number of groups ({self.groups}) cannot be more than the number of channels ({size}).")
         if size % self.groups:
             raise ValueError(f"Number of groups ({self.groups}) must be a multiple of the number of channels ({size}).")
-        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
+        self.input_spec: InputSpec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
         self.add_gamma_and_beta((size,))
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
@@ -268,11 +269,11 @@ class RMSNormalization(Layer):
         super().__init__(**kwargs)
         self.axis = axis
         self.epsilon = epsilon
-        self.scale = None
+        self.scale: Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
         check_axes(self.axis, input_shape)
-        self.axis = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
+        self.axis: list[int] = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
         self.scale = self.add_weight([input_shape[axis] for axis in self.axis], "ones", name="scale")
 
     @property
@@ -328,7 +329,7 @@ class UnitNormalization(SameShape):
             raise TypeError(
                 f"Invalid value for `axis` argument: expected an int or a list/tuple of ints. Received: axis={axis}"
             )
-        self.axis = axis if isinstance(axis, int) else list(axis)
+        self.axis: int | list[int] = axis if isinstance(axis, int) else list(axis)
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return axes_problem(self.axis, shape) if in_time else None

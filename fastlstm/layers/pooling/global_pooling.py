@@ -28,9 +28,9 @@ class _GlobalPooling(Layer):
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.data_format = standardize_data_format(data_format)
+        self.data_format: str = standardize_data_format(data_format)
         self.keepdims = keepdims
-        self.input_spec = InputSpec(ndim=self.rank + 2)
+        self.input_spec: InputSpec = InputSpec(ndim=self.rank + 2)
 
     @property
     def lowers(self) -> bool:
@@ -64,7 +64,8 @@ class _GlobalPooling(Layer):
 
 
 class _GlobalMaxPooling(_GlobalPooling):
-    lower_call = _GlobalPooling.lower_call
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        return _GlobalPooling.lower_call(self, graph, args, kwargs)
 
     def lower(self) -> list[ops.Op]:
         return [ops.GlobalPoolOp(True, bool(self.keepdims))]
@@ -84,7 +85,8 @@ class _GlobalMaxPooling(_GlobalPooling):
 
 
 class _GlobalAveragePooling(_GlobalPooling):
-    lower_call = _GlobalPooling.lower_call
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        return _GlobalPooling.lower_call(self, graph, args, kwargs)
 
     def lower(self) -> list[ops.Op]:
         return [ops.GlobalPoolOp(False, bool(self.keepdims))]
@@ -171,7 +173,8 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
     def lower(self) -> list[ops.Op]:
         return super().lower()
 
-    lower_call = _GlobalAveragePooling.lower_call
+    def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
+        return _GlobalAveragePooling.lower_call(self, graph, args, kwargs)
 
     def call(self, inputs: np.ndarray, mask: Any = None) -> np.ndarray:
         if mask is None:

@@ -37,13 +37,15 @@ class _Pooling(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self.pool_size = standardize_tuple(pool_size, self.rank, "pool_size")
-        self.strides = standardize_tuple(pool_size if strides is None else strides, self.rank, "strides")
+        self.pool_size: tuple[int, ...] = standardize_tuple(pool_size, self.rank, "pool_size")
+        self.strides: tuple[int, ...] = standardize_tuple(
+            pool_size if strides is None else strides, self.rank, "strides"
+        )
         if padding not in ("valid", "same"):
             raise ValueError(f"Argument `padding` must be either 'valid' or 'same'. Received: padding={padding}")
         self.padding = padding
-        self.data_format = standardize_data_format(data_format)
-        self.input_spec = InputSpec(ndim=self.rank + 2)
+        self.data_format: str = standardize_data_format(data_format)
+        self.input_spec: InputSpec = InputSpec(ndim=self.rank + 2)
 
     @property
     def lowers(self) -> bool:

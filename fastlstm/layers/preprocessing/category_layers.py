@@ -42,7 +42,7 @@ class CategoryEncoding(Categories):
     ) -> None:
         self._dtype = _name(kwargs.pop("dtype", None)) or "float32"
         super().__init__(**kwargs)
-        self.output_mode = check_output_mode(self, output_mode, ("count", "one_hot", "multi_hot"))
+        self.output_mode: str = check_output_mode(self, output_mode, ("count", "one_hot", "multi_hot"))
         refuse(self, sparse=sparse)
         if num_tokens is None:
             raise ValueError(
@@ -105,7 +105,7 @@ class Discretization(Categories):
     ) -> None:
         super().__init__(name=name, dtype=dtype, **kwargs)
         refuse(self, sparse=sparse)
-        self.output_mode = check_output_mode(self, output_mode, ("int", "one_hot", "multi_hot", "count"))
+        self.output_mode: str = check_output_mode(self, output_mode, ("int", "one_hot", "multi_hot", "count"))
         if num_bins is not None and num_bins < 0:
             raise ValueError(f"`num_bins` must be greater than or equal to 0. Received: `num_bins={num_bins}`")
         if (num_bins is None) == (bin_boundaries is None):
@@ -113,7 +113,8 @@ class Discretization(Categories):
             end = "." if num_bins is None else " should not be set."
             raise ValueError(f"{given} `num_bins` {'or' if num_bins is None else 'and'} `bin_boundaries`{end}")
         self.bin_boundaries = None if bin_boundaries is None else [float(value) for value in bin_boundaries]
-        self.num_bins, self.epsilon = num_bins, epsilon
+        self.num_bins: int | None = num_bins
+        self.epsilon: float = epsilon
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
         """Set the boundaries to quantiles of the data, as Keras estimates them.
@@ -139,7 +140,7 @@ class Discretization(Categories):
             summary = _compressed(merged[:, np.argsort(merged[0])], self.epsilon)
         if not summary.size:
             raise ValueError("adapt() received no data.")
-        self.bin_boundaries = _compressed(summary, 1.0 / self.num_bins)[0, :-1].astype(np.float32).tolist()
+        self.bin_boundaries: Any = _compressed(summary, 1.0 / self.num_bins)[0, :-1].astype(np.float32).tolist()
 
     @property
     def output_dtype(self) -> str:
@@ -224,8 +225,10 @@ class Hashing(Categories):
             raise ValueError(
                 f"The `num_bins` for `Hashing` cannot be `None` or non-positive values. Received: num_bins={num_bins}."
             )
-        self.output_mode = check_output_mode(self, output_mode, ("int", "one_hot", "multi_hot", "count"))
-        self.num_bins, self.mask_value, self.salt = num_bins, mask_value, checked_salt(self, salt)
+        self.output_mode: str = check_output_mode(self, output_mode, ("int", "one_hot", "multi_hot", "count"))
+        self.num_bins: int = num_bins
+        self.mask_value: Any = mask_value
+        self.salt: list[int] | None = checked_salt(self, salt)
         self._dtype = dtype or ("int64" if self.output_mode == "int" else "float32")
         if self.output_mode == "int" and self._dtype not in ("int32", "int64"):
             raise ValueError(

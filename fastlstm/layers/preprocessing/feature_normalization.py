@@ -15,6 +15,7 @@ from fastlstm.layers.base.serialization import register
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
+    from fastlstm.layers.base.variable import Variable
 
 
 @register
@@ -42,7 +43,7 @@ class Normalization(MaskedSinceKeras3):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+        self.axis: tuple[int, ...] = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         if (mean is None) != (variance is None):
             raise ValueError(
                 "When setting values directly, both `mean` and `variance` must be set. "
@@ -64,9 +65,9 @@ class Normalization(MaskedSinceKeras3):
         self.input_mean = mean
         self.input_variance = variance
         self.invert = invert
-        self.adapt_mean = None
-        self.adapt_variance = None
-        self.count = None
+        self.adapt_mean: Variable | None = None
+        self.adapt_variance: Variable | None = None
+        self.count: Variable | None = None
         self._kept_axes: tuple[int, ...] = ()
 
     def build(self, input_shape: Shape) -> None:

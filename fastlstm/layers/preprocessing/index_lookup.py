@@ -82,7 +82,7 @@ class IndexLookup(Categories):
             raise ValueError(
                 f"`num_oov_indices` must be greater than or equal to 0. Received: num_oov_indices={num_oov_indices}"
             )
-        self.output_mode = check_output_mode(self, output_mode, MODES)
+        self.output_mode: str = check_output_mode(self, output_mode, MODES)
         if invert and self.output_mode != "int":
             raise ValueError(
                 f"`output_mode` must be `'int'` when `invert` is true. Received: output_mode={output_mode}"
@@ -95,9 +95,14 @@ class IndexLookup(Categories):
                 f"`idf_weights` should only be set if `output_mode` is `'tf_idf'`. Received: idf_weights={idf_weights} "
                 f"and output_mode={output_mode}"
             )
-        self.invert, self.max_tokens, self.num_oov_indices = invert, max_tokens, num_oov_indices
-        self.mask_token, self.oov_token, self.pad_to_max_tokens = mask_token, oov_token, pad_to_max_tokens
-        self.oov_method, self.salt = oov_method, checked_salt(self, salt)
+        self.invert: bool = invert
+        self.max_tokens: int | None = max_tokens
+        self.num_oov_indices: int = num_oov_indices
+        self.mask_token: Any = mask_token
+        self.oov_token: Any = oov_token
+        self.pad_to_max_tokens: bool = pad_to_max_tokens
+        self.oov_method = oov_method
+        self.salt: list[int] | None = checked_salt(self, salt)
         self.idf_weights: np.ndarray | None = None
         self._terms: list[Any] = []
         self._places: dict[Any, int] = {}

@@ -42,8 +42,8 @@ class Rescaling(MaskedSinceKeras3):
         super().__init__(**kwargs)
         check_numbers("scale", scale)
         check_numbers("offset", offset)
-        self.scale = scale.tolist() if isinstance(scale, np.ndarray) else scale
-        self.offset = offset.tolist() if isinstance(offset, np.ndarray) else offset
+        self.scale: Any = scale.tolist() if isinstance(scale, np.ndarray) else scale
+        self.offset: Any = offset.tolist() if isinstance(offset, np.ndarray) else offset
 
     @property
     def lowers(self) -> bool:

@@ -64,7 +64,7 @@ class TextVectorization(Categories):
     ) -> None:
         kwargs.pop("dtype", None)
         super().__init__(name=name, **kwargs)
-        self.output_mode = check_output_mode(self, output_mode, MODES)
+        self.output_mode: str = check_output_mode(self, output_mode, MODES)
         refuse(self, sparse=sparse, ragged=ragged)
         for argument, value, allowed in (("standardize", standardize, _STANDARDS), ("split", split, _SPLITS)):
             if value is not None and not callable(value) and value not in allowed:
@@ -91,7 +91,9 @@ class TextVectorization(Categories):
                 f"TextVectorization '{self.name}': `output_mode='one_hot'` gives texts of different lengths, which is "
                 "not supported unless `split` is None."
             )
-        self.standardize, self.split, self.ngrams = standardize, split, ngrams
+        self.standardize: Any = standardize
+        self.split: Any = split
+        self.ngrams: tuple[int, ...] | int | None = ngrams
         self.output_sequence_length = output_sequence_length
         self._lookup_layer = StringLookup(
             max_tokens,

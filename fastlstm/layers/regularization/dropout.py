@@ -14,6 +14,7 @@ from fastlstm.layers.base.serialization import register
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
+    from fastlstm.random import SeedGenerator
 
 
 @register
@@ -43,9 +44,9 @@ class Dropout(Layer):
                 f"Received: rate={rate}"
             )
         self.rate = rate
-        self.noise_shape = _checked_noise_shape(noise_shape)
+        self.noise_shape: tuple[int | None, ...] | None = _checked_noise_shape(noise_shape)
         self.seed = seed
-        self.seed_generator = random.SeedGenerator(seed)
+        self.seed_generator: SeedGenerator = random.SeedGenerator(seed)
 
     def call(self, inputs: np.ndarray, training: bool = False) -> np.ndarray:
         return self._dropped(inputs, self._kept(inputs)) if training and self.rate else self.chain.run(inputs)

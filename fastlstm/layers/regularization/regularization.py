@@ -19,6 +19,7 @@ from fastlstm.layers.regularization.dropout import Dropout
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
+    from fastlstm.random import SeedGenerator
 
 # Of SELU (Klambauer et al., 2017): the value that it tends to for great negative inputs.
 _LEAST_SELU = -1.6732632423543772 * 1.0507009873554805
@@ -34,10 +35,10 @@ class _SpatialDropout(Dropout):
     """
 
     def __init__(self, rank: int, rate: float, data_format: str | None, seed: int | None, **kwargs: Any) -> None:
-        self.data_format = standardize_data_format(data_format)
+        self.data_format: str = standardize_data_format(data_format)
         noise_shape = shape_of(None, (1,) * rank, None, self.data_format)
         super().__init__(rate, noise_shape=noise_shape, seed=seed, **kwargs)
-        self.input_spec = InputSpec(ndim=rank + 2)
+        self.input_spec: InputSpec = InputSpec(ndim=rank + 2)
 
     def get_config(self) -> dict[str, Any]:
         return {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
@@ -126,7 +127,7 @@ class _Noise(SameShape):
     def __init__(self, seed: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = seed
-        self.seed_generator = random.SeedGenerator(seed)
+        self.seed_generator: SeedGenerator = random.SeedGenerator(seed)
 
     def call(self, inputs: np.ndarray, training: bool = False) -> np.ndarray:
         return self.call_with_gradient(inputs, training)[0]

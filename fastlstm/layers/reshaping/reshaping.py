@@ -36,8 +36,8 @@ class Flatten(Layer):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.data_format = standardize_data_format(data_format)
-        self.input_spec = InputSpec(min_ndim=1)
+        self.data_format: str = standardize_data_format(data_format)
+        self.input_spec: InputSpec = InputSpec(min_ndim=1)
 
     @property
     def lowers(self) -> bool:
@@ -88,7 +88,7 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target_shape = tuple(target_shape)
+        self.target_shape: tuple[int, ...] = tuple(target_shape)
         if any(size < -1 for size in self.target_shape):
             raise ValueError(
                 "Each dimension in `target_shape` must be a non-negative integer, or `-1` for a single unknown "
@@ -163,13 +163,13 @@ class Permute(Layer):
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dims = tuple(dims)
+        self.dims: tuple[int, ...] = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ValueError(
                 "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be "
                 f"consecutive and start from 1. Received dims={dims}"
             )
-        self.input_spec = InputSpec(ndim=len(self.dims) + 1)
+        self.input_spec: InputSpec = InputSpec(ndim=len(self.dims) + 1)
 
     @property
     def lowers(self) -> bool:
@@ -209,8 +209,8 @@ class RepeatVector(Layer):
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.n = checked_count("n", n)
-        self.input_spec = InputSpec(ndim=2)
+        self.n: int = checked_count("n", n)
+        self.input_spec: InputSpec = InputSpec(ndim=2)
 
     def lower(self) -> list[ops.Op]:
         return [ops.StepsOp(size=self.n, from_row=True)]

@@ -39,8 +39,8 @@ class _Resizing(Layer):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.data_format = standardize_data_format(data_format)
-        self.input_spec = InputSpec(ndim=self.rank + 2)
+        self.data_format: str = standardize_data_format(data_format)
+        self.input_spec: InputSpec = InputSpec(ndim=self.rank + 2)
 
     @property
     def _first_axis(self) -> int:
@@ -102,7 +102,7 @@ def _pairs(value: Any, rank: int, name: str) -> Any:
 class _ZeroPadding(_Resizing):
     def __init__(self, padding: Any, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
-        self.padding = _pairs(padding, self.rank, "padding")
+        self.padding: Any = _pairs(padding, self.rank, "padding")
 
     @property
     def _widths(self) -> _Pairs:
@@ -132,7 +132,7 @@ class _ZeroPadding(_Resizing):
 class _Cropping(_Resizing):
     def __init__(self, cropping: Any, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
-        self.cropping = _pairs(cropping, self.rank, "cropping")
+        self.cropping: Any = _pairs(cropping, self.rank, "cropping")
 
     @property
     def _widths(self) -> _Pairs:
@@ -175,7 +175,9 @@ class _Cropping(_Resizing):
 class _UpSampling(_Resizing):
     def __init__(self, size: Any, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
-        self.size = standardize_tuple(size, self.rank, "size") if self.rank > 1 else checked_count("size", size)
+        self.size: tuple[int, ...] | int = (
+            standardize_tuple(size, self.rank, "size") if self.rank > 1 else checked_count("size", size)
+        )
 
     @property
     def _factors(self) -> tuple[int, ...]:
@@ -381,7 +383,7 @@ class UpSampling2D(_UpSampling):
         self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
     ) -> None:
         super().__init__(size, data_format, **kwargs)
-        self.interpolation = interpolation.lower()
+        self.interpolation: str = interpolation.lower()
         if self.interpolation not in INTERPOLATIONS:
             raise ValueError(
                 f"Invalid value for argument `interpolation`. Expected of one {tuple(INTERPOLATIONS)}. "

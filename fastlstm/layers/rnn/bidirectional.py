@@ -11,7 +11,7 @@ from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.arrays import as_mask
 from fastlstm.layers.base.chain import run_beside
-from fastlstm.layers.base.input_spec import Shape
+from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.joining import GraphValues, one_value, values_in
 from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
@@ -82,8 +82,8 @@ class Bidirectional(Layer):
                 '{"sum", "mul", "ave", "concat", None}'
             )
         super().__init__(**kwargs)
-        self.forward_layer = _copy(layer, "forward_", layer.go_backwards)
-        self.backward_layer = _copy(layer, "backward_", True) if backward_layer is None else backward_layer
+        self.forward_layer: RNN = _copy(layer, "forward_", layer.go_backwards)
+        self.backward_layer: RNN = _copy(layer, "backward_", True) if backward_layer is None else backward_layer
         _check_directions(self.forward_layer, self.backward_layer)
         for direction in (self.forward_layer, self.backward_layer):
             # A masked step has no output of its own, so that the two directions agree on it.
@@ -91,9 +91,9 @@ class Bidirectional(Layer):
             if hasattr(layer, "use_cudnn"):
                 direction.use_cudnn = layer.use_cudnn
         self.merge_mode = merge_mode
-        self.stateful = layer.stateful
-        self.return_sequences = layer.return_sequences
-        self.return_state = layer.return_state
+        self.stateful: bool = layer.stateful
+        self.return_sequences: bool = layer.return_sequences
+        self.return_state: bool = layer.return_state
         self.input_spec = layer.input_spec
 
     def named_children(self) -> tuple[tuple[str, Layer], ...]:
@@ -102,7 +102,7 @@ class Bidirectional(Layer):
     def build(self, input_shape: Shape) -> None:
         self.build_child(self.forward_layer, input_shape)
         self.build_child(self.backward_layer, input_shape)
-        self.input_spec = self.forward_layer.input_spec
+        self.input_spec: InputSpec | None = self.forward_layer.input_spec
 
     @property
     def ends_masks(self) -> bool:

@@ -20,6 +20,7 @@ from fastlstm.layers.rnn.states import as_states, zero_states
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
+    from fastlstm.random import SeedGenerator
 
 _WEIGHTS = ("kernel", "recurrent", "bias")
 _ACTIVATIONS = ("activation", "recurrent_activation")
@@ -69,9 +70,9 @@ class Cell(Recurrent):
         for kind in _WEIGHTS:
             roles = ("initializer", "regularizer", "constraint")
             set_weight_arguments(self, kind, *(arguments[f"{kind}_{role}"] for role in roles))
-        self.dropout = min(1.0, max(0.0, self.dropout))
-        self.recurrent_dropout = min(1.0, max(0.0, self.recurrent_dropout))
-        self.seed_generator = random.SeedGenerator(self.seed)
+        self.dropout: float = min(1.0, max(0.0, self.dropout))
+        self.recurrent_dropout: float = min(1.0, max(0.0, self.recurrent_dropout))
+        self.seed_generator: SeedGenerator = random.SeedGenerator(self.seed)
         self.state_size: int | list[int] = units if self.state_count == 1 else [units] * self.state_count
         self.output_size = units
         self.kernel: Variable | None = None
@@ -87,7 +88,7 @@ class Cell(Recurrent):
         self.recurrent_kernel = add_weight(self, "recurrent", (self.units, columns), "recurrent_kernel")
         if self.use_bias:
             self.bias = self.add_bias()
-        self.input_spec = InputSpec(ndim=2, axes={-1: input_shape[-1]})
+        self.input_spec: InputSpec = InputSpec(ndim=2, axes={-1: input_shape[-1]})
 
     def add_bias(self) -> Variable:
         """Create the bias."""
@@ -213,11 +214,11 @@ class Cell(Recurrent):
 class GatedCell(Cell):
     """A cell with gates; `implementation`, which it also takes, does not change the results."""
 
-    keywords = ("implementation",)
+    keywords: tuple[str, ...] = ("implementation",)
 
     def __init__(self, arguments: dict[str, Any], implementation: int = 2, **kwargs: Any) -> None:
         super().__init__(arguments, **kwargs)
-        self.implementation = 1 if self.recurrent_dropout else implementation
+        self.implementation: int = 1 if self.recurrent_dropout else implementation
 
     @property
     def has_mask_per_block(self) -> bool:

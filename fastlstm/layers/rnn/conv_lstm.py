@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from fastlstm.layers.rnn.cell import Cell, own_arguments
 from fastlstm.layers.rnn.cell_layer import CellLayer
 from fastlstm.layers.rnn.lstm import LSTMCell
 from fastlstm.layers.rnn.states import as_states
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.variable import Variable
 
 _CONVOLUTIONS = {1: Conv1D, 2: Conv2D, 3: Conv3D}
 
@@ -52,7 +55,7 @@ class ConvLSTMCell(Cell):
     blocks = 4
     state_count = 2
     size_argument = "filters"
-    add_bias = LSTMCell.add_bias
+    add_bias: Callable[[Any], Variable] = LSTMCell.add_bias
 
     def __init__(
         self,
@@ -122,14 +125,14 @@ class ConvLSTMCell(Cell):
         self._lengths = tuple(self._convolution.output_lengths(lengths))
         self.compute_output_shape(input_shape)
         columns = self.blocks * self.filters
-        self.kernel = add_weight(self, "kernel", (*self.kernel_size, channels, columns))
-        self.recurrent_kernel = add_weight(
+        self.kernel: Variable = add_weight(self, "kernel", (*self.kernel_size, channels, columns))
+        self.recurrent_kernel: Variable = add_weight(
             self, "recurrent", (*self.kernel_size, self.filters, columns), "recurrent_kernel"
         )
         if self.use_bias:
-            self.bias = self.add_bias()
+            self.bias: Variable = self.add_bias()
         known = {number: size for number, size in enumerate(input_shape) if number}
-        self.input_spec = InputSpec(ndim=self.rank + 2, axes=known)
+        self.input_spec: InputSpec = InputSpec(ndim=self.rank + 2, axes=known)
 
     def call(self, inputs: np.ndarray, states: Any, training: bool = False) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return `(output, new_states)`.
@@ -221,7 +224,7 @@ class ConvLSTMCell(Cell):
 class _ConvLSTM(CellLayer):
     """A `ConvLSTMCell` over the time steps of sequences; `ConvLSTM2D` tells of the arguments."""
 
-    cell_class = ConvLSTMCell
+    cell_class: ClassVar[type[Cell]] = ConvLSTMCell
     rank: ClassVar[int]
 
     def __init__(
@@ -261,7 +264,7 @@ class _ConvLSTM(CellLayer):
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         known = {number: size for number, size in enumerate(input_shape) if number > 1}
-        self.input_spec = InputSpec(ndim=self.rank + 3, axes=known)
+        self.input_spec: InputSpec = InputSpec(ndim=self.rank + 3, axes=known)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         batch, timesteps, *step = input_shape

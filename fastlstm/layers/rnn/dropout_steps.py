@@ -130,10 +130,11 @@ class DropoutStep:
         self._of_inputs = steps.masks("inputs", inputs.shape, cell.dropout)
         self._of_state = steps.masks("state", state.shape, cell.recurrent_dropout)
         self._backs: dict[Any, Callable[[np.ndarray], np.ndarray | None]] = {}
-        self.d_inputs, self.d_state = np.zeros_like(inputs), np.zeros_like(state)
-        self.d_kernel = np.zeros_like(cell.kernel.value)
-        self.d_recurrent_kernel = np.zeros_like(cell.recurrent_kernel.value)
-        self.d_bias = np.zeros_like(cell.bias.value) if cell.use_bias else None
+        self.d_inputs: np.ndarray = np.zeros_like(inputs)
+        self.d_state: np.ndarray = np.zeros_like(state)
+        self.d_kernel: Any = np.zeros_like(cell.kernel.value)
+        self.d_recurrent_kernel: Any = np.zeros_like(cell.recurrent_kernel.value)
+        self.d_bias: Any = np.zeros_like(cell.bias.value) if cell.use_bias else None
 
     def product(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from fastlstm.engine import ops
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.base.weight_arguments import add_weight
-from fastlstm.layers.rnn.cell import GatedCell, own_arguments
+from fastlstm.layers.rnn.cell import Cell, GatedCell, own_arguments
 from fastlstm.layers.rnn.cell_layer import GatedLayer
 from fastlstm.layers.rnn.dropout_steps import DropoutStep
 
@@ -129,7 +129,7 @@ class GRU(GatedLayer):
         ValueError: When an argument is not known or not valid.
     """
 
-    cell_class = GRUCell
+    cell_class: ClassVar[type[Cell]] = GRUCell
 
     def __init__(
         self,

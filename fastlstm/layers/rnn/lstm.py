@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from fastlstm.engine import ops
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.base.weight_owner import reserve_draw
-from fastlstm.layers.rnn.cell import GatedCell, own_arguments
+from fastlstm.layers.rnn.cell import Cell, GatedCell, own_arguments
 from fastlstm.layers.rnn.cell_layer import GatedLayer
 from fastlstm.layers.rnn.dropout_steps import DropoutStep
 
@@ -141,7 +141,7 @@ class LSTM(GatedLayer):
         ValueError: When an argument is not known or not valid.
     """
 
-    cell_class = LSTMCell
+    cell_class: ClassVar[type[Cell]] = LSTMCell
 
     def __init__(
         self,

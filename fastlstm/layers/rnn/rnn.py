@@ -122,7 +122,7 @@ class RNN(Recurrent):
         if self.stateful:
             self._states = map_structure(self._kept, self.get_initial_state(batch))
         if self.native_cells():
-            self.input_spec = InputSpec(ndim=3, axes={-1: step_shape[-1]})
+            self.input_spec: InputSpec = InputSpec(ndim=3, axes={-1: step_shape[-1]})
 
     def _kept(self, state: Any) -> Variable:
         array = np.array(state, np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -93,7 +93,7 @@ class SimpleRNN(CellLayer):
         ValueError: When an argument is not known or not valid.
     """
 
-    cell_class = SimpleRNNCell
+    cell_class: ClassVar[type[Cell]] = SimpleRNNCell
 
     def __init__(
         self,

@@ -83,7 +83,7 @@ class StackedRNNCells(Layer):
                 raise ValueError(
                     f"All cells must have a `state_size` attribute. Received cell without a `state_size`: {cell}"
                 )
-        self.cells = list(cells)
+        self.cells: list[Any] = list(cells)
 
     def named_children(self) -> tuple[tuple[str, tuple[Layer, ...]], ...]:
         return (("cells", tuple(cell for cell in self.cells if isinstance(cell, Layer))),)

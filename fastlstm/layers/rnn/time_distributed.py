@@ -48,7 +48,8 @@ class TimeDistributed(Wrapper):
                 f"Please initialize `TimeDistributed` layer with a `keras.layers.Layer` instance. Received: {layer}"
             )
         super().__init__(layer, **kwargs)
-        self.keras2_masks, self.ignores_masks = keras2_masks, ignores_masks
+        self.keras2_masks: bool = keras2_masks
+        self.ignores_masks: bool = ignores_masks
 
     def check_input_shape(self, shape: Sequence[int | None]) -> None:
         self.layer.check_input_shape(_step_shape(shape))

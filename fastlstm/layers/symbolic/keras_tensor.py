@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from fastlstm import backend
 from fastlstm.layers.base.input_spec import Shape, standardize_shape
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from fastlstm.layers.symbolic.node import Node
     from fastlstm.ops import Definition
 
+Operator: TypeAlias = "Callable[..., KerasTensor]"
 
-def _operator(function: str, reflected: bool = False) -> Callable[..., KerasTensor]:
+
+def _operator(function: str, reflected: bool = False) -> Operator:
     """Return the method that records a call of the operation `function`."""
 
     def method(self: KerasTensor, *others: Any) -> KerasTensor:
@@ -49,7 +51,7 @@ class KerasTensor:
     ) -> None:
         self.shape: Shape = standardize_shape(shape)
         self.dtype = dtype
-        self.name = backend.auto_name("KerasTensor") if name is None else name
+        self.name: str = backend.auto_name("KerasTensor") if name is None else name
         self.masked = masked
         # Which output of which call this is; the call's Node sets both.
         self.node: Node
@@ -67,26 +69,42 @@ class KerasTensor:
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
-    __add__, __radd__ = _operator("add"), _operator("add", reflected=True)
-    __sub__, __rsub__ = _operator("subtract"), _operator("subtract", reflected=True)
-    __mul__, __rmul__ = _operator("multiply"), _operator("multiply", reflected=True)
-    __matmul__, __rmatmul__ = _operator("matmul"), _operator("matmul", reflected=True)
-    __truediv__, __rtruediv__ = _operator("true_divide"), _operator("true_divide", reflected=True)
-    __floordiv__, __rfloordiv__ = _operator("floor_divide"), _operator("floor_divide", reflected=True)
-    __mod__, __rmod__ = _operator("mod"), _operator("mod", reflected=True)
-    __pow__, __rpow__ = _operator("power"), _operator("power", reflected=True)
-    __neg__, __abs__, __round__ = _operator("negative"), _operator("absolute"), _operator("round")
-    __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
-    __lt__, __le__ = _operator("less"), _operator("less_equal")
-    __and__, __rand__ = _operator("logical_and"), _operator("logical_and", reflected=True)
-    __or__, __ror__ = _operator("logical_or"), _operator("logical_or", reflected=True)
-    __xor__, __rxor__ = _operator("logical_xor"), _operator("logical_xor", reflected=True)
-    __invert__ = _operator("logical_not")
+    __add__: Operator = _operator("add")
+    __radd__: Operator = _operator("add", reflected=True)
+    __sub__: Operator = _operator("subtract")
+    __rsub__: Operator = _operator("subtract", reflected=True)
+    __mul__: Operator = _operator("multiply")
+    __rmul__: Operator = _operator("multiply", reflected=True)
+    __matmul__: Operator = _operator("matmul")
+    __rmatmul__: Operator = _operator("matmul", reflected=True)
+    __truediv__: Operator = _operator("true_divide")
+    __rtruediv__: Operator = _operator("true_divide", reflected=True)
+    __floordiv__: Operator = _operator("floor_divide")
+    __rfloordiv__: Operator = _operator("floor_divide", reflected=True)
+    __mod__: Operator = _operator("mod")
+    __rmod__: Operator = _operator("mod", reflected=True)
+    __pow__: Operator = _operator("power")
+    __rpow__: Operator = _operator("power", reflected=True)
+    __neg__: Operator = _operator("negative")
+    __abs__: Operator = _operator("absolute")
+    __round__: Operator = _operator("round")
+    __gt__: Operator = _operator("greater")
+    __ge__: Operator = _operator("greater_equal")
+    __lt__: Operator = _operator("less")
+    __le__: Operator = _operator("less_equal")
+    __and__: Operator = _operator("logical_and")
+    __rand__: Operator = _operator("logical_and", reflected=True)
+    __or__: Operator = _operator("logical_or")
+    __ror__: Operator = _operator("logical_or", reflected=True)
+    __xor__: Operator = _operator("logical_xor")
+    __rxor__: Operator = _operator("logical_xor", reflected=True)
+    __invert__: Operator = _operator("logical_not")
     # `==` compares identities, as in Keras; `!=` is an operation there.
-    __ne__ = _operator("not_equal")
-    __hash__ = object.__hash__
-    __getitem__ = _operator("get_item")
-    reshape, squeeze = _operator("reshape"), _operator("squeeze")
+    __ne__: Operator = _operator("not_equal")  # type: ignore[assignment]
+    __hash__: Callable[[], int] = object.__hash__  # type: ignore[assignment]
+    __getitem__: Operator = _operator("get_item")
+    reshape: Operator = _operator("reshape")
+    squeeze: Operator = _operator("squeeze")
 
     def record_operation(self, definition: Definition, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
         """Record a call of an operation on this and other tensors, and return the symbolic result."""

@@ -34,7 +34,7 @@ class Node:
         self.output = output
         self.outputs: list[KerasTensor] = flatten(output)
         # The calls of one layer are counted in the order in which they were made.
-        self.number = next(_numbers)
+        self.number: int = next(_numbers)
         for index, tensor in enumerate(self.outputs):
             tensor.node, tensor.index = self, index
         layer.nodes.append(self)

@@ -41,7 +41,7 @@ class Operation(Layer):
 
     def __init__(self, *args: Any, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(name=name)
-        self.parameters = self.definition.parameters(args, kwargs)
+        self.parameters: dict[str, Any] = self.definition.parameters(args, kwargs)
         self.built = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.rnn.states import zero_states
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.variable import Variable
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -41,18 +44,18 @@ class PeepholeLSTMCell(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.units = units
-        self.activations_of = list(activations_of)
+        self.activations_of: list[str] = list(activations_of)
         self.clip = clip
         self.input_forget = input_forget
-        self.state_size = [units, units]
+        self.state_size: list[int] = [units, units]
         self.output_size = units
 
     def build(self, input_shape: Shape) -> None:
         columns = 4 * self.units
-        self.kernel = self.add_weight((input_shape[-1], columns), "glorot_uniform", name="kernel")
-        self.recurrent_kernel = self.add_weight((self.units, columns), "orthogonal", name="recurrent_kernel")
-        self.bias = self.add_weight((columns,), "zeros", name="bias")
-        self.peepholes = self.add_weight((3 * self.units,), "zeros", name="peepholes")
+        self.kernel: Variable = self.add_weight((input_shape[-1], columns), "glorot_uniform", name="kernel")
+        self.recurrent_kernel: Variable = self.add_weight((self.units, columns), "orthogonal", name="recurrent_kernel")
+        self.bias: Variable = self.add_weight((columns,), "zeros", name="bias")
+        self.peepholes: Variable = self.add_weight((3 * self.units,), "zeros", name="peepholes")
 
     def get_initial_state(self, batch_size: int) -> list[np.ndarray]:
         """Return zeros."""

@@ -45,10 +45,10 @@ class Node:
 
     def __init__(self, proto: Any, number: int) -> None:
         helper = onnx_library().helper
-        self.operator = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
-        self.name = proto.name or f"number {number}"
-        self.inputs = list(proto.input)
-        self.outputs = list(proto.output)
+        self.operator: str = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+        self.name: str = proto.name or f"number {number}"
+        self.inputs: list[Any] = list(proto.input)
+        self.outputs: list[Any] = list(proto.output)
         self._attributes = {one.name: one for one in proto.attribute}
         self._value = helper.get_attribute_value
 
@@ -80,13 +80,13 @@ class Reader:
     def __init__(self, graph: Any, opset: int, budget: Budget) -> None:
         self.opset = opset
         self.budget = budget
-        self.batch = Size("the batch")
+        self.batch: Size = Size("the batch")
         self.values: dict[str, Value] = {"": None}
         self._graph = graph
         self._sizes: dict[str, Size] = {}
-        self.nodes = [Node(proto, number) for number, proto in enumerate(graph.node)]
+        self.nodes: list[Node] = [Node(proto, number) for number, proto in enumerate(graph.node)]
         budget.take("layers", len(self.nodes), "The graph")
-        self.uses = Counter(name for node in self.nodes for name in node.inputs)
+        self.uses: Counter[Any] = Counter(name for node in self.nodes for name in node.inputs)
         self.uses.update(one.name for one in graph.output)
         self.consumers: dict[str, list[Node]] = {}
         for node in self.nodes:

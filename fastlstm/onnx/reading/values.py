@@ -84,8 +84,8 @@ class Tensor:
 
     def __init__(self, tensor: KerasTensor, order: Sequence[int], sizes: Sequence[Any]) -> None:
         self.tensor = tensor
-        self.order = tuple(order)
-        self.sizes = tuple(sizes)
+        self.order: tuple[int, ...] = tuple(order)
+        self.sizes: tuple[Any, ...] = tuple(sizes)
         assert len(self.order) == len(self.sizes) == len(tensor.shape)
 
     @property
@@ -145,7 +145,7 @@ class Stack:
     """
 
     def __init__(self, items: Sequence[Tensor], axis: int, joined: Tensor | None = None) -> None:
-        self.items = list(items)
+        self.items: list[Tensor] = list(items)
         self.axis = axis
         self.joined = joined
 

@@ -54,7 +54,7 @@ class Builder:
         self._onnx = onnx_library()
         self.nodes: list[Any] = []
         self.root: Builder = self if outer is None else outer.root
-        self.scope = "" if outer is None else outer.scope
+        self.scope: str = "" if outer is None else outer.scope
         if outer is None:
             self.initializers: list[Any] = []
             self.used: dict[str, int] = {}
@@ -101,7 +101,9 @@ class Builder:
 
     # Nodes
 
-    def nodes_of(self, op: str, inputs: Sequence[Value | None], shapes_: Sequence[Any], dtypes: Any, **attributes: Any):
+    def nodes_of(
+        self, op: str, inputs: Sequence[Value | None], shapes_: Sequence[Any], dtypes: Any, **attributes: Any
+    ) -> Any:
         """Add a node and return its outputs.
 
         Args:
@@ -125,7 +127,7 @@ class Builder:
         self.nodes.append(self._onnx.helper.make_node(op, names, made, name=name, **given))
         return outputs
 
-    def op(self, op: str, *inputs: Value | None, shape: Any = None, dtype: str | None = None, **attributes: Any):
+    def op(self, op: str, *inputs: Value | None, shape: Any = None, dtype: str | None = None, **attributes: Any) -> Any:
         """Add a node of one output, by default of the shape and dtype of its first input."""
         first = inputs[0]
         assert first is not None

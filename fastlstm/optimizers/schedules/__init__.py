@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastlstm.identifiers import Registry
 from fastlstm.optimizers.schedules.learning_rate_schedule import (
     CosineDecay,
@@ -30,5 +33,5 @@ _CLASSES = (
 )
 _REGISTRY = Registry("learning rate schedule", {cls.__name__: cls for cls in _CLASSES})
 
-serialize = _REGISTRY.serialize
-deserialize = _REGISTRY.deserialize
+serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
+deserialize: Callable[..., Any] = _REGISTRY.deserialize
