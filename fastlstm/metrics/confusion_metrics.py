@@ -10,7 +10,7 @@ from fastlstm.metrics.confusion import NEGATIVE_INFINITY, are_even, parsed_thres
 from fastlstm.metrics.metric import Metric, divide_no_nan
 
 if TYPE_CHECKING:
-    from fastlstm.layers.base.variable import Variable
+    from fastlstm.backend import Variable
 
 
 class _Count(Metric):

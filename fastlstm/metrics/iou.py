@@ -12,7 +12,7 @@ from fastlstm.config import epsilon
 from fastlstm.metrics.metric import Metric
 
 if TYPE_CHECKING:
-    from fastlstm.layers.base.variable import Variable
+    from fastlstm.backend import Variable
 
 _DTYPES = ("int8", "int16", "int32", "int64", "uint8", "float32")
 

@@ -12,7 +12,7 @@ from fastlstm.losses.loss import apply_mask
 from fastlstm.metrics.metric import Metric, as_float32, divide_no_nan
 
 if TYPE_CHECKING:
-    from fastlstm.layers.base.variable import Variable
+    from fastlstm.backend import Variable
 
 
 def reduce_to_samplewise_values(

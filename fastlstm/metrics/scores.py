@@ -12,7 +12,7 @@ from fastlstm.losses.differentiable import squeeze_or_expand_to_same_rank
 from fastlstm.metrics.metric import Metric
 
 if TYPE_CHECKING:
-    from fastlstm.layers.base.variable import Variable
+    from fastlstm.backend import Variable
 
 
 def _check_rank_2(what: str, y_true: np.ndarray, y_pred: np.ndarray) -> None:

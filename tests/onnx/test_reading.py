@@ -65,21 +65,47 @@ def test_node_cases_of_onnx(case):
         np.testing.assert_allclose(y, golden, rtol=1e-5, atol=1e-6)
 
 
-with zipfile.ZipFile(DATA / "onnx_torch.zip") as _archive:
-    TORCH = {name[:-5]: _archive.read(name) for name in _archive.namelist() if name.endswith(".onnx")}
-    ANSWERS = {name[:-4]: _archive.read(name) for name in _archive.namelist() if name.endswith(".npz")}
+def exported(archive):
+    """Files of another exporter, and what ONNX Runtime answered, by name."""
+    with zipfile.ZipFile(DATA / archive) as members:
+        files = {Path(name).stem: members.read(name) for name in members.namelist() if name.endswith(".onnx")}
+        return files, {name: members.read(f"{name}.npz") for name in files}
 
 
-@pytest.mark.parametrize("name", TORCH)
-def test_models_of_pytorch(name):
-    """make_onnx_torch.py wrote them, and ONNX Runtime answered; the batch is moved to the front there."""
-    with np.load(io.BytesIO(ANSWERS[name])) as archive:
+TORCH, TORCH_ANSWERS = exported("onnx_torch.zip")
+TF, TF_ANSWERS = exported("onnx_tf.zip")
+
+
+def compare(model, answers):
+    with np.load(io.BytesIO(answers)) as archive:
         xs, ys = ([archive[key] for key in sorted(archive) if key[0] == letter] for letter in "xy")
-    outputs = outputs_of(fastlstm.onnx.load(TORCH[name]), xs)
+    outputs = outputs_of(model, xs)
     assert len(outputs) == len(ys)
     for y, golden in zip(outputs, ys, strict=True):
         assert y.shape == golden.shape
         np.testing.assert_allclose(y, golden, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_models_of_pytorch(name):
+    """make_onnx_torch.py wrote them; the batch is moved to the front there."""
+    compare(fastlstm.onnx.load(TORCH[name]), TORCH_ANSWERS[name])
+
+
+@pytest.mark.parametrize("name", [name for name in TF if not name.startswith("gru")])
+def test_models_of_tf2onnx(name):
+    """make_onnx_tf.py wrote them, each for the operators of the version that its name ends in."""
+    compare(fastlstm.onnx.load(TF[name]), TF_ANSWERS[name])
+
+
+def test_loops_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"Node '.*while_loop' \(Loop\) has an operator that is not supported"):
+        fastlstm.onnx.load(TF["gru_13"])
+
+
+def test_layers_of_tf2onnx_are_those_of_keras():
+    model = fastlstm.onnx.load(TF["lstm_13"])
+    assert [type(layer).__name__ for layer in model.layers] == ["InputLayer", "LSTM", "LSTM", "Dense"]
 
 
 def test_stacks_run_in_the_engine():

@@ -99,6 +99,7 @@ class Reader:
 
     def model(self) -> Model:
         """Return the graph as a model."""
+        self._require_readers()
         constants = {one.name: self.array(one) for one in self._graph.initializer}
         self.values |= constants
         axes = batch_axes(self._graph, self.nodes)
@@ -110,6 +111,14 @@ class Reader:
         return Functional(
             tensors if len(tensors) > 1 else tensors[0], outputs if len(outputs) > 1 else outputs[0], name=name
         )
+
+    def _require_readers(self) -> None:
+        """Refuse a graph for its first node that nothing reads, rather than for what leads to it."""
+        for node in self.nodes:
+            if node.operator not in READERS:
+                raise SavedModelError(
+                    f"Node {shown(node.name)} ({node.operator}) has an operator that is not supported."
+                )
 
     def array(self, proto: Any) -> np.ndarray:
         """Return a constant; numbers of other widths than 32 bits as those the engine computes with."""
@@ -168,14 +177,11 @@ class Reader:
             self.values |= {name: self.ahead[name] for name in node.outputs if name}
             return
         where = f"Node {shown(node.name)} ({node.operator})"
-        read = READERS.get(node.operator)
-        if read is None:
-            raise SavedModelError(f"{where} has an operator that is not supported.")
         missing = [name for name in node.inputs if name not in self.values]
         if missing:
             raise SavedModelError(f"{where} takes {shown(missing[0])}, which nothing before it gives.")
         try:
-            outputs = read(self, node, [self.values[name] for name in node.inputs])
+            outputs = READERS[node.operator](self, node, [self.values[name] for name in node.inputs])
         except SavedModelError:
             raise
         except Unfit as problem:

@@ -21,8 +21,9 @@ def read_concat(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
         return [np.concatenate(inputs, axis)]
     if all(isinstance(value, (np.ndarray, Sizes)) for value in inputs):
         return [Sizes(np.concatenate([whole(value) for value in inputs], axis))]
-    rank = next(value.rank for value in inputs if isinstance(value, (Tensor, Stack)))
-    axis = place(axis, rank)
+    axis = place(axis, len(inputs[0].shape))
+    if all(isinstance(value, Filled) and value.number == inputs[0].number for value in inputs):
+        return [_joined_filled(inputs, axis)]
     if all(isinstance(value, Stack) and value.axis == axis for value in inputs):
         return [Stack([item for value in inputs for item in value.items], axis)]
     made = _halves_of_one(r, inputs, axis)
@@ -38,6 +39,14 @@ def read_concat(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     sizes[ours] = Size("a size") if any(isinstance(size, Size) for size in each) else sum(each)
     joined = layers.Concatenate(axis=ours)([value.tensor for value in values])
     return [Tensor(joined, values[0].order, sizes)]
+
+
+def _joined_filled(values: Sequence[Filled], axis: int) -> Filled:
+    """One number everywhere in all of them, such as the zeros that two directions begin from."""
+    sizes = list(values[0].sizes)
+    each = [value.sizes[axis] for value in values]
+    sizes[axis] = Size("a size") if any(isinstance(size, Size) for size in each) else sum(map(int, each))
+    return Filled(values[0].number, tuple(sizes))
 
 
 def _halves_of_one(r: Reader, inputs: list[Value], axis: int) -> Tensor | None:
@@ -112,12 +121,22 @@ def sliced(x: Value, axis: int, part: slice) -> Value:
         if part in (slice(0, None, 1), slice(None)):
             return x
         raise Unfit("it takes a part of the batch")
+    if isinstance(x.sizes[ours], Size) and (number := _one_place(part)) is not None:
+        return Stack([_at(x, axis, number)], axis)
     made = x.tensor[(slice(None),) * ours + (part,)]
     size = made.shape[ours]
     sizes = list(x.sizes)
     if part not in (slice(0, None, 1), slice(None)):
         sizes[ours] = Size("a size") if size is None else size
     return Tensor(made, x.order, sizes)
+
+
+def _one_place(part: slice) -> int | None:
+    """The place that is all that a part has, None if there are more, or none."""
+    if part.step not in (None, 1):
+        return None
+    start = part.start or 0
+    return start if part.stop == (start + 1 or None) else None
 
 
 def _part_of_filled(x: Filled, axis: int, part: slice) -> Filled:
