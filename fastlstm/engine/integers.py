@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import isqrt, prod
@@ -124,6 +124,18 @@ class IntegerMatrix:
         """Return the weight that the integers stand for, a new float32 array."""
         return (self.integers() * self.column_scales()).reshape(self.shape)
 
+    def laid_out(self, layout: str) -> IntegerMatrix:
+        """Return the same integers in another layout."""
+        if layout == self.layout:
+            return self
+        integers, scales = self.integers(), self.column_scales()
+        return _packed(
+            self.shape,
+            self.mode,
+            layout,
+            lambda columns: (np.where(columns < 0, 0, integers[:, columns]), np.where(columns < 0, 1, scales[columns])),
+        )
+
     def is_bounded(self) -> bool:
         """Whether no sum overflows, nor a product of two int8: so is what `quantized_matrix` makes."""
         largest_sum = _LARGEST_SUM // self.limit
@@ -198,33 +210,42 @@ def quantized_matrix(weight: np.ndarray, mode: str, layout: str) -> IntegerMatri
         layout: See `parts_of`.
     """
     matrix = weight.reshape(-1, weight.shape[-1])
-    features, parts = len(matrix), parts_of(layout, weight.shape[-1])
-    total = sum(map(len, parts))
-    dtype, in_word = np.dtype(INTEGER_MODES[mode]), 4 // np.dtype(INTEGER_MODES[mode]).itemsize
-    words = -(-features // in_word)
-    values = aligned_empty(words * in_word * total, dtype)
-    scales, start = np.empty(total, np.float32), 0
+
+    def quantized(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        block = np.where(columns < 0, 0, matrix[:, columns]).astype(np.float64)
+        scales = column_scales(block, mode)
+        return np.rint(block / scales), scales
+
+    return _packed(weight.shape, mode, layout, quantized)
+
+
+def _packed(
+    shape: tuple[int, ...], mode: str, layout: str, of_columns: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+) -> IntegerMatrix:
+    """Some columns after the other, of which a function gives the integers and scales; number -1 is one of zeros."""
+    parts, ((size,), (total,)) = parts_of(layout, shape[-1]), shapes_of(shape, mode, layout)
+    values, scales, start = aligned_empty(size, INTEGER_MODES[mode]), np.empty(total, np.float32), 0
     for columns, panel in zip(panel_columns(parts), panels_of(values, parts), strict=True):
-        block = np.zeros((words * in_word, len(columns)))
-        block[:features] = np.where(columns < 0, 0, matrix[:, columns])
-        found = column_scales(block, mode, features)
-        scales[start : start + len(columns)] = found
+        words, _, in_word = panel.shape
+        block = np.zeros((words * in_word, len(columns)), values.dtype)
+        block[: prod(shape[:-1])], scales[start : start + len(columns)] = of_columns(columns)
+        panel[:] = block.reshape(words, in_word, -1).transpose(0, 2, 1)
         start += len(columns)
-        panel[:] = np.rint(block / found).reshape(words, in_word, -1).transpose(0, 2, 1)
-    return IntegerMatrix(values, scales, weight.shape, layout)
+    return IntegerMatrix(values, scales, shape, layout)
 
 
-def column_scales(columns: np.ndarray, mode: str, features: int) -> np.ndarray:
+def column_scales(columns: np.ndarray, mode: str) -> np.ndarray:
     """Return the scale of every column: the least that keeps the two bounds above.
 
     Args:
         columns: float64 `(features, n)`.
-        mode, features: As above.
+        mode: As above.
 
     Returns:
         float32; 1 where a column is all zeros.
     """
-    sizes, values = np.abs(columns), sum_values(mode, features)
+    sizes, features = np.abs(columns), len(columns)
+    values = sum_values(mode, features)
     # Rounding adds at most a half to every integer's size.
     largest_sum = _LARGEST_SUM // limit_of(mode, features) - values / 2
     # Added up in order, whatever NumPy's own sum does: the integers are the same everywhere.
@@ -250,6 +271,17 @@ def quantized_op(op: AnyOp, mode: str) -> AnyOp:
         if isinstance(getattr(op, name), np.ndarray)
     }
     return dataclasses.replace(op, **found) if found else op  # type: ignore[arg-type]
+
+
+def laid_out(op: AnyOp) -> AnyOp:
+    """Return the op with its integers in the layouts that it takes, which its activations have a say in."""
+    weights = {name: (getattr(op, name), layout) for name, layout in layouts_of(op).items()}
+    moved = {
+        name: weight.laid_out(layout)
+        for name, (weight, layout) in weights.items()
+        if isinstance(weight, IntegerMatrix) and weight.layout != layout
+    }
+    return dataclasses.replace(op, **moved) if moved else op  # type: ignore[arg-type]
 
 
 def quantized_graph(graph: Graph, mode: str) -> Graph:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastlstm.engine._engine import Executor
 from fastlstm.engine.graph import Graph
-from fastlstm.engine.integers import IntegerMatrix, is_elementwise
+from fastlstm.engine.integers import IntegerMatrix, is_elementwise, laid_out
 from fastlstm.engine.ops import (
     ACTIVATIONS,
     MERGES,
@@ -208,6 +208,7 @@ def _lower(op: Op, isa: str, backend: str, obtain: Obtain, embedding: EmbeddingO
     if not isinstance(op, (RecurrentOp, DenseOp)):
         _lower_others(lowered, op, obtain)
         return lowered
+    op = laid_out(op)
     packed, columns = packs(isa, backend) or isinstance(op.kernel, IntegerMatrix), op.kernel.shape[-1]
     bias = np.zeros(columns, np.float32) if op.bias is None else np.array(op.bias, np.float32)
     lowered.fused = isinstance(op, LSTMOp) and packed and is_elementwise(op)

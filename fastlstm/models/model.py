@@ -11,6 +11,7 @@ import numpy as np
 
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import serialize
+from fastlstm.memory import give_back
 from fastlstm.models import generation, loading, quantization
 from fastlstm.models.predictor import Predictor
 from fastlstm.models.step_plan import StepPlan
@@ -149,6 +150,9 @@ class Model(Trainer, Predictor, builds_once=False):
         without a warning.
         """
         quantization.quantize(self, mode, config, filters)
+        if self.expands:
+            _ = self.current_plan  # the one before it holds packed float32 weights
+        give_back()
 
     # Looking
 

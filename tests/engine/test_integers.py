@@ -261,8 +261,8 @@ def test_sizes_of_x(mode, scale):
 def test_instruction_sets_and_batches(mode, sizes):
     ops, x = stack(*sizes), random(13, 7, sizes[0])
     expected = Program(ops, "scalar", mode=mode).run(x)[0]
-    for isa in kernel_names():
-        program = Program(ops, isa, mode=mode)
+    for isa, backend in itertools.product(kernel_names(), ("blas", "packed")):
+        program = Program(ops, isa, backend, mode)
         np.testing.assert_array_equal(program.run(x)[0], expected)
         for start, end in ((0, 1), (1, 3), (3, 6), (6, 10), (10, 13), (0, 6), (6, 13)):
             np.testing.assert_array_equal(program.run(x[start:end])[0], expected[start:end])
@@ -291,10 +291,9 @@ def test_masks(mode, zero_output):
     mask = np.random.default_rng(1).random((4, 12)) < 0.6
     mask[1], mask[2] = True, False
     out = program.run(x, mask)[0]
-    for row, kept in itertools.product(range(4), [True]):
-        alone = program.run(np.ascontiguousarray(x[row : row + 1, mask[row] == kept]))[0] if mask[row].any() else None
-        if alone is not None:
-            np.testing.assert_array_equal(out[row, mask[row]], alone[0])
+    for row in (0, 1, 3):
+        alone = program.run(np.ascontiguousarray(x[row : row + 1, mask[row]]))[0]
+        np.testing.assert_array_equal(out[row, mask[row]], alone[0])
     if zero_output:
         assert (out[~mask] == 0).all()
 

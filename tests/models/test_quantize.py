@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -128,9 +129,17 @@ def test_weights_are_what_the_integers_stand_for(mode):
 
 
 def test_memory(mode):
+    """Of float32 weights, and of what was packed of them, nothing is left."""
+    tracemalloc.start()
     model = network(LSTM(300, return_sequences=True), LSTM(300), shape=(None, 300))
     floats = sum(weight.nbytes for weight in model.weights)
+    x = random(1, 3, 300)
+    model.predict(x, verbose=0)
     model.quantize(mode)
+    model.predict(x, verbose=0)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < {"int16": 0.65, "int8": 0.4}[mode] * floats
     assert all(weight._value is None for weight in model.weights if weight.name != "bias")
     assert sum(weight.nbytes for weight in model.weights) < {"int16": 0.52, "int8": 0.27}[mode] * floats
 
@@ -147,6 +156,16 @@ def test_filters(mode):
         assert {layer.name for layer in model.layers if layer.quantized_to == mode} == chosen
     with pytest.raises(ValueError, match="`filters`"):
         network(*map(copied, layers)).quantize(mode, filters=3)
+
+
+def test_an_activation_that_changes_afterwards(mode):
+    """The engine then takes the columns in another order."""
+    first, second = (network(LSTM(20, name="lstm"), shape=(STEPS, FEATURES)) for _ in range(2))
+    first.quantize(mode)
+    first.layers[0].activation = second.layers[0].activation = Activation("softmax")
+    second.quantize(mode)
+    x = random(3, STEPS, FEATURES)
+    assert (first.predict(x, verbose=0) == second.predict(x, verbose=0)).all()
 
 
 def test_another_model_of_the_same_layers():
