@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "onnx": LEAVES | {"_version", "engine", "layers", "models", "saving"},
     "_pyinstaller": set(),
     "demo": {"models"},
-    "serving": {"_version", "engine", "models", "printable", "saving"},
+    "serving": {"_version", "engine", "models", "onnx", "printable", "saving"},
     "dask": {"engine", "models", "saving"},
     "cli": {"_version", "demo", "engine", "models", "onnx", "printable", "saving", "serving"},
     "__main__": {"cli"},

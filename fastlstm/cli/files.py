@@ -10,14 +10,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
+from fastlstm.onnx.opening import open_model as open_model
 from fastlstm.saving.replace import replaced_file
-
-if TYPE_CHECKING:
-    from fastlstm.models import Model
 
 STANDARD = Path("-")
 NPY_MAGIC = b"\x93NUMPY"
@@ -30,17 +28,6 @@ def positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
     return int(text)
-
-
-def open_model(path: str) -> Model:
-    """The model in a file of any Keras, in a packed one, or in one that ends in .onnx."""
-    if path.lower().endswith(".onnx"):
-        from fastlstm import onnx
-
-        return onnx.load(path)
-    from fastlstm.models.packed import open_model as opened
-
-    return opened(path)
 
 
 def require_directory(path: Path) -> None:

@@ -1,6 +1,6 @@
 """Serve models over HTTP: the Open Inference Protocol, version 2, and streams that keep their state.
 
-MODEL   a .keras, .h5 or packed file, under the name of the file without its ending, or NAME=FILE.
+MODEL   a .keras, .h5, .onnx or packed file, under the name of the file without its ending, or NAME=FILE.
 
     POST /v2/models/NAME/infer                    JSON, or JSON with tensors as bytes; sequence_id makes it a stream
     GET, PUT /v2/models/NAME/streams/ID/state     a stream's checkpoint

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fastlstm.models import Model
-from fastlstm.models.packed import open_model
 from fastlstm.models.tensor_names import input_names, output_names
+from fastlstm.onnx.opening import open_model
 from fastlstm.serving.batcher import Batcher
 from fastlstm.serving.metrics import ModelMetrics
 from fastlstm.serving.protocol import ServiceError

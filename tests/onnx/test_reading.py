@@ -135,6 +135,7 @@ def described(name):
         layers.Conv1D(5, 3, padding="causal"),
         layers.Conv1D(5, 2, strides=2, activation="tanh"),
         layers.MaxPooling1D(2),
+        layers.ZeroPadding1D((2, 1)),
         layers.LayerNormalization(),
         layers.Dense(5, activation="softmax"),
     ],
@@ -185,6 +186,7 @@ def test_refused(data, words):
     assert words in str(refusal.value)
 
 
+@pytest.mark.packed_kernels
 def test_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     model = network(layers.LSTM(5), layers.Dense(2), shape=(None, 3))
@@ -194,5 +196,7 @@ def test_commands(tmp_path, monkeypatch, capsys):
     assert cli.main(["predict", "m.onnx", "x.npy", "-o", "y.npy"]) == 0
     np.testing.assert_allclose(np.load("y.npy"), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
     capsys.readouterr()
+    assert cli.main(["quantize", "m.onnx", "-o", "m.packed", "--to", "int16"]) == 0
+    np.testing.assert_allclose(fastlstm.load_packed("m.packed").predict(x, verbose=0), np.load("y.npy"), atol=1e-2)
     assert cli.main(["summary", "m.onnx"]) == 0
     assert "LSTM" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastlstm import save_packed
+from fastlstm import onnx, save_packed
 from fastlstm.layers import LSTM, Dense
 from networks import network, random
 from service_client import serving
@@ -40,6 +40,13 @@ class Held:
             run(requests)
 
         joiner._run = held
+
+
+def test_an_onnx_file_is_served(last, tmp_path):
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    onnx.save(last, tmp_path / "last.onnx")
+    with serving({"last": str(tmp_path / "last.onnx")}) as client:
+        np.testing.assert_allclose(client.predict("last", X), last.predict_on_batch(X), rtol=1e-5, atol=1e-6)
 
 
 def test_requests_of_many_connections_are_run_together(last):

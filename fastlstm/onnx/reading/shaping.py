@@ -233,6 +233,36 @@ def reshaped(x: Value, sizes: Sequence[Any]) -> Value:
     return Tensor(made, order, [x.sizes[0], *ours])
 
 
+@reads("Pad")
+def read_pad(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
+    """Put numbers before and behind what is there, steps of zeros for example."""
+    x = tensor(inputs[0])
+    pads, value = (*inputs[1:3], None, None)[:2]
+    pads = node.attribute("pads", []) if pads is None else constant(pads, "pads").ravel().tolist()
+    number = node.attribute("value", 0.0) if value is None else float(constant(value, "constant_value").reshape(()))
+    axes = r.axes(node, inputs, 3, x.rank) or range(x.rank)
+    if len(pads) != 2 * len(axes) or min(pads, default=0) < 0:
+        raise Unfit(f"its pads {list(pads)} are not two numbers from 0 on for each of {len(axes)} axes")
+    widths = [(0, 0)] * x.rank
+    for axis, width in zip(axes, zip(pads[: len(axes)], pads[len(axes) :], strict=True), strict=True):
+        widths[x.order[axis]] = width
+    if widths[0] != (0, 0):
+        raise Unfit("it makes the batch larger")
+    r.budget.take_bytes(8 * sum(pads), "What is put around a tensor")
+    mode = node.attribute("mode", "constant")
+    if mode not in ("constant", "reflect"):
+        raise Unfit(f"its mode {mode!r} is not supported")
+    if mode == "constant" and not number and x.rank == 3 and widths[2] == (0, 0):
+        made = layers.ZeroPadding1D(widths[1])(x.tensor)
+    else:
+        made = ops.pad(x.tensor, widths, mode, number if mode == "constant" else None)
+    sizes = [
+        size if width == (0, 0) else Size("a size") if given is None else given
+        for size, width, given in zip(x.sizes, widths, made.shape, strict=True)
+    ]
+    return [Tensor(made, x.order, sizes)]
+
+
 def side_by_side(x: Stack) -> Tensor | None:
     """Return the tensors of a stack along their last axis, None where the graph has another one last."""
     if x.joined is not None and x.joined.order[-1] == x.joined.rank - 1:
