@@ -224,3 +224,10 @@ def test_the_first_argument_of_a_call_may_come_by_its_name():
         heads(value=x)
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'inputs'"):
         dense()
+
+
+def test_a_variable_is_a_weight():
+    layer = Layer()
+    variable = layer.add_variable((2,), "ones", trainable=False, name="counts")
+    assert layer.non_trainable_weights == [variable] and variable.path.endswith("/counts")
+    np.testing.assert_array_equal(variable.value, np.ones(2))

@@ -83,6 +83,8 @@ class WeightOwner(Watched):
         self.own_variables.sort(key=lambda own: not own.trainable)
         return variable
 
+    add_variable = add_weight
+
     def named_children(self) -> tuple[tuple[str, WeightOwner | tuple[WeightOwner, ...]], ...]:
         """Return the layers inside this one as `(attribute, layer or tuple of layers)`, in Keras' order."""
         return ()
