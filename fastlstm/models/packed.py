@@ -181,7 +181,9 @@ def _adopt_arrays(model: Model, arrays: list[NamedArray]) -> list[NamedArray]:
         _check_arrays(wanted, [found] if scales is None else [found, scales])
         integers = IntegerMatrix(found.array, cast("NamedArray", scales).array, variable.shape, layout_of[variable])
         if not integers.is_bounded():
-            raise SavedModelError(f"Array {found.name!r} has integers whose sums do not fit 32 bits.")
+            raise SavedModelError(
+                f"Array {found.name!r} has sums that do not fit 32 bits, or a scale that is not finite."
+            )
         variable.adopt_integers(integers)
     return remaining[::-1]
 

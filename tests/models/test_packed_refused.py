@@ -120,6 +120,44 @@ def test_files_whose_parts_do_not_fit(path, change, text):
     assert str(path) in str(error.value)
 
 
+def with_array(number, change):
+    """A change of one array of a file."""
+
+    def changed(config, arrays):
+        name, array = arrays[number]
+        return config, [*arrays[:number], NamedArray(name, change(array)), *arrays[number + 1 :]]
+
+    return changed
+
+
+@pytest.mark.parametrize("mode", ["int16", "int8"])
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (with_array(0, lambda array: array.astype(np.float32)), "has the dtype float32; expected one of integers"),
+        (with_array(0, lambda array: array[4:]), "needs array '0 kernel as integers' of shape"),
+        (with_array(0, lambda array: np.full_like(array, np.iinfo(array.dtype).min)), "do not fit 32 bits"),
+        (with_array(1, lambda array: array * np.float32(np.inf)), "a scale that is not finite"),
+        (with_array(1, lambda array: array.astype(np.int16)), "needs array '0 kernel scales' of shape"),
+        (lambda config, arrays: (config, arrays[:1]), "needs 2 arrays; the file has 1"),
+        (lambda config, arrays: (config, arrays[:4]), "needs 8 arrays; the file has 4"),
+        (lambda config, arrays: (config, [arrays[0], *arrays[2:]]), "needs array '0 kernel scales'"),
+        (
+            lambda config, arrays: (config, [*arrays[:4], arrays[4]._replace(name="2 bias as integers"), *arrays[5:]]),
+            "needs array '2 bias' of shape",
+        ),
+    ],
+)
+def test_files_of_integers_whose_parts_do_not_fit(path, mode, change, text):
+    model = stacked()
+    model.quantize(mode)
+    save_packed(model, path)
+    spoilt(path, change)
+    with pytest.raises(ValueError, match=text) as error:
+        load_packed(path)
+    assert str(path) in str(error.value)
+
+
 def nodes(tree, place=()):
     """Every place in JSON data, as the keys that lead there."""
     yield place
