@@ -7,6 +7,8 @@ from fastlstm import Input, Model, Sequential, get_num_threads, layers, ops, set
 from fastlstm.models.parts import GraphPart
 from networks import flat, one_by_one, randomized
 
+pytestmark = pytest.mark.packed_kernels
+
 RNG = np.random.default_rng(3)
 
 
