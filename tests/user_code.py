@@ -7,9 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastlstm
-from fastlstm import Input, Model, Sequential, load_model, load_packed, save_packed
+from fastlstm import Input, Model, Sequential, load_model, load_packed, onnx, save_packed
+from fastlstm.callbacks import EarlyStopping
 from fastlstm.layers import GRU, LSTM, Bidirectional, Concatenate, Dense, Embedding, Layer, TimeDistributed
+from fastlstm.losses import MeanSquaredError
+from fastlstm.metrics import MeanAbsoluteError
 from fastlstm.models import Stream, StreamPool
+from fastlstm.optimizers import Adam
+from fastlstm.serving import Batcher
 from fastlstm.utils import set_random_seed, to_categorical
 
 
@@ -63,6 +68,37 @@ def stream(model: Model, samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack(outputs)
 
 
+def fit(model: Model, x: NDArray[np.float32], y: NDArray[np.float32]) -> list[float]:
+    model.compile(optimizer=Adam(learning_rate=0.01), loss=MeanSquaredError(), metrics=[MeanAbsoluteError()])
+    history = model.fit(x, y, batch_size=2, epochs=2, verbose=0, callbacks=[EarlyStopping(monitor="loss")])
+    scores: dict[str, float] = model.evaluate(x, y, verbose=0, return_dict=True)
+    losses: list[float] = history.history["loss"]
+    return [*losses, scores["loss"]]
+
+
+def through_onnx(model: Model, path: Path) -> Model:
+    onnx.save(model, path)
+    return onnx.load(path)
+
+
+def serve(model: Model, x: NDArray[np.float32]) -> tuple[int, ...]:
+    batcher = Batcher(model, max_batch=8)
+    try:
+        return np.shape(batcher.predict_sync(x))
+    finally:
+        batcher.close()
+
+
+def causal_file(model: Model, folder: str) -> str:
+    model.save(Path(folder, "causal.keras"))
+    return str(Path(folder, "causal.keras"))
+
+
+def quantize(model: Model) -> int:
+    model.quantize("int16")
+    return sum(weight.nbytes for weight in model.weights)
+
+
 def main() -> None:
     set_random_seed(1)
     fastlstm.set_num_threads(max(1, fastlstm.get_num_threads()))
@@ -74,6 +110,8 @@ def main() -> None:
     causal = Sequential([Input((None, 2)), LSTM(4), Dense(1)])
     print(stream(causal, x[0]).shape)
     with TemporaryDirectory() as folder:
+        print(fit(causal, x, x[:, 0, :1]), through_onnx(causal, Path(folder, "model.onnx")).count_params())
+        print(serve(causal, x), quantize(load_model(causal_file(causal, folder))))
         print(save_and_load(causal, Path(folder)).count_params(), len(weights(causal)))
 
 
