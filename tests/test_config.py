@@ -79,8 +79,7 @@ def test_variables():
     np.testing.assert_array_equal(v == [3.5, 0], [True, False])
     np.testing.assert_array_equal(np.asarray(v, np.float64), v)
     assert np.asarray(v) is not array
-    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # it has no `copy` before
-        assert np.asarray(v, copy=False) is array
+    assert v.__array__(copy=False) is array  # what NumPy 2 calls for `asarray(v, copy=False)`
     assert v[1] == 5
     assert {v: 1}[v] == 1
     assert float(Variable(2.5)) == 2.5
@@ -96,7 +95,7 @@ def test_variables():
         (lambda: Variable(np.zeros), ValueError, "the `shape` argument should be specified"),
         (lambda: float(v), TypeError, "Only scalar arrays can be converted to Python scalars. Got: shape=(2,)"),
         (lambda: bool(v), TypeError, "cannot be used as a boolean"),
-        (lambda: np.asarray(v, np.int8, copy=False), ValueError, "cannot be given out as int8 uncopied"),
+        (lambda: v.__array__(np.int8, copy=False), ValueError, "cannot be given out as int8 uncopied"),
     ):
         with pytest.raises(error) as raised:
             attempt()
