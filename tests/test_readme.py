@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+import fastlstm
+from fastlstm import layers, models
 from snippets import blocks, promised, run
 
 pytestmark = pytest.mark.packed_kernels
@@ -83,3 +85,27 @@ def test_names_in_prose_exist():
         assert hasattr(Model, name), name
     for name in set(re.findall(r"`stream\.(\w+)", TEXT)):
         assert hasattr(Stream, name), name
+
+
+def test_the_names_that_it_lists_are_there():
+    text = TEXT.split("## What it does\n")[1].split("## What it does not")[0]
+    listed = set(re.findall(r"`([A-Z]\w*[a-z]\w*)\b", text))
+    assert {"Sequential", "TimeDistributed", "TextVectorization"} <= listed and len(listed) > 12
+    rooms = (layers, models, fastlstm)
+    assert not {name for name in listed if not any(hasattr(room, name) for room in rooms)}
+    methods = set(re.findall(r"`model\.(\w+)\(", text)) | {"compile", "fit", "evaluate", "train_on_batch"}
+    assert {"stream", "stream_pool", "quantize"} <= methods
+    assert not {name for name in methods if not hasattr(models.Sequential, name)}
+    for path in re.findall(r"`(fastlstm(?:\.\w+)+)\(", text):
+        found = fastlstm
+        for name in path.split(".")[1:]:
+            found = getattr(found, name)
+
+
+def test_the_families_of_layers_that_it_names_are_whole():
+    for axes in "123":
+        for kind in ("Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling", "ZeroPadding"):
+            assert hasattr(layers, f"{kind}{axes}D")
+        assert hasattr(layers, f"Cropping{axes}D") and hasattr(layers, f"UpSampling{axes}D")
+    for cell in ("LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"):
+        assert hasattr(layers, cell)
