@@ -124,7 +124,11 @@ def _fuzz_guided(target: str, minutes: float, seed: int, findings: Path) -> None
             os._exit(run.end())
 
     def mutate(data: bytes, size: int, number: int) -> bytes:
-        return mutated(data, run.files, random.Random(number))
+        try:
+            return mutated(data, run.files, random.Random(number))
+        except Exception:  # atheris would go on without an end
+            traceback.print_exc()
+            os._exit(2)
 
     from targets import CORPUS
 
@@ -159,8 +163,9 @@ def main() -> int:
     names = arguments.targets or sorted(path.name for path in (Path(__file__).parent / "corpus").iterdir())
     options = [f"--minutes={arguments.minutes}", f"--seed={arguments.seed}", f"--findings={arguments.findings}"]
     options += [] if guided else ["--without-atheris"]
-    # A process each: atheris ends the one that it runs in.
-    return max(subprocess.call([sys.executable, str(Path(__file__).parent), name, *options]) for name in names)
+    # A process each: atheris ends the one that it runs in. One that a signal ended has a code below 0.
+    codes = [subprocess.call([sys.executable, str(Path(__file__).parent), name, *options]) for name in names]
+    return max(map(abs, codes))
 
 
 if __name__ == "__main__":

@@ -244,7 +244,7 @@ def mutate_packed(content: bytes, rng: random.Random) -> bytes:
 
 def mutate_request(content: bytes, rng: random.Random) -> bytes:
     """The JSON or the tensors of a request to infer, as `targets.request` takes it; its lengths mostly stay right."""
-    (size,), body = struct.unpack("<I", content[4:8]), content[8:]
+    (size,), body = struct.unpack("<I", content[4:8].ljust(4, b"\0")), content[8:]
     text, tensors = (body[:size], body[size:]) if size else (body, b"")
     kind = rng.random()
     if tensors and kind < 0.3:
