@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -81,21 +80,21 @@ class BoundChain(LayerRow):
         super().__init__(layers)
         self.of_layers: list[list[Op]] = list(of_layers)
         self.ops: list[Op] = [op for lowered in of_layers for op in lowered]
+        self._program: Program | None = None
+        # The Program, once a call has found that there is nothing to do but to run it.
+        self._alone: Program | None = None
 
-    @cached_property
+    @property
     def program(self) -> Program | None:
         """The Program, made when it is first needed; None if there is nothing to do."""
-        return Program(self.ops, masked=self._masked()) if self.ops else None
+        if self._program is None and self.ops:
+            self._program = Program(self.ops, masked=self._masked())
+        return self._program
 
-    @cached_property
+    @property
     def takes_masks(self) -> bool:
         """Whether a mask of the input changes anything."""
         return self.program is not None and self.program.takes_masks
-
-    @cached_property
-    def _plain(self) -> bool:
-        """Whether there is nothing to do but to run the Program."""
-        return self.takes_masks and not self.carries_states and not self._takes_ids
 
     def _masked(self) -> int:
         """How many ops see the mask of the input, or of ids: those up to the layer that lets none pass."""
@@ -122,11 +121,13 @@ class BoundChain(LayerRow):
         Raises:
             ValueError: When states do not fit, or there is no time step to read.
         """
+        if self._alone is not None and initial_state is None:
+            return self._alone.run(x, mask)[0]
         program = self.program
         if program is None:
             return x.copy()
-        if self._plain and initial_state is None:
-            return program.run(x, mask)[0]
+        if self.takes_masks and not self.carries_states and not self._takes_ids:
+            self._alone = program
         if not self.takes_masks:
             mask = None
         elif self._takes_ids:

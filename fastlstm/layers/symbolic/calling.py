@@ -6,6 +6,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,7 +138,7 @@ def first_by_name(layer: Layer, kwargs: dict[str, Any]) -> tuple[Any, dict[str, 
     Raises:
         TypeError: When it did not come.
     """
-    name = next(iter(inspect.signature(layer.call).parameters), "inputs")
+    name = next(islice(_signature(type(layer).call)[0].parameters, 1, None), "inputs")
     if name not in kwargs:
         raise TypeError(f"{type(layer).__name__}.__call__() missing 1 required positional argument: '{name}'")
     return kwargs[name], {other: value for other, value in kwargs.items() if other != name}
