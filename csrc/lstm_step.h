@@ -26,6 +26,28 @@ static void cell_narrow_rows(cell_function *cell, float *h, float *c, const floa
     }
 }
 
+/* The cells of the units of two panels of one row, from its sums: FL_GROUP of the first, `second` of the other. */
+static inline void cells_of_two_panels(cell_function *cell, float *h, float *c, float *sums, size_t second,
+                                       const fl_activation *activation, const fl_activation *recurrent_activation)
+{
+    if (second == FL_GROUP) {
+        cell(h, c, sums, 2, FL_GROUP, FL_GROUP, PANEL, activation, recurrent_activation);
+        return;
+    }
+    cell(h, c, sums, 1, FL_GROUP, 0, 0, activation, recurrent_activation);
+    cell(h + FL_GROUP, c + FL_GROUP, sums + PANEL, 1, second, 0, 0, activation, recurrent_activation);
+}
+
+/* The cells of n units of a tile of rows, from its sums: row by row, or together where that takes fewer vecs. */
+static inline void cells_of_rows(cell_function *cell, float *h, float *c, float *sums, size_t rows, size_t n, size_t units,
+                                 const fl_activation *activation, const fl_activation *recurrent_activation)
+{
+    if (whole_vecs(rows * n) + 2 <= rows * whole_vecs(n))
+        cell_narrow_rows(cell, h, c, sums, rows, n, units, activation, recurrent_activation);
+    else
+        cell(h, c, sums, rows, n, units, PANEL, activation, recurrent_activation);
+}
+
 static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev,
                                          const float *packed_recurrent, size_t rows, size_t units, size_t first,
                                          size_t last, int descending,
@@ -42,13 +64,7 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
         if (n > FL_GROUP) {
             size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
             pairs_of_panels[1][groups - 1](sums, z + 4 * unit, h_prev, panel, features);
-            if (second == FL_GROUP) {
-                cell(h + unit, c + unit, sums, 2, FL_GROUP, FL_GROUP, PANEL, activation, recurrent_activation);
-                continue;
-            }
-            cell(h + unit, c + unit, sums, 1, FL_GROUP, 0, 0, activation, recurrent_activation);
-            cell(h + unit + FL_GROUP, c + unit + FL_GROUP, sums + PANEL, 1, second, 0, 0, activation,
-                 recurrent_activation);
+            cells_of_two_panels(cell, h + unit, c + unit, sums, second, activation, recurrent_activation);
             continue;
         }
         tile_function *const *tile_of = tiles[(4 * n + FL_GROUP - 1) / FL_GROUP - 1];
@@ -57,10 +73,7 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
             n_rows = next_rows(rows - row);
             tile_of[n_rows - 1](sums, PANEL, z + row * z_width + 4 * unit, z_width, h_prev ? h_prev + row * units : NULL,
                                 units, panel, features);
-            if (whole_vecs(n_rows * n) + 2 <= n_rows * whole_vecs(n))
-                cell_narrow_rows(cell, h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);
-            else
-                cell(h + place, c + place, sums, n_rows, n, units, PANEL, activation, recurrent_activation);
+            cells_of_rows(cell, h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);
         }
     }
 }

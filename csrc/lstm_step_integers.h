@@ -28,13 +28,7 @@ static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const floa
             const size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
             const integer_panel next = step_panel_at(matrix, 4 * unit + PANEL, q);
             integer_pairs[narrow][groups - 1](sums, z + 4 * unit, &all, &panel, &next);
-            if (second == FL_GROUP) {
-                cell(h + unit, c + unit, sums, 2, FL_GROUP, FL_GROUP, PANEL, activation, recurrent_activation);
-                continue;
-            }
-            cell(h + unit, c + unit, sums, 1, FL_GROUP, 0, 0, activation, recurrent_activation);
-            cell(h + unit + FL_GROUP, c + unit + FL_GROUP, sums + PANEL, 1, second, 0, 0, activation,
-                 recurrent_activation);
+            cells_of_two_panels(cell, h + unit, c + unit, sums, second, activation, recurrent_activation);
             continue;
         }
         integer_tile_function *const *tile_of = integer_tiles[narrow][(4 * n + FL_GROUP - 1) / FL_GROUP - 1];
@@ -43,10 +37,7 @@ static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const floa
             n_rows = next_rows(rows - row);
             const integer_rows of_tile = q ? integer_rows_at(&all, row) : all;
             tile_of[n_rows - 1](sums, PANEL, z + row * z_width + 4 * unit, z_width, &of_tile, &panel);
-            if (whole_vecs(n_rows * n) + 2 <= n_rows * whole_vecs(n))
-                cell_narrow_rows(cell, h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);
-            else
-                cell(h + place, c + place, sums, n_rows, n, units, PANEL, activation, recurrent_activation);
+            cells_of_rows(cell, h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);
         }
     }
 }
