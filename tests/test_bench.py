@@ -300,8 +300,8 @@ def test_setup_wants_sources_where_they_are_needed(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="this system does not tell Pss")
+@pytest.mark.packed_kernels
 def test_processes(tmp_path, monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")  # of which there are packed files
     monkeypatch.setattr(processes, "CASES", ("small",))
     monkeypatch.setattr(processes, "WORKERS", 2)
     rows = list(processes.run(str(tmp_path), 1))

@@ -8,10 +8,11 @@ import pytest
 from fastlstm import load_packed
 from networks import random
 
+pytestmark = pytest.mark.packed_kernels
+
 
 @pytest.fixture(autouse=True)
-def packed_kernels(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
+def terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
 
 

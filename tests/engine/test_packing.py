@@ -79,13 +79,9 @@ CHAINS = {
 }
 
 
-@pytest.fixture
-def packed_kernels(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
-
-
 @pytest.mark.parametrize("name", CHAINS)
-def test_packings_are_what_a_program_packs(name, packed_kernels, monkeypatch):
+@pytest.mark.packed_kernels
+def test_packings_are_what_a_program_packs(name, monkeypatch):
     chain = CHAINS[name]
     x = np.array([[1, 0, 4, 2]], np.float32) if isinstance(chain[0], EmbeddingOp) else weights(1, 4, 7)
     expected, _ = Program(chain).run(x)
@@ -107,7 +103,8 @@ def test_packings_are_what_a_program_packs(name, packed_kernels, monkeypatch):
     np.testing.assert_array_equal(Program(chain).run(x)[0], expected)
 
 
-def test_an_array_is_kept_for_its_very_sources(packed_kernels):
+@pytest.mark.packed_kernels
+def test_an_array_is_kept_for_its_very_sources():
     kernel, bias = weights(4, 3), weights(3)
     (packing,) = packings([DenseOp(kernel, bias)])
     array = packing.make()
@@ -122,7 +119,8 @@ def test_an_array_is_kept_for_its_very_sources(packed_kernels):
     assert len(_kept) == count - 1
 
 
-def test_what_does_not_fit_is_not_kept(packed_kernels):
+@pytest.mark.packed_kernels
+def test_what_does_not_fit_is_not_kept():
     (packing,) = packings([DenseOp(weights(4, 3), None)])
     array = packing.make()
     for wrong in (array[1:], array.reshape(4, 16), array.astype(float), np.repeat(array, 2)[::2]):
@@ -131,7 +129,8 @@ def test_what_does_not_fit_is_not_kept(packed_kernels):
     assert obtain(packing) is not obtain(packing)
 
 
-def test_packings_of_nothing_that_runs(packed_kernels, monkeypatch):
+@pytest.mark.packed_kernels
+def test_packings_of_nothing_that_runs(monkeypatch):
     with pytest.raises(ValueError, match="expects 4 features, but the op before gives 3 units"):
         packings([DenseOp(weights(4, 3), None), DenseOp(weights(4, 3), None)])
     monkeypatch.setenv("FASTLSTM_BACKEND", "blas")

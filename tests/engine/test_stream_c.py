@@ -24,7 +24,10 @@ ROOT = Path(__file__).parents[2]
 INSTALLED = Path(fastlstm.__file__).parent
 BUSY, BAD_ID, NO_ARRAY = 1, 2, 3
 STEPS = 21
-pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on this machine")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on this machine"),
+    pytest.mark.packed_kernels,
+]
 
 
 class CStream(ctypes.Structure):
@@ -44,12 +47,6 @@ def pointer(capsule):
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.POINTER(CStream), [ctypes.py_object, ctypes.c_char_p]
     return get(capsule, b"fastlstm.stream")
-
-
-@pytest.fixture(autouse=True)
-def packed(monkeypatch):
-    # BLAS' sums depend on the number of rows.
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,9 @@ from fastlstm.layers.convolutional import windows
 from fastlstm.layers.rnn.conv_lstm import ConvLSTMCell
 from networks import network, random, randomized
 
+pytestmark = pytest.mark.packed_kernels
+
 X = random(5, 4, 6, 5, 3)
-
-
-@pytest.fixture(autouse=True)
-def packed(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")  # which promises the same bits
 
 
 def test_of_one_position_it_is_an_lstm():

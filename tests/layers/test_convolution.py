@@ -13,12 +13,9 @@ from fastlstm.layers import (
 )
 from networks import randomized
 
+pytestmark = pytest.mark.packed_kernels
+
 RNG = np.random.default_rng(3)
-
-
-@pytest.fixture(autouse=True)
-def packed(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")  # which promises the same bits
 
 
 @pytest.mark.parametrize("padding", ["valid", "same", "causal"])

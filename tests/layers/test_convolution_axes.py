@@ -22,6 +22,8 @@ from fastlstm.layers import (
 from fastlstm.layers.convolutional import windows
 from networks import network, random, randomized
 
+pytestmark = pytest.mark.packed_kernels
+
 EVERY_KIND = {
     "Conv2D": lambda **more: Conv2D(5, (3, 2), strides=(2, 1), padding="same", activation="tanh", **more),
     "groups": lambda **more: Conv2D(9, 3, groups=3, padding="same", **more),
@@ -34,11 +36,6 @@ EVERY_KIND = {
 }
 each_kind = pytest.mark.parametrize("make", EVERY_KIND.values(), ids=EVERY_KIND)
 X = random(11, 9, 8, 6)
-
-
-@pytest.fixture(autouse=True)
-def packed(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")  # which promises the same bits
 
 
 @each_kind

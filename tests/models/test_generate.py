@@ -10,13 +10,10 @@ from fastlstm.engine import Sampler
 from fastlstm.layers import GRU, LSTM, Activation, BatchNormalization, Dense, Embedding, Flatten, LayerNormalization
 from networks import random
 
+pytestmark = pytest.mark.packed_kernels
+
 IDS = 11
 network = partial(networks.network, scale=0.7)
-
-
-@pytest.fixture(autouse=True)
-def packed(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
 
 
 VALUES = {

@@ -39,13 +39,10 @@ from fastlstm.layers import (
 )
 from networks import random, randomized
 
+pytestmark = pytest.mark.packed_kernels
+
 STEPS, FEATURES = 7, 5
 network = partial(networks.network, shape=(STEPS, FEATURES))
-
-
-@pytest.fixture(autouse=True)
-def packed_kernels(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
 
 
 def normalized_gru():

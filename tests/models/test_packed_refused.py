@@ -19,13 +19,10 @@ from fastlstm.engine import LAYOUT_VERSION
 from fastlstm.layers import GRU, LSTM, Add, Bidirectional, Dense, Embedding
 from fastlstm.saving.packed import NamedArray, open_packed, write_packed
 
+pytestmark = pytest.mark.packed_kernels
+
 STEPS, FEATURES = 7, 5
 network = partial(networks.network, shape=(STEPS, FEATURES))
-
-
-@pytest.fixture(autouse=True)
-def packed_kernels(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
 
 
 @pytest.fixture

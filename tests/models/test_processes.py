@@ -14,6 +14,8 @@ import pytest
 from fastlstm import Input, Model, Sequential, get_num_threads, load_packed, save_packed, set_num_threads
 from fastlstm.layers import GRU, LSTM, BatchNormalization, Bidirectional, Concatenate, Conv1D, Dense, Dropout, Embedding
 
+pytestmark = pytest.mark.packed_kernels
+
 needs_fork = [
     pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork"),
     pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning"),
@@ -47,8 +49,7 @@ def inputs(model):
 
 
 @pytest.fixture(autouse=True)
-def two_threads(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
+def two_threads():
     before = get_num_threads()
     set_num_threads(2)
     yield

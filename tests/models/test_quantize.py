@@ -29,13 +29,10 @@ from fastlstm.layers import (
 )
 from networks import network, random
 
+pytestmark = pytest.mark.packed_kernels
+
 MODES = ("int16", "int8")
 STEPS, FEATURES = 9, 5
-
-
-@pytest.fixture(autouse=True)
-def packed_kernels(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
 
 
 def copied(layer):

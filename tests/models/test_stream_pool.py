@@ -12,12 +12,9 @@ from fastlstm.layers import GRU, LSTM, BatchNormalization, Conv1D, Dense, Embedd
 from fastlstm.models import StreamPool
 from networks import network, random
 
+pytestmark = pytest.mark.packed_kernels
+
 FEATURES = 3
-
-
-@pytest.fixture(autouse=True)
-def packed(monkeypatch):
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
 
 
 NETWORKS = {

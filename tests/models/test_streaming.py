@@ -44,13 +44,9 @@ from fastlstm.layers import (
 from fastlstm.models import Stream
 from networks import network, random
 
+pytestmark = pytest.mark.packed_kernels
+
 STEPS, FEATURES = 13, 3
-
-
-@pytest.fixture(autouse=True)
-def packed(monkeypatch):
-    # BLAS' sums depend on the number of rows.
-    monkeypatch.setenv("FASTLSTM_BACKEND", "packed")
 
 
 def sequences(model, batch):

@@ -72,7 +72,7 @@ def test_a_model_with_a_call_of_its_own_is_one_node():
 def test_what_stands_beside_a_class(model):
     model.get_layer("two").trainable = False
     text = model_to_dot(
-        model, show_shapes=True, show_dtype=True, show_layer_activations=True, show_trainable=True, rankdir="LR"
+        model, show_shapes=True, show_dtype=True, show_layer_activations=True, show_trainable=True, rankdir="LR", dpi=70
     ).to_string()
     for words in (
         "Output shape: <b>[(None, 6), (None, 6), (None, 6)]</b>",
@@ -81,6 +81,7 @@ def test_what_stands_beside_a_class(model):
         "Trainable: <b>True</b>",
         "Trainable: <b>False</b>",
         "rankdir=LR",
+        "dpi=70",
     ):
         assert words in text
     assert "shape:" not in model_to_dot(model).to_string()
