@@ -67,6 +67,25 @@ def test_how_four_threads_share_a_call(ops, batch, masked, split):
     assert Program((STACKS | others)[ops], backend="packed").split(batch, 100, masked, 4) == split
 
 
+def test_a_call_after_one_that_threads_shared_otherwise():
+    """The chunks of time differ, and with them the places of everything in the workspace that both take."""
+    ways = [(1, 1, 1), (1, 2, 1), (1, 1, 2), (1, 2, 1), (1, 1, 1), (1, 1, 2)]
+
+    class ByTurns(Program):
+        def split(self, batch, timesteps, masked, number):
+            return turns.pop(0)
+
+    program, x = ByTurns(STACKS["wide"], backend="packed"), weights(1, 400, 50)
+    set_num_threads(1)
+    expected, turns = program.run(x)[0], []
+    set_num_threads(2)
+    for _ in range(20):
+        turns[:] = ways
+        for _ in ways:
+            np.testing.assert_array_equal(program.run(x)[0], expected)
+        assert not turns
+
+
 @pytest.mark.parametrize(
     ("ops", "number", "words"),
     [
