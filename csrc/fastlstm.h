@@ -63,10 +63,8 @@ typedef struct {
     int bits;               /* 16 or 8 */
 } fl_integers;
 
-/* The kernels of one instruction set. */
+/* The kernels of one instruction set for integers … */
 typedef struct {
-    const char *name;
-
     /* q (rows, features padded to groups) of the matrix's bits and row_scales (rows) = x (rows, features), quantized. */
     void (*quantize_rows)(int32_t *q, float *row_scales, const float *x, size_t rows, const fl_integers *matrix);
 
@@ -81,7 +79,10 @@ typedef struct {
                                        const fl_integers *matrix, size_t rows, size_t first, size_t last,
                                        int descending, const fl_activation *activation,
                                        const fl_activation *recurrent_activation);
+} fl_integer_kernels;
 
+/* … and those for floats. */
+typedef struct {
     /* out (rows, columns) = initial + x (rows, features) @ packed (features, columns). Rows of out, initial and x start a
      * stride apart: an initial_stride of 0 is a bias. out may be initial. */
     void (*gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
@@ -190,8 +191,9 @@ typedef struct {
 
 /* The kernels called `isa` ("avx512", "avx2", "neon", "scalar"); NULL if this CPU or this build has none of that name. */
 const fl_kernels *fl_kernels_find(const char *isa);
+const fl_integer_kernels *fl_integer_kernels_find(const char *isa);
 
-/* The name of the i-th kernel table that this CPU runs, best first; NULL past the last. */
+/* The name of the i-th kernels that this CPU runs, best first; NULL past the last. */
 const char *fl_kernels_name(int i);
 
 /* SciPy's BLAS behind one door (fastlstm/engine/_blas.pyx fills it in). */

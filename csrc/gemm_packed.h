@@ -17,16 +17,6 @@
  * of rows, any chunk of time and any ISA.
  */
 
-#define GROUP_VECS (FL_GROUP / VEC_WIDTH)
-#define PANEL (4 * FL_GROUP)
-#define TILE_ROWS 6
-/* Sums of a tile at once: they and a few weights have to fit the registers. */
-#if VEC_REGISTERS >= 32
-#define TILE_SUMS 24
-#else
-#define TILE_SUMS 12
-#endif
-
 /* The sums of `vecs` vecs of `groups` groups that follow each other in a panel `wide` groups wide, of `rows` rows. */
 INLINE void sums_of_tile(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
                          size_t x_stride, const size_t *offsets, size_t pieces, const float *panel, size_t features,
@@ -96,17 +86,6 @@ TILES(1) TILES(2) TILES(3) TILES(4)
 /* [groups - 1][rows - 1] */
 static tile_function *const tiles[4][TILE_ROWS] = {TILES_OF(1), TILES_OF(2), TILES_OF(3), TILES_OF(4)};
 
-static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
-/* Rows of the next tile of at most `most` where `left` are left: all tiles of about one size. */
-static inline size_t part_of_rows(size_t left, size_t most)
-{
-    size_t n_tiles = (left + most - 1) / most;
-    return (left + n_tiles - 1) / n_tiles;
-}
-
-static inline size_t next_rows(size_t left) { return part_of_rows(left, TILE_ROWS); }
-
 /* out ((wide + groups) * FL_GROUP) = initial + x (features) @ two panels that follow each other, the first of `wide`
  * groups. Where a group is one vec, the sums of one row and panel would wait for each other; those of two panels do not. */
 INLINE void two_panels(float *out, const float *initial, const float *x, const float *panel, size_t features,
@@ -144,11 +123,6 @@ static two_panels_function *const pairs_of_panels[2][4] = {
     {two_panels_3_1, two_panels_3_2, two_panels_3_3},
     {two_panels_4_1, two_panels_4_2, two_panels_4_3, two_panels_4_4},
 };
-
-static inline size_t left_of(size_t columns, size_t j) { return columns > j ? columns - j : 0; }
-
-/* load_units, where n may be 0 */
-static inline vec load_first(const float *p, size_t n) { return n > 0 ? load_units(p, n) : vec_set(0.0f); }
 
 /* The first `columns` of the last panel, whose tile is wider than what is left of `out`. */
 static void last_panel(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,

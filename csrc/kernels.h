@@ -1,17 +1,12 @@
 /* kernels.h: what a kernels_<isa>.c includes once its vocabulary stands: every body, then the table of them. */
-#include "vec.h"
+#include "kernels_integers.h"
 
 /* each uses those before it */
-#include "activation.h"
-#include "lstm_cell.h"
 #include "gru_cell.h"
 #include "gemm_packed.h"
 #include "gemm_windows.h"
-#include "unit_blocks.h"
 #include "lstm_step.h"
 #include "gru_step.h"
-#include "integers.h"
-#include "lstm_step_integers.h"
 #include "normalize.h"
 #include "pooling.h"
 #include "merging.h"
@@ -23,10 +18,6 @@
 #include "gru_tape.h"
 
 const fl_kernels FL_KERNEL(fl_kernels) = {
-    .name = FL_ISA,
-    .quantize_rows = FL_KERNEL(quantize_rows),
-    .gemm_integers_forward = FL_KERNEL(gemm_integers_forward),
-    .lstm_step_integers_forward = FL_KERNEL(lstm_step_integers_forward),
     .gemm_packed_forward = FL_KERNEL(gemm_packed_forward),
     .gemm_windows_forward = FL_KERNEL(gemm_windows_forward),
     .lstm_step_forward = FL_KERNEL(lstm_step_forward),

@@ -11,7 +11,6 @@
 #include "vec_avx2.h"
 
 #define FL_KERNEL(name) name##_avx2
-#define FL_ISA "avx2"
 #include "kernels.h"
 
 #if defined(__clang__)

@@ -11,7 +11,6 @@
 #include "vec_avx512.h"
 
 #define FL_KERNEL(name) name##_avx512
-#define FL_ISA "avx512"
 #include "kernels.h"
 
 #if defined(__clang__)

@@ -1,4 +1,4 @@
-/* kernels_avx512_vnni.c: the kernels for x86-64 CPUs with AVX-512 VNNI (Cascade Lake 2019, Zen 4 2022). */
+/* kernels_avx512_vnni.c: the kernels for integers of x86-64 CPUs with AVX-512 VNNI (Cascade Lake 2019, Zen 4 2022). */
 #include "fastlstm.h"
 
 #if defined(__x86_64__)
@@ -12,8 +12,7 @@
 #include "vec_avx512.h"
 
 #define FL_KERNEL(name) name##_avx512_vnni
-#define FL_ISA "avx512_vnni"
-#include "kernels.h"
+#include "kernels_integers.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -5,6 +5,5 @@
 #include "vec_neon.h"
 
 #define FL_KERNEL(name) name##_neon
-#define FL_ISA "neon"
 #include "kernels.h"
 #endif

@@ -4,5 +4,4 @@
 #include "vec_scalar.h"
 
 #define FL_KERNEL(name) name##_scalar
-#define FL_ISA "scalar"
 #include "kernels.h"

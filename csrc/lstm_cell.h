@@ -132,9 +132,3 @@ static inline cell_function *cell_of(const fl_activation *activation, const fl_a
     cell_function *cell = cells[activation->kind][recurrent_activation->kind];
     return cell ? cell : cell_of_any;
 }
-
-static void FL_KERNEL(lstm_cell_forward)(float *h, float *c, float *z, size_t rows, size_t units,
-                                         const fl_activation *activation, const fl_activation *recurrent_activation)
-{
-    cell_of(activation, recurrent_activation)(h, c, z, rows, units, units, 4 * units, activation, recurrent_activation);
-}

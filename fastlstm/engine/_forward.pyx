@@ -228,9 +228,9 @@ cdef void lstm_units_step_integers(const Engine *engine, const Op *op, Py_ssize_
                                    bint descending) noexcept nogil:
     """As lstm_units_step; every thread quantizes all of h for itself."""
     if not state.zero:
-        engine.kernels.quantize_rows(scratch.quantized, scratch.row_scales, state.h, batch,
+        engine.integer_kernels.quantize_rows(scratch.quantized, scratch.row_scales, state.h, batch,
                                      &op.recurrent_kernel.integers)
-    engine.kernels.lstm_step_integers_forward(h, state.c, z, NULL if state.zero else scratch.quantized,
+    engine.integer_kernels.lstm_step_integers_forward(h, state.c, z, NULL if state.zero else scratch.quantized,
                                               scratch.row_scales, &op.recurrent_kernel.integers, batch, first, last,
                                               descending, &op.activation, &op.recurrent_activation)
     state.zero = False

@@ -20,8 +20,7 @@ cdef extern from "fastlstm.h":
         float limit
         int bits
 
-    ctypedef struct fl_kernels:
-        const char *name
+    ctypedef struct fl_integer_kernels:
         void (*quantize_rows)(int32_t *q, float *row_scales, const float *x, size_t rows,
                               const fl_integers *matrix) noexcept nogil
         void (*gemm_integers_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
@@ -32,6 +31,8 @@ cdef extern from "fastlstm.h":
                                            size_t first, size_t last, bint descending,
                                            const fl_activation *activation,
                                            const fl_activation *recurrent_activation) noexcept nogil
+
+    ctypedef struct fl_kernels:
         void (*gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
                                     const float *x, size_t x_stride, const float *packed, size_t rows,
                                     size_t features, size_t columns) noexcept nogil
@@ -95,6 +96,7 @@ cdef extern from "fastlstm.h":
                                         float *scratch) noexcept nogil
 
     const fl_kernels *fl_kernels_find(const char *isa) noexcept nogil
+    const fl_integer_kernels *fl_integer_kernels_find(const char *isa) noexcept nogil
     const char *fl_kernels_name(int i) noexcept nogil
 
     ctypedef struct fl_blas:

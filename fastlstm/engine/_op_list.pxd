@@ -6,6 +6,7 @@ from fastlstm.engine._structs cimport Engine, Matrix, Op, Stage, Wiring
 
 cdef class OpList:
     cdef Engine engine
+    cdef str kernel_name
     cdef Op *ops
     cdef Stage *stages
     cdef Wiring wiring

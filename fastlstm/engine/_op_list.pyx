@@ -16,6 +16,7 @@ from fastlstm.engine._interrupt cimport pend
 from fastlstm.engine._kernels cimport (
     fl_activation,
     fl_blas,
+    fl_integer_kernels_find,
     fl_integers,
     fl_kernels,
     fl_kernels_find,
@@ -114,6 +115,8 @@ cdef class OpList:
         if self.ops != NULL:
             raise TypeError(f"A {type(self).__name__} is immutable.")
         self.engine.kernels = find_kernels(isa.encode())
+        self.engine.integer_kernels = fl_integer_kernels_find(isa.encode())
+        self.kernel_name = isa
         self.kept, self.names, self.recurrent = [], [], ()
         self.stages = <Stage *> calloc(len(wiring.stages), sizeof(Stage))
         self.ops = <Op *> calloc(len(lowered), sizeof(Op))
@@ -131,7 +134,7 @@ cdef class OpList:
     def isa(self):
         """Name of the kernels that run this chain."""
         self._check_made()
-        return self.engine.kernels.name.decode()
+        return self.kernel_name
 
     cdef int _check_made(self) except -1:
         if self.wiring.n_stages == 0:

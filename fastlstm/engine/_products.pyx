@@ -23,8 +23,8 @@ cdef void blas_product(const Engine *engine, float *out, Py_ssize_t out_stride, 
 cdef void integer_product(const Engine *engine, float *out, Py_ssize_t out_stride, const float *initial,
                           Py_ssize_t initial_stride, const float *x, const Matrix *matrix, Py_ssize_t rows,
                           Py_ssize_t first, Py_ssize_t columns, Scratch *scratch) noexcept nogil:
-    engine.kernels.quantize_rows(scratch.quantized, scratch.row_scales, x, rows, &matrix.integers)
-    engine.kernels.gemm_integers_forward(out, out_stride, initial, initial_stride, scratch.quantized,
+    engine.integer_kernels.quantize_rows(scratch.quantized, scratch.row_scales, x, rows, &matrix.integers)
+    engine.integer_kernels.gemm_integers_forward(out, out_stride, initial, initial_stride, scratch.quantized,
                                          scratch.row_scales, &matrix.integers, rows, first, columns)
 
 

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t
 
 from fastlstm.engine._interrupt cimport Interrupt
-from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_integers, fl_kernels
+from fastlstm.engine._kernels cimport fl_activation, fl_blas, fl_integer_kernels, fl_integers, fl_kernels
 from fastlstm.engine._pool cimport atomic_long
 
 cdef enum OpKind:
@@ -37,6 +37,7 @@ cdef enum OpKind:
 
 cdef struct Engine:                   # what runs the ops
     const fl_kernels *kernels
+    const fl_integer_kernels *integer_kernels
     const fl_blas *blas               # NULL if every matrix is packed
 
 cdef struct Op

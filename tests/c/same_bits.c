@@ -73,7 +73,8 @@ static void compare_steps(const fl_kernels *kernels, const fl_kernels *scalar, s
 }
 
 /* products with integers of rows of MOST_UNITS at most, and steps of them */
-static void compare_integers(const fl_kernels *kernels, const fl_kernels *scalar, size_t rows, size_t units, int bits)
+static void compare_integers(const fl_integer_kernels *kernels, const fl_integer_kernels *scalar, size_t rows, size_t units,
+                             int bits)
 {
     static int32_t q[2][MOST_ROWS * PADDED];
     static float out[2][MOST_ROWS * PADDED], h[2][MOST_ROWS * MOST_UNITS], c[2][MOST_ROWS * MOST_UNITS];
@@ -83,7 +84,7 @@ static void compare_integers(const fl_kernels *kernels, const fl_kernels *scalar
     static int32_t offsets[PADDED];
     const size_t columns = (4 * units + FL_GROUP - 1) / FL_GROUP * FL_GROUP, in_word = 32 / bits;
     const size_t words = (units + in_word - 1) / in_word;
-    const fl_kernels *both[2] = {kernels, scalar};
+    const fl_integer_kernels *both[2] = {kernels, scalar};
     memset(offsets, 0, sizeof offsets);
     for (size_t column = 0; column < columns; column++) {
         const size_t panel = column / (4 * FL_GROUP) * 4 * FL_GROUP;
@@ -183,6 +184,7 @@ static void compare_slopes(const fl_kernels *kernels, const fl_kernels *scalar, 
 int main(void)
 {
     const fl_kernels *scalar = fl_kernels_find("scalar");
+    const fl_integer_kernels *scalar_integers = fl_integer_kernels_find("scalar");
     draw(x, sizeof x / sizeof *x, 4.0f);
     draw(h_prev, sizeof h_prev / sizeof *h_prev, 2.0f);
     draw(c_prev, sizeof c_prev / sizeof *c_prev, 6.0f);
@@ -190,7 +192,8 @@ int main(void)
     draw(bias, sizeof bias / sizeof *bias, 1.0f);
     for (int i = 0; fl_kernels_name(i); i++) {
         const fl_kernels *kernels = fl_kernels_find(fl_kernels_name(i));
-        printf("%s ", kernels->name);
+        const fl_integer_kernels *integers = fl_integer_kernels_find(fl_kernels_name(i));
+        printf("%s ", fl_kernels_name(i));
         for (size_t r = 0; r < sizeof ROWS / sizeof *ROWS; r++)
             for (size_t s = 0; s < sizeof SIZES / sizeof *SIZES; s++) {
                 compare_gemm(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s]);
@@ -202,8 +205,8 @@ int main(void)
                 compare_training(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &TANH, &SIGMOID);
                 compare_training(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &ELU, &HARD);
                 compare_slopes(kernels, scalar, (size_t)SIZES[s]);
-                compare_integers(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], 16);
-                compare_integers(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], 8);
+                compare_integers(integers, scalar_integers, (size_t)ROWS[r], (size_t)SIZES[s], 16);
+                compare_integers(integers, scalar_integers, (size_t)ROWS[r], (size_t)SIZES[s], 8);
             }
     }
     printf("%ld %ld\n", compared, differ);

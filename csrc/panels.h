@@ -1,0 +1,28 @@
+/* panels.h: what all that reads panels (gemm_packed.h says what they are) shares, for the ISA whose vocabulary stands: their
+ * sizes, and rows and columns a tile or a panel at a time. */
+
+#define GROUP_VECS (FL_GROUP / VEC_WIDTH)
+#define PANEL (4 * FL_GROUP)
+#define TILE_ROWS 6
+/* Sums of a tile at once: they and a few weights have to fit the registers. */
+#if VEC_REGISTERS >= 32
+#define TILE_SUMS 24
+#else
+#define TILE_SUMS 12
+#endif
+
+static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Rows of the next tile of at most `most` where `left` are left: all tiles of about one size. */
+static inline size_t part_of_rows(size_t left, size_t most)
+{
+    size_t n_tiles = (left + most - 1) / most;
+    return (left + n_tiles - 1) / n_tiles;
+}
+
+static inline size_t next_rows(size_t left) { return part_of_rows(left, TILE_ROWS); }
+
+static inline size_t left_of(size_t columns, size_t j) { return columns > j ? columns - j : 0; }
+
+/* load_units, where n may be 0 */
+static inline vec load_first(const float *p, size_t n) { return n > 0 ? load_units(p, n) : vec_set(0.0f); }
