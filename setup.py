@@ -26,6 +26,8 @@ DIRECTIVES = {"cdivision": True} | dict.fromkeys(CHECKS, DEBUG)
 # No -ffast-math and no contraction: the same bits on every instruction set depend on it.
 COMPILE_ARGS = ["-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-g" if DEBUG or SANITIZER else "-g0"]
 C_SOURCES = {"_op_list": sorted({*map(str, Path("csrc").glob("*.c"))} - {"csrc/pool.c"}), "_pool": ["csrc/pool.c"]}
+# Their Python around long loops is not felt, and with -O1 they take the C compiler 40 % less time.
+BRIEFLY = ("_pair", "_sampling", "_stream_pool", "_training", "_windows")
 INCLUDED, MACROS = ["csrc", "fastlstm/include"], [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
 CYTHON = Lock()  # it is quick in one process, but only one at a time; the C compiler runs beside it
 NAMED = re.compile(r'^from (fastlstm[\w.]*) cimport|(?:#include|extern from) "([\w.]+)"', re.MULTILINE)
@@ -78,7 +80,8 @@ class BuildExtensions(build_ext):
 
 def extension(path: str) -> Extension:
     name, c_sources = Path(path).stem, C_SOURCES.get(Path(path).stem, [])
-    arguments = {"extra_compile_args": [*COMPILE_ARGS, "-O3" if c_sources else "-O2", *SANITIZERS]}
+    level = "-O3" if c_sources else "-O1" if name in BRIEFLY else "-O2"
+    arguments = {"extra_compile_args": [*COMPILE_ARGS, level, *SANITIZERS]}
     arguments |= {"extra_link_args": SANITIZERS, "include_dirs": [*INCLUDED, np.get_include()]}
     return Extension(f"fastlstm.engine.{name}", [path, *c_sources], define_macros=MACROS, **arguments)
 

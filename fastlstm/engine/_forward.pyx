@@ -229,10 +229,10 @@ cdef void lstm_units_step_integers(const Engine *engine, const Op *op, Py_ssize_
     """As lstm_units_step; every thread quantizes all of h for itself."""
     if not state.zero:
         engine.integer_kernels.quantize_rows(scratch.quantized, scratch.row_scales, state.h, batch,
-                                     &op.recurrent_kernel.integers)
+                                             &op.recurrent_kernel.integers)
     engine.integer_kernels.lstm_step_integers_forward(h, state.c, z, NULL if state.zero else scratch.quantized,
-                                              scratch.row_scales, &op.recurrent_kernel.integers, batch, first, last,
-                                              descending, &op.activation, &op.recurrent_activation)
+                                                      scratch.row_scales, &op.recurrent_kernel.integers, batch, first,
+                                                      last, descending, &op.activation, &op.recurrent_activation)
     state.zero = False
 
 

@@ -25,7 +25,7 @@ cdef void integer_product(const Engine *engine, float *out, Py_ssize_t out_strid
                           Py_ssize_t first, Py_ssize_t columns, Scratch *scratch) noexcept nogil:
     engine.integer_kernels.quantize_rows(scratch.quantized, scratch.row_scales, x, rows, &matrix.integers)
     engine.integer_kernels.gemm_integers_forward(out, out_stride, initial, initial_stride, scratch.quantized,
-                                         scratch.row_scales, &matrix.integers, rows, first, columns)
+                                                 scratch.row_scales, &matrix.integers, rows, first, columns)
 
 
 cdef void choose_product(Matrix *matrix) noexcept:
