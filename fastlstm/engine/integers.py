@@ -24,7 +24,7 @@ import numpy as np
 
 from fastlstm.engine.graph import Graph
 from fastlstm.engine.ops import ROW_ACTIVATIONS, BranchesOp, DenseOp, GRUOp, LSTMOp, Op, RecurrentOp
-from fastlstm.engine.packing import PANEL, aligned_empty, gate_order, plain_order
+from fastlstm.engine.packing import GROUP, PANEL, aligned_empty, gate_order, plain_order
 
 # What the numbers of a matrix may be, each with its type.
 INTEGER_MODES: dict[str, type[np.signedinteger]] = {"int16": np.int16, "int8": np.int8}
@@ -171,8 +171,10 @@ def panels_of(values: np.ndarray, parts: list[np.ndarray]) -> Iterator[np.ndarra
 
 
 def shapes_of(shape: tuple[int, ...], mode: str, layout: str) -> tuple[tuple[int], tuple[int]]:
-    """Return the shapes of the values and of the scales of a weight of a shape."""
-    columns, in_word = sum(map(len, parts_of(layout, shape[-1]))), 4 // np.dtype(mode).itemsize
+    """Return the shapes of the values and of the scales of a weight of a shape, which nothing need have the size of."""
+    thirds = layout == "split"
+    widths = (shape[-1] * 2 // 3, shape[-1] // 3) if thirds else (shape[-1],)
+    columns, in_word = sum(-(-width // GROUP) * GROUP for width in widths), 4 // np.dtype(mode).itemsize
     return (-(-prod(shape[:-1]) // in_word) * in_word * columns,), (columns,)
 
 

@@ -30,11 +30,11 @@ from fastlstm.engine import (
 from fastlstm.engine.ops import Op
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, serialize
-from fastlstm.layers.base.variable import CHANGES
+from fastlstm.layers.base.variable import CHANGES, Variable
 from fastlstm.models.compilation import arguments_of_file
 from fastlstm.models.model import Model
 from fastlstm.models.plan import grouped, heads_chain
-from fastlstm.models.quantization import layouts, quantizable
+from fastlstm.models.quantization import quantizable
 from fastlstm.saving.config import normalise
 from fastlstm.saving.errors import SavedModelError, reading
 from fastlstm.saving.version import KERAS_VERSION
@@ -159,14 +159,16 @@ def _named_weights(model: Model) -> Iterator[tuple[str, np.ndarray]]:
 
 def _adopt_arrays(model: Model, arrays: list[NamedArray]) -> list[NamedArray]:
     """Hand the weights in a file to the model that it describes; return the arrays that are left."""
-    layout_of = {variable: layout for _, layer in quantizable(model) for variable, layout in layouts(layer).items()}
+    layout_of: dict[Variable, str] = {}
+    for _, layer in quantizable(model):
+        layout_of |= layer.integer_weights()
     remaining = list(reversed(arrays))
     for variable, name in zip(model.weights, _weight_names(model), strict=True):
         if not remaining:
             raise SavedModelError(f"The model needs {len(model.weights)} arrays; the file has {len(arrays)}.")
         found = remaining.pop()
         if found.name != name + _INTEGERS or variable not in layout_of:
-            _check_arrays([(name, variable.shape, np.dtype(np.float32))], [found])
+            _check_arrays([(name, variable.shape, np.dtype(np.float32))], [found], f" for {variable.path!r}")
             variable.adopt(found.array)
             continue
         scales = remaining.pop() if remaining else None
@@ -178,7 +180,7 @@ def _adopt_arrays(model: Model, arrays: list[NamedArray]) -> list[NamedArray]:
             (name + suffix, shape, np.dtype(dtype))
             for suffix, shape, dtype in zip((_INTEGERS, _SCALES), shapes, (mode, np.float32), strict=True)
         ]
-        _check_arrays(wanted, [found] if scales is None else [found, scales])
+        _check_arrays(wanted, [found] if scales is None else [found, scales], f" for {variable.path!r}")
         integers = IntegerMatrix(found.array, cast("NamedArray", scales).array, variable.shape, layout_of[variable])
         if not integers.is_bounded():
             raise SavedModelError(
@@ -221,8 +223,10 @@ def _programs(layer: Layer) -> Iterator[list[Op]]:
             yield from _programs(child)
 
 
-def _check_arrays(wanted: list[tuple[str, tuple[int, ...], np.dtype]], found: list[NamedArray]) -> None:
-    """Raise ValueError unless arrays have the wanted names, shapes and dtypes, all of them."""
+def _check_arrays(
+    wanted: list[tuple[str, tuple[int, ...], np.dtype]], found: list[NamedArray], what_for: str = ""
+) -> None:
+    """Raise ValueError, which says what they are for, unless arrays have the wanted names, shapes and dtypes."""
     present = [(name, array.shape, array.dtype) for name, array in found]
     if wanted == present:
         return
@@ -232,6 +236,6 @@ def _check_arrays(wanted: list[tuple[str, tuple[int, ...], np.dtype]], found: li
         raise SavedModelError(f"The model needs {len(wanted)} arrays; the file has {len(present)}.")
     (name, shape, dtype), (found_name, found_shape, found_dtype) = wrong
     raise SavedModelError(
-        f"The model needs array {name!r} of shape {shape} and dtype {dtype}; the file has {found_name[:200]!r} of "
-        f"shape {found_shape} and dtype {found_dtype}."
+        f"The model needs array {name!r} of shape {shape} and dtype {dtype}{what_for}; the file has "
+        f"{found_name[:200]!r} of shape {found_shape} and dtype {found_dtype}."
     )

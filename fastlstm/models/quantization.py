@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm.engine import INTEGER_MODES, IntegerMatrix, layouts_of, quantized_matrix
+from fastlstm.engine import INTEGER_MODES, IntegerMatrix, quantized_matrix
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.variable import CHANGES, Variable
 
@@ -58,16 +58,9 @@ def quantizable(layer: Layer) -> Iterator[tuple[Layer, Layer]]:
         pending = [(named if inside_rnn else child, child) for child in found.children] + pending
 
 
-def layouts(layer: Layer) -> dict[Variable, str]:
-    """Return the weights of a layer that can be integers, each with the layout in which its op takes them."""
-    (op,) = layer.lower()
-    named, of_op = layer.integer_weights(), layouts_of(op)
-    return {variable: of_op[name] for name, variable in named.items()}
-
-
 def _quantized(named: Layer, layer: Layer, mode: str) -> dict[Variable, IntegerMatrix]:
     found = {}
-    for variable, layout in layouts(layer).items():
+    for variable, layout in layer.integer_weights().items():
         value = variable.value
         if not np.isfinite(value.min()) or not np.isfinite(value.max()):
             raise ValueError(

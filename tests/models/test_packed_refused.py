@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import struct
+import tracemalloc
 import zlib
 from contextlib import suppress
 from functools import partial
@@ -17,6 +18,7 @@ import networks
 from fastlstm import Input, Model, Sequential, load_packed, save_packed
 from fastlstm.engine import LAYOUT_VERSION
 from fastlstm.layers import GRU, LSTM, Add, Bidirectional, Dense, Embedding
+from fastlstm.layers.base.variable import Variable
 from fastlstm.saving.packed import NamedArray, open_packed, write_packed
 
 pytestmark = pytest.mark.packed_kernels
@@ -164,12 +166,59 @@ def nodes(tree, place=()):
         yield from nodes(item, (*place, key))
 
 
+def value_at(tree, place):
+    return value_at(tree[place[0]], place[1:]) if place else tree
+
+
 def replaced(tree, place, value):
     if not place:
         return value
     changed = copy.copy(tree)
     changed[place[0]] = replaced(tree[place[0]], place[1:], value)
     return changed
+
+
+def is_refused(path):
+    try:
+        load_packed(path)
+    except ValueError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("make", [stacked, looked_up, two_inputs])
+@pytest.mark.parametrize("mode", [None, "int8", "int16"])
+def test_sizes_in_a_config_are_compared_before_anything_is_made(path, make, mode, monkeypatch):
+    """2**31 units of a GRU would have orthogonal values drawn: 384 GiB."""
+    model = make()
+    if mode:
+        model.quantize(mode)
+    save_packed(model, path)
+    config, arrays, _ = open_packed(path, LAYOUT_VERSION)
+    drawn = []
+    monkeypatch.setattr(Variable, "_initialized", lambda variable: drawn.append(variable))
+    refused = 0
+    for place in nodes(config):
+        if type(value_at(config, place)) is not int:
+            continue
+        for size in (10**7, 2**31, 2**40, 2**63):
+            write_packed(path, LAYOUT_VERSION, replaced(config, place, size), arrays)
+            tracemalloc.start()
+            try:
+                refused += is_refused(path)
+                assert tracemalloc.get_traced_memory()[1] < 2**23, (place, size)
+            finally:
+                tracemalloc.stop()
+    assert refused > 20
+    assert not drawn
+
+
+def test_the_error_names_the_weight_and_both_shapes(path):
+    save_packed(looked_up(), path)
+    spoilt(path, lambda config, arrays: (edited(config, '"units": 3,', '"units": 2147483648,'), arrays))
+    text = r"'4 kernel' of shape \(16, 6442450944\) and dtype float32 for 'gru\S*/kernel'; .* shape \(16, 9\) and"
+    with pytest.raises(ValueError, match=text):
+        load_packed(path)
 
 
 VALUES = [

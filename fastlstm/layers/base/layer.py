@@ -335,8 +335,9 @@ class Layer(WeightOwner):
         own = type(self).lower_call is not Layer.lower_call
         return not overrides(type(self), _ENGINES, over="lower_call") if own else self.native
 
-    def integer_weights(self) -> dict[str, Variable]:
-        """Return the weights of the layer, which is built, that can be integers, by their names in its op."""
+    def integer_weights(self) -> dict[Variable, str]:
+        """Return the weights of the layer, which is built, that can be integers, each with the layout in which its op
+        takes them; none of them is read."""
         return {}
 
     def lower_inside(self) -> list[list[ops.Op]]:

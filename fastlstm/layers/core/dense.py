@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm import constraints, initializers, regularizers
-from fastlstm.engine import ops
+from fastlstm.engine import layouts_of, ops
 from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.layer import Layer
@@ -99,8 +99,8 @@ class Dense(Layer):
         activation = activation_layer.lower_activation(self.activation, self.units)
         return [ops.DenseOp(self.kernel.operand, self.bias.value if self.use_bias else None, activation)]
 
-    def integer_weights(self) -> dict[str, Variable]:
-        return {"kernel": self.kernel}
+    def integer_weights(self) -> dict[Variable, str]:
+        return {self.kernel: layouts_of(ops.DenseOp(None, None))["kernel"]}
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.units)

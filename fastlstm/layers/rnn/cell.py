@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fastlstm import random
-from fastlstm.engine import ops
+from fastlstm.engine import layouts_of, ops
 from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.layers.base.input_spec import InputSpec, Shape
@@ -177,8 +177,9 @@ class Cell(Recurrent):
     def lower(self) -> list[ops.Op]:
         return [self.lower_over_time()]
 
-    def integer_weights(self) -> dict[str, Variable]:
-        return {"kernel": self.kernel, "recurrent_kernel": self.recurrent_kernel}
+    def integer_weights(self) -> dict[Variable, str]:
+        layout_of = layouts_of(self.op(None, None, None))
+        return {getattr(self, name): layout for name, layout in layout_of.items()}
 
     def lower_over_time(self, **over_time: bool) -> ops.Op:
         """Return the op that runs the cell over the steps of a sequence.
@@ -186,16 +187,21 @@ class Cell(Recurrent):
         Args:
             **over_time: `return_sequences`, `go_backwards`, `zero_output_for_mask`, as the op takes them.
         """
+        bias = self.bias.value if self.use_bias else None
+        return self.op(self.kernel.operand, self.recurrent_kernel.operand, bias, **over_time)
+
+    def op(self, *weights: Any, **over_time: bool) -> ops.Op:
+        """Return `lower_over_time` of other weights.
+
+        Args:
+            *weights: Kernel, recurrent kernel and bias; None tells what the op is without a weight being made.
+            **over_time: As for `lower_over_time`.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no op.")
 
-    def lowered_arguments(self) -> tuple[Any, ...]:
-        """Return what all ops begin with: the weights and the activations."""
-        return (
-            self.kernel.operand,
-            self.recurrent_kernel.operand,
-            self.bias.value if self.use_bias else None,
-            *(activation_layer.lower_activation(getattr(self, name), self.units) for name in self._activation_names()),
-        )
+    def lowered_activations(self) -> list[ops.Activation]:
+        """Return the activations as an op takes them, after the weights."""
+        return [activation_layer.lower_activation(getattr(self, name), self.units) for name in self._activation_names()]
 
     def get_initial_state(self, batch_size: int) -> list[np.ndarray]:
         """Return a list of zeros, each `(batch_size, units)`."""

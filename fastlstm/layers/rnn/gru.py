@@ -100,8 +100,8 @@ class GRUCell(GatedCell):
 
         return [z * h + (1 - z) * g], backward
 
-    def lower_over_time(self, **over_time: bool) -> ops.Op:
-        return ops.GRUOp(*self.lowered_arguments(), reset_after=bool(self.reset_after), **over_time)
+    def op(self, *weights: Any, **over_time: bool) -> ops.Op:
+        return ops.GRUOp(*weights, *self.lowered_activations(), reset_after=bool(self.reset_after), **over_time)
 
 
 @register

@@ -110,8 +110,8 @@ class LSTMCell(GatedCell):
 
         return [o * s, new_c], backward
 
-    def lower_over_time(self, **over_time: bool) -> ops.Op:
-        return ops.LSTMOp(*self.lowered_arguments(), **over_time)
+    def op(self, *weights: Any, **over_time: bool) -> ops.Op:
+        return ops.LSTMOp(*weights, *self.lowered_activations(), **over_time)
 
 
 @register

@@ -67,8 +67,8 @@ class SimpleRNNCell(Cell):
 
         return [h], backward
 
-    def lower_over_time(self, **over_time: bool) -> ops.Op:
-        return ops.SimpleRNNOp(*self.lowered_arguments(), **over_time)
+    def op(self, *weights: Any, **over_time: bool) -> ops.Op:
+        return ops.SimpleRNNOp(*weights, *self.lowered_activations(), **over_time)
 
 
 @register
