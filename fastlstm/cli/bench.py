@@ -2,7 +2,7 @@
 
 Inputs are N(0, 1), ids where the model begins with an Embedding; a time is the median of calls of `predict_on_batch`.
 ONNX Runtime runs the model as `fastlstm export` writes it (pip install onnxruntime 'fastlstm[onnx]'); the engines take
-turns, on the same number of threads.
+turns, on the same number of threads. Without it, or where the model cannot be written, fastlstm is timed alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROUNDS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="MODEL", help="a .keras, .h5 or .onnx file that holds a whole model")
+    parser.add_argument("file", metavar="MODEL", help="a .keras, .h5, .onnx or packed file that holds a whole model")
     parser.add_argument(
         "--batch", type=files.positive, nargs="+", default=[1, 32], metavar="ROWS", help="sequences a call (1 and 32)"
     )
@@ -48,12 +48,13 @@ def run(options: argparse.Namespace) -> None:
     model = files.open_model(options.file)
     threads = options.threads or sorted({1, usable_cpus()})
     cases = [(rows, number) for rows in options.batch for number in threads]
+    written, reason = as_onnx(model)
     table = Table("rows", "threads", "engine", "µs a call", "90 % under", "rows/s", "ratio")
     for column in table.columns:
         column.justify = "left" if column.header == "engine" else "right"
     for rows, number in cases:
         inputs = drawn(model, rows, options.timesteps)
-        times = timed(engines(model, inputs, number), number, options.seconds / len(cases))
+        times = timed(engines(model, written, inputs, number), number, options.seconds / len(cases))
         ours = median(times["fastlstm"])
         for engine, of_calls in times.items():
             middle = median(of_calls)
@@ -61,8 +62,8 @@ def run(options: argparse.Namespace) -> None:
             table.add_row(str(rows), str(number), engine, *figures, f"{middle / ours:.2f}")
     console = Console(highlight=False)
     console.print(table)
-    if not has_onnx_runtime():
-        console.print("ONNX Runtime is not installed here: pip install onnxruntime onnx", markup=False)
+    if reason:
+        console.print(reason, markup=False, soft_wrap=True)
     console.print(model.plan(), markup=False, soft_wrap=True)
 
 
@@ -93,23 +94,35 @@ def has_onnx_runtime() -> bool:
     return bool(find_spec("onnxruntime") and find_spec("onnx"))
 
 
-def engines(model: Model, inputs: list[np.ndarray], threads: int) -> dict[str, Callable[[], Any]]:
-    """A call for every engine that is installed."""
-    given = inputs if len(inputs) > 1 else inputs[0]
-    calls: dict[str, Callable[[], Any]] = {"fastlstm": lambda: model.predict_on_batch(given)}
-    if has_onnx_runtime():
-        calls["ONNX Runtime"] = onnx_runtime(model, inputs, threads)
-    return calls
-
-
-def onnx_runtime(model: Model, inputs: list[np.ndarray], threads: int) -> Callable[[], Any]:
-    import onnxruntime
-
+def as_onnx(model: Model) -> tuple[bytes | None, str]:
+    """Return the model as ONNX Runtime reads it; without that, or without a way to write it, None and the reason."""
+    if not has_onnx_runtime():
+        return None, "ONNX Runtime is not installed here: pip install onnxruntime onnx"
     from fastlstm import onnx
 
     with tempfile.TemporaryDirectory() as folder:
-        onnx.save(model, Path(folder, "model.onnx"))
-        written = Path(folder, "model.onnx").read_bytes()
+        path = Path(folder, "model.onnx")
+        try:
+            onnx.save(model, path)
+        except (ValueError, NotImplementedError) as error:
+            return None, f"Without ONNX Runtime, as the model cannot be written for it: {error}"
+        return path.read_bytes(), ""
+
+
+def engines(
+    model: Model, written: bytes | None, inputs: list[np.ndarray], threads: int
+) -> dict[str, Callable[[], Any]]:
+    """A call for every engine that can run the model."""
+    given = inputs if len(inputs) > 1 else inputs[0]
+    calls: dict[str, Callable[[], Any]] = {"fastlstm": lambda: model.predict_on_batch(given)}
+    if written is not None:
+        calls["ONNX Runtime"] = onnx_runtime(written, inputs, threads)
+    return calls
+
+
+def onnx_runtime(written: bytes, inputs: list[np.ndarray], threads: int) -> Callable[[], Any]:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3  # errors

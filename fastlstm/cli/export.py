@@ -13,7 +13,7 @@ from fastlstm.cli import files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a .keras or .h5 file that holds a whole model")
+    parser.add_argument("file", metavar="FILE", help="a .keras, .h5, .onnx or packed file that holds a whole model")
     parser.add_argument("-o", "--output", type=Path, metavar="OUTPUT", required=True, help="a .onnx file")
     parser.add_argument(
         "--stateful",
@@ -28,7 +28,6 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("an .onnx file has a name: -o model.onnx")
     files.require_directory(options.output)
     from fastlstm import onnx
-    from fastlstm.models import load_model
 
-    onnx.save(load_model(options.file, compile=False), options.output, stateful=options.stateful)
+    onnx.save(files.open_model(options.file), options.output, stateful=options.stateful)
     print(f"wrote {options.output}: {options.output.stat().st_size:,} bytes")

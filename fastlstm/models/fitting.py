@@ -33,7 +33,7 @@ def fit(
     model = compiled.model
     if validation_split and validation_data is None:
         (x, y, sample_weight), validation_data = split((x, y, sample_weight), validation_split)
-    train = Epochs(x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight, model.prepared)
+    train = Epochs(x, y, sample_weight, batch_size, steps_per_epoch, shuffle, class_weight, model.prepared_for_epochs)
     validation: Epochs | None = None
     if not isinstance(callbacks, CallbackList):
         callbacks = CallbackList(
@@ -64,7 +64,9 @@ def fit(
         if validation_data is not None and _is_due(epoch, validation_freq):
             if validation is None:
                 size = validation_batch_size or batch_size
-                validation = Epochs(*unpacked(validation_data), size, validation_steps, prepared=model.prepared)
+                validation = Epochs(
+                    *unpacked(validation_data), size, validation_steps, prepared=model.prepared_for_epochs
+                )
             logs |= {f"val_{name}": value for name, value in _evaluated(compiled, validation, callbacks).items()}
         callbacks.on_epoch_end(epoch, logs)
         if model.stop_training:
@@ -87,7 +89,7 @@ def evaluate(
 ) -> dict[str, float]:
     """See `Trainer.evaluate`; the metrics by name."""
     model = compiled.model
-    data = Epochs(x, y, sample_weight, batch_size, steps, prepared=model.prepared)
+    data = Epochs(x, y, sample_weight, batch_size, steps, prepared=model.prepared_for_epochs)
     if not isinstance(callbacks, CallbackList):
         callbacks = CallbackList(
             callbacks, add_progbar=verbose != 0, verbose=verbose, epochs=1, steps=data.count, model=model

@@ -37,8 +37,8 @@ class Predictor(Layer, builds_once=False):
 
     supports_masking = True
     inner_names = (
-        "calls current_plan expand find_calls graph leaves prepared record serialized stateful structured "
-        "symbolic_input"
+        "calls current_plan expand find_calls graph leaves prepared prepared_for_epochs record serialized stateful "
+        "structured symbolic_input"
     )
 
     def __init__(self, trainable: bool = True, name: str | None = None, **kwargs: Any) -> None:
@@ -84,6 +84,10 @@ class Predictor(Layer, builds_once=False):
             ValueError: When it does not fit.
         """
         return map_structure(as_values, inputs)
+
+    def prepared_for_epochs(self, inputs: Any, rows: int | None = None) -> Any:
+        """Return what `prepared` does; a model that this builds takes batches of any size, as in Keras."""
+        return self.prepared(inputs, rows)
 
     def structured(self, outputs: Any) -> Any:
         """Return the outputs, an array or a tuple, in the structure in which the model gives them."""

@@ -234,6 +234,13 @@ class Sequential(Model, builds_once=False):
         self.check_input_shape(x.shape)
         return np.ascontiguousarray(x)
 
+    def prepared_for_epochs(self, inputs: Any, rows: int | None = None) -> np.ndarray:
+        tensor = self.symbolic_input
+        if not self.built and tensor is None:
+            x = data.model_input(inputs, tensor, self.name, self.takes_raw)
+            self.build((None, *x.shape[1:]))
+        return self.prepared(inputs, rows)
+
     @property
     def takes_raw(self) -> bool:  # type: ignore[override]
         """Whether the first layer takes the input as it is."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any
 
+from fastlstm import backend
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import is_shape, map_structure
 from fastlstm.layers.base.variable import Variable
@@ -106,9 +107,13 @@ def _rows(
 
 def _totals(model: Any) -> Iterator[tuple[str, str]]:
     """What stands below the table."""
-    yield "Total params", _count_and_size(model.weights)
+    optimizer = model.optimizer
+    of_optimizer = optimizer.variables if optimizer is not None and optimizer.built else []
+    yield "Total params", _count_and_size(model.weights, of_optimizer)
     yield "Trainable params", _count_and_size(model.trainable_weights)
     yield "Non-trainable params", _count_and_size(model.non_trainable_weights)
+    if of_optimizer:
+        yield "Optimizer params", _count_and_size([], of_optimizer)
     for mode, variables in _quantized(model.weights).items():
         yield f"Quantized to {mode}", _count_and_size(variables)
 
@@ -192,9 +197,11 @@ def _quantized(variables: Sequence[Variable]) -> dict[str, list[Variable]]:
     return found
 
 
-def _count_and_size(variables: Sequence[Variable]) -> str:
-    count = sum(variable.size for variable in variables)
-    size, unit = float(sum(variable.nbytes for variable in variables)), "B"
+def _count_and_size(variables: Sequence[Variable], state: Sequence[backend.Variable] = ()) -> str:
+    """The number of numbers in variables of layers and of an optimizer, and their bytes."""
+    count = sum(variable.size for variable in variables) + sum(one.value.size for one in state)
+    size = float(sum(variable.nbytes for variable in variables) + sum(one.value.nbytes for one in state))
+    unit = "B"
     for larger in ("KB", "MB", "GB", "TB", "PB"):
         if size < 1024:
             break

@@ -254,7 +254,7 @@ class Trainer:
         from fastlstm.models import fitting
 
         logs = fitting.evaluate(compiled, x, y, batch_size, verbose, sample_weight, steps, callbacks)
-        return logs if return_dict else self._in_order(logs)
+        return _by_name(logs) if return_dict else self._in_order(logs)
 
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
@@ -264,7 +264,7 @@ class Trainer:
         from fastlstm.models import fitting
 
         logs = fitting.train_on_batch(compiled, x, y, sample_weight, class_weight)
-        return logs if return_dict else self._in_order(logs)
+        return _by_name(logs) if return_dict else self._in_order(logs)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Return the loss and the metrics of one batch; see `evaluate`."""
@@ -272,7 +272,7 @@ class Trainer:
         from fastlstm.models import fitting
 
         logs = fitting.test_on_batch(compiled, x, y, sample_weight)
-        return logs if return_dict else self._in_order(logs)
+        return _by_name(logs) if return_dict else self._in_order(logs)
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """The metrics in the order of `metrics`, those of the compiled ones after the mean loss; one alone as it is."""
@@ -280,6 +280,11 @@ class Trainer:
         results = [logs[name] for name in names if name in logs]
         results += [logs[name] for name in sorted(logs) if name not in names]
         return results[0] if len(results) == 1 else results
+
+
+def _by_name(logs: dict[str, Any]) -> dict[str, Any]:
+    """The metrics in the order of their names, as Keras returns dicts."""
+    return dict(sorted(logs.items()))
 
 
 def _names(metric: Any) -> list[str]:

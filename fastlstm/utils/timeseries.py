@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.backend import Tensor
+
 
 class TimeseriesDataset:
     """Windows of a series and their targets, made batch by batch; every `for` loop begins again.
 
-    Made by `timeseries_dataset_from_array`, in place of Keras' `tf.data.Dataset`.
+    Made by `timeseries_dataset_from_array`, in place of Keras' `tf.data.Dataset`; the arrays answer to `numpy()`, too.
     """
 
     def __init__(
@@ -45,8 +47,8 @@ class TimeseriesDataset:
             starts = self._starts[index]
         else:
             starts = self._starts[index * self._batch_size : (index + 1) * self._batch_size]
-        windows = self._data[starts[..., np.newaxis] + self._offsets]
-        return windows if self._targets is None else (windows, self._targets[starts])
+        windows = self._data[starts[..., np.newaxis] + self._offsets].view(Tensor)
+        return windows if self._targets is None else (windows, np.asarray(self._targets[starts]).view(Tensor))
 
     def __iter__(self) -> Iterator[Any]:
         if self._shuffling is not None:

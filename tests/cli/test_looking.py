@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastlstm
-from fastlstm import Input, Sequential, cli
+from fastlstm import Input, Model, Sequential, cli, ops
 from fastlstm.cli import bench, doctor
 from fastlstm.layers import LSTM, Dense, Embedding
 
@@ -60,6 +60,30 @@ def test_bench(tmp_path, capsys, monkeypatch):
     assert [[cell.strip() for cell in row] for row in rows] == [["2", "1", "fastlstm"], ["3", "1", "fastlstm"]]
     assert any("pip install onnxruntime" in line for line in lines) and any("LSTM 3 x 4" in line for line in lines)
     assert fastlstm.get_num_threads() == before
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_bench_of_a_model_that_cannot_be_written_as_onnx(packed, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("onnx", reason="needs onnx (the `onnx` extra)")
+    monkeypatch.setattr(bench, "has_onnx_runtime", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    if packed:
+        model = Sequential([Input((None, 3)), LSTM(4), Dense(1)])
+        model.quantize("int8")
+        fastlstm.save_packed(model, tmp_path / "model")
+        reason = "is quantized to int8"
+    else:
+        x = Input((None, 3))
+        Model(x, ops.exp2(LSTM(4)(x))).save(tmp_path / "model.keras")
+        reason = "Layer 'exp2' (Exp2) is an operation that has no operators in ONNX"
+    path = str(tmp_path / ("model" if packed else "model.keras"))
+    assert cli.main(["bench", path, "--batch", "2", "--threads", "1", "--seconds", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split("│")[3].strip() for line in lines if "│" in line]
+    (line,) = [
+        line for line in lines if line.startswith("Without ONNX Runtime, as the model cannot be written for it: ")
+    ]
+    assert rows == ["fastlstm"] and reason in line
 
 
 def test_inputs_are_such_as_the_model_takes():

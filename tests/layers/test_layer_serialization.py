@@ -18,6 +18,22 @@ def test_round_trip():
     assert layers.serialize(Sequential([layer]))["module"] == "keras"
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *(layers.LSTM(3), layers.GRU(3), layers.SimpleRNN(3), layers.ConvLSTM2D(2, 3)),
+        *(layers.MultiHeadAttention(2, 3), layers.EinsumDense("abc,cd->abd", (None, 4))),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_a_regularizer_of_outputs_is_in_configs_where_keras_has_none_too(layer):
+    config = layer.get_config()
+    assert config["activity_regularizer"] is None
+    again = type(layer).from_config({**config, "activity_regularizer": "l2"})
+    assert again.get_config()["activity_regularizer"]["class_name"] == "L2"
+    assert "activity_regularizer" not in layers.Dense(3).get_config()
+
+
 def dense(**changes):
     return {"module": "keras.layers", "class_name": "Dense", "config": {"name": "d", "units": 3}, **changes}
 

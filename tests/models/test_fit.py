@@ -70,6 +70,18 @@ def test_a_batch_at_a_time():
     assert float(model.test_on_batch(X, Y)) < losses[0]
 
 
+def test_dicts_are_in_the_order_of_their_names():
+    model = Sequential([Input((4, 2)), LSTM(3), Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae", "accuracy"])
+    x, y = np.zeros((4, 4, 2)), np.zeros((4, 1))
+    for logs in (
+        model.evaluate(x, y, verbose=0, return_dict=True),
+        model.train_on_batch(x, y, return_dict=True),
+        model.test_on_batch(x, y, return_dict=True),
+    ):
+        assert list(logs) == ["accuracy", "loss", "mae"]
+
+
 def test_classes_of_sequences_of_ids():
     utils.set_random_seed(1)
     ids = RNG.integers(1, 9, (120, 6))

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from fastlstm import Input, Sequential
@@ -41,6 +42,33 @@ Model: "mymodel"
     assert printed(model) == expected
     model.summary()
     assert capsys.readouterr().out == expected
+
+
+def test_the_optimizer_counts_once_it_has_a_state():
+    model = Sequential([Input((4, 2)), LSTM(3), Dense(1)])
+    model.compile("adam", "mse")
+    assert "Total params: 76 (304.00 B)" in printed(model) and "Optimizer" not in printed(model)
+    model.fit(np.zeros((4, 4, 2)), np.zeros((4, 1)), verbose=0)
+    text = printed(model)
+    assert text.endswith(" Non-trainable params: 0 (0.00 B)\n Optimizer params: 154 (620.00 B)\n")
+    assert "Total params: 230 (924.00 B)" in text and "Trainable params: 76 (304.00 B)" in text
+
+
+@pytest.mark.parametrize(
+    ("run", "shape"),
+    [
+        (lambda model, x, y: model(x), (5, 3)),
+        (lambda model, x, y: model.predict(x, batch_size=2, verbose=0), (2, 3)),
+        (lambda model, x, y: model.train_on_batch(x, y), (5, 3)),
+        (lambda model, x, y: model.fit(x, y, batch_size=2, verbose=0), (None, 3)),
+        (lambda model, x, y: model.evaluate(x, y, verbose=0), (None, 3)),
+    ],
+)
+def test_rows_of_a_model_that_its_first_call_builds(run, shape):
+    model = Sequential([LSTM(3), Dense(1)])
+    model.compile("sgd", "mse")
+    run(model, np.zeros((5, 4, 2), "float32"), np.zeros((5, 1), "float32"))
+    assert model.layers[0].output.shape == shape and f"│ {shape} " in printed(model)
 
 
 def test_unbuilt():

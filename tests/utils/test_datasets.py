@@ -21,6 +21,15 @@ def model():
     return Sequential([Input((5, 2)), LSTM(3), Dense(1)])
 
 
+def test_arrays_answer_to_numpy():
+    """As the tensors of Keras' tutorial of the weather."""
+    for inputs, targets in timeseries_dataset_from_array(SERIES, SERIES[:, :1], 5, batch_size=7).take(1):
+        assert type(inputs.numpy()) is type(targets.numpy()) is np.ndarray
+        assert (inputs.numpy().shape, targets[0].numpy().shape) == ((7, 5, 2), (1,))
+    (window, target), *_ = timeseries_dataset_from_array(SERIES, SERIES[:, 0], 5, batch_size=None)
+    assert window.numpy().shape == (5, 2) and target.numpy() == SERIES[0, 0]
+
+
 class Batches(Sequence):
     def __len__(self):
         return 3

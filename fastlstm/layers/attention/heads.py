@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm import activations
+from fastlstm import activations, regularizers
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
@@ -235,6 +235,7 @@ class HeadedAttention(Layer):
             "use_gate": self.use_gate,
             "sliding_window": self.sliding_window,
             "seed": self.seed,
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
             **weight_config(self, "kernel", "bias"),
         }
         kept = {"keras2_masks": self.keras2_masks, "ignores_masks": self.ignores_masks}

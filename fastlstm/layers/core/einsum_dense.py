@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm import regularizers
 from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
@@ -158,6 +159,7 @@ class EinsumDense(Layer):
             "equation": self.equation,
             "activation": activation_layer.serialize_activation(self.activation),
             "bias_axes": self.bias_axes,
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
             **weight_config(self, "kernel", "bias"),
             "quantization_config": None,
         }

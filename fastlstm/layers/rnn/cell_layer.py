@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
+from fastlstm import regularizers
 from fastlstm.engine import ops
 from fastlstm.identifiers import snake_case
 from fastlstm.layers.rnn.cell import Cell
@@ -58,7 +59,10 @@ class CellLayer(RNN):
         cell.dtype_policy = self.dtype_policy
 
     def cell_config(self) -> dict[str, Any]:
-        return self.cell.arguments()
+        return {
+            **self.cell.arguments(),
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
+        }
 
 
 class GatedLayer(CellLayer):
