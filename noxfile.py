@@ -69,6 +69,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def search(session: nox.Session) -> None:
+    """The tests of drawn examples, at random and 25 times as many; what fails is printed with how to repeat it."""
+    session.install(".[test]")
+    session.run("pytest", "-m", "hypothesis", "--hypothesis-profile=search", *session.posargs)
+
+
+@nox.session
 def bundle(session: nox.Session) -> None:
     """A program that PyInstaller bundles."""
     session.install(".", "pytest", "hypothesis", "pyinstaller")

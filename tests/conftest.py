@@ -7,8 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+# A plain run draws the same examples every time: what it tells of a change is due to that change. Looking for what
+# nobody thought of is a run of its own, `pytest -m hypothesis --hypothesis-profile=search`, as it is in fuzz/; what
+# either finds becomes a test. Neither looks at a clock: how long an example takes is the machine's affair.
+settings.register_profile(
+    "same", derandomize=True, max_examples=200, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.register_profile("search", settings.get_profile("same"), derandomize=False, max_examples=5000, print_blob=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

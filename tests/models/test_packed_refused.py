@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import networks
@@ -245,7 +245,6 @@ VALUES = [
 ]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(make=st.sampled_from([stacked, looked_up, two_inputs]), data=st.data())
 def test_any_header_is_refused_or_runs(path, make, data):
     """With a right checksum around it: nothing that a header says may reach beyond the file."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
 
@@ -132,7 +132,6 @@ class Stress(RuleBasedStateMachine):
             np.testing.assert_array_equal(found[number], whole[number % 4 :])
 
 
-Stress.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-)
+# An example has up to twenty steps, each as long as an example of other tests.
+Stress.TestCase.settings = settings(max_examples=settings().max_examples // 13, stateful_step_count=20)
 TestStress = Stress.TestCase

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fastlstm.saving import budget
@@ -115,7 +115,6 @@ def test_cut_anywhere(path, content):
         open_packed(path, LAYOUT)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_flipped_bits(path, content, data):
     spoilt = bytearray(content)
@@ -203,7 +202,6 @@ def test_arrays_that_are_not_there(path, wrong, text):
         read(SOUND | wrong if isinstance(wrong, dict) and wrong else wrong)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     shape=st.lists(st.integers(0, 2**33), max_size=5) | st.lists(st.integers(0, 5), max_size=40),
     offset=st.integers(0, 300) | st.integers(0, 4).map(lambda n: 64 * n) | st.integers(0, 2**70),
