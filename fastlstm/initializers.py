@@ -28,7 +28,7 @@ _DISTRIBUTIONS = ("uniform", "truncated_normal", "untruncated_normal")
 class Initializer:
     """Base class of all initializers."""
 
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         """Return the starting values.
 
         Args:
@@ -58,7 +58,7 @@ class Constant(Initializer):
     def __init__(self, value: Any = 0.0) -> None:
         self.value = value
 
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return np.full(shape, self.value, _dtype(dtype))
 
     def get_config(self) -> dict[str, Any]:
@@ -81,14 +81,14 @@ class Constant(Initializer):
 class Zeros(Initializer):
     """Zeros everywhere."""
 
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return np.zeros(shape, _dtype(dtype))
 
 
 class Ones(Initializer):
     """Ones everywhere."""
 
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return np.ones(shape, _dtype(dtype))
 
 
@@ -104,7 +104,7 @@ class Identity(Initializer):
     def __init__(self, gain: float = 1.0) -> None:
         self.gain = gain
 
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         if len(shape) != 2:
             raise ValueError(
                 "Identity matrix initializer can only be used for 2D matrices. "
@@ -156,7 +156,7 @@ class RandomNormal(RandomInitializer):
         self.mean = mean
         self.stddev = stddev
 
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return random.normal(shape, self.mean, self.stddev, dtype, self.seed)
 
     def get_config(self) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class TruncatedNormal(RandomNormal):
         seed: Integer, `SeedGenerator` or None.
     """
 
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return random.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
 
 
@@ -190,7 +190,7 @@ class RandomUniform(RandomInitializer):
         self.minval = minval
         self.maxval = maxval
 
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return random.uniform(shape, self.minval, self.maxval, dtype, self.seed)
 
     def get_config(self) -> dict[str, Any]:
@@ -238,7 +238,7 @@ class VarianceScaling(RandomInitializer):
         self.input_axes = input_axes
         self.output_axes = output_axes
 
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         stddev = math.sqrt(self.scale / max(1.0, n))
@@ -328,7 +328,7 @@ class Orthogonal(RandomInitializer):
         super().__init__(seed)
         self.gain = gain
 
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         if len(shape) < 2:
             raise ValueError(
                 "The tensor to initialize must be at least two-dimensional. "
@@ -402,7 +402,7 @@ def get(identifier: Any) -> Any:
 
 
 def _from_array(array: np.ndarray) -> Any:
-    def initialize(shape: Sequence[int], dtype: DTypeLike = None) -> np.ndarray:
+    def initialize(shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         if tuple(shape) != array.shape:
             raise ValueError(
                 f"Expected `shape` to be {array.shape} for direct tensor as initializer. Received shape={shape}"

@@ -40,7 +40,7 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def require_array(shape: Sequence[int], what: str) -> None:
+def require_array(shape: Sequence[int | None], what: str) -> None:
     """Raise unless there is memory for a float32 array.
 
     Args:

@@ -81,7 +81,7 @@ Seed = int | SeedGenerator | None
 
 
 def normal(
-    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: DTypeLike = None, seed: Seed = None
+    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: DTypeLike | None = None, seed: Seed = None
 ) -> np.ndarray:
     """Draw from the normal distribution.
 
@@ -101,7 +101,7 @@ def normal(
 
 
 def uniform(
-    shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: DTypeLike = None, seed: Seed = None
+    shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: DTypeLike | None = None, seed: Seed = None
 ) -> np.ndarray:
     """Draw from the uniform distribution between `minval` and `maxval`.
 
@@ -121,7 +121,7 @@ def uniform(
 
 
 def truncated_normal(
-    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: DTypeLike = None, seed: Seed = None
+    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: DTypeLike | None = None, seed: Seed = None
 ) -> np.ndarray:
     """Draw from the normal distribution, again and again where a value is over two `stddev` away from `mean`.
 
@@ -191,7 +191,7 @@ def categorical(logits: ArrayLike, num_samples: int, dtype: DTypeLike = "int32",
 
 
 def binomial(
-    shape: Sequence[int], counts: ArrayLike, probabilities: ArrayLike, dtype: DTypeLike = None, seed: Seed = None
+    shape: Sequence[int], counts: ArrayLike, probabilities: ArrayLike, dtype: DTypeLike | None = None, seed: Seed = None
 ) -> np.ndarray:
     """Draw from the binomial distribution.
 
@@ -208,7 +208,7 @@ def binomial(
     return _generator(seed).binomial(counts, probabilities, shape).astype(_dtypes(dtype)[0])
 
 
-def gamma(shape: Sequence[int], alpha: ArrayLike, dtype: DTypeLike = None, seed: Seed = None) -> np.ndarray:
+def gamma(shape: Sequence[int], alpha: ArrayLike, dtype: DTypeLike | None = None, seed: Seed = None) -> np.ndarray:
     """Draw from the gamma distribution of scale 1.
 
     Args:
@@ -224,7 +224,7 @@ def gamma(shape: Sequence[int], alpha: ArrayLike, dtype: DTypeLike = None, seed:
 
 
 def beta(
-    shape: Sequence[int], alpha: ArrayLike, beta: ArrayLike, dtype: DTypeLike = None, seed: Seed = None
+    shape: Sequence[int], alpha: ArrayLike, beta: ArrayLike, dtype: DTypeLike | None = None, seed: Seed = None
 ) -> np.ndarray:
     """Draw from the beta distribution.
 

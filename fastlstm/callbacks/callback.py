@@ -25,7 +25,7 @@ class Callback:
         return self._model
 
     def set_params(self, params: dict[str, Any]) -> None:
-        self.params: dict[str, Any] = params
+        self.params = params
 
     def set_model(self, model: Any) -> None:
         self._model = model

@@ -118,14 +118,14 @@ class EarlyStopping(MonitorCallback):
         self.wait += 1
         if self._is_improvement(current, self.best):
             self.best: Any = current
-            self.best_epoch: int = epoch
+            self.best_epoch = epoch
             if self.restore_best_weights:
                 self.best_weights = self.model.get_weights()
             if self.baseline is None or self._is_improvement(current, self.baseline):
-                self.wait: int = 0
+                self.wait = 0
         # The first epoch is never the last one.
         elif self.wait >= self.patience and epoch > 0:
-            self.stopped_epoch: int = epoch
+            self.stopped_epoch = epoch
             self.model.stop_training = True
 
     def on_train_end(self, logs: Logs = None) -> None:
@@ -216,8 +216,8 @@ class ReduceLROnPlateau(MonitorCallback):
         elif not self.in_cooldown():
             self.wait += 1
             if self.wait >= self.patience and self._reduce(epoch):
-                self.cooldown_counter: int = self.cooldown
-                self.wait: int = 0
+                self.cooldown_counter = self.cooldown
+                self.wait = 0
 
     def _reduce(self, epoch: int) -> bool:
         """Lower the learning rate, if it may go lower, and return whether it did."""

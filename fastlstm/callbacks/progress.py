@@ -24,7 +24,7 @@ class ProgbarLogger(Callback):
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)
         self.verbose = 1 if params["verbose"] == "auto" else params["verbose"]
-        self.epochs: int = params["epochs"]
+        self.epochs = params["epochs"]
         self.target = params["steps"]
 
     def on_train_begin(self, logs: Logs = None) -> None:
@@ -69,7 +69,7 @@ class ProgbarLogger(Callback):
         self.progbar = Progbar(self.target, verbose=self.verbose, stateless_metrics=())
 
     def _update(self, batch: int, logs: Logs) -> None:
-        self.seen: int = batch + 1
+        self.seen = batch + 1
         if self.verbose == 1:
             self.progbar.update(self.seen, list((logs or {}).items()), finalize=False)
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastlstm.engine.activation import ACTIVATIONS as ACTIVATIONS
-from fastlstm.engine.activation import LINEAR, Activation
+from fastlstm.engine.activation import LINEAR as LINEAR
 from fastlstm.engine.activation import ROW_ACTIVATIONS as ROW_ACTIVATIONS
+from fastlstm.engine.activation import Activation as Activation
 from fastlstm.engine.whole_ops import MERGES as MERGES
 from fastlstm.engine.whole_ops import AliasOp as AliasOp
 from fastlstm.engine.whole_ops import ConvolutionOp as ConvolutionOp

@@ -71,7 +71,7 @@ class Functional(Model, builds_once=False):
         raise AttributeError("`Model.layers` attribute is reserved and should not be used. Please use another name.")
 
     @property
-    def graph(self) -> Graph:
+    def graph(self) -> Graph:  # type: ignore[override]
         """The calls between the inputs and the outputs."""
         return self._graph
 

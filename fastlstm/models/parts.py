@@ -153,7 +153,7 @@ class LayerPart:
             self._kwargs["training"] = own.value
         elif training is not None:
             self._kwargs.pop("training", None)
-            if training and "training" in call_parameters(type(call.layer)):  # type: ignore[arg-type]
+            if training and "training" in call_parameters(type(call.layer)):
                 self._kwargs["training"] = True
         self.reads: list[int] = [slot.index for slot in call.inputs]
         self.writes: list[int] = [slot.index for slot in call.outputs]
@@ -206,7 +206,7 @@ class LayerPart:
 
 def _argument_masks(call: Call) -> dict[str, int]:
     """Where the masks are that a layer with several tensors as arguments is given, by the arguments' names."""
-    if isinstance(call.layer, Operation) or not shape_arguments(type(call.layer)):  # type: ignore[arg-type]
+    if isinstance(call.layer, Operation) or not shape_arguments(type(call.layer)):
         return {}
     first, *others = call.args
     kwargs = with_argument_masks(

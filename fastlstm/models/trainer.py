@@ -140,8 +140,8 @@ class Trainer:
         """Keep the arguments of `compile` that came with a file until they are needed."""
         self._compile_arguments, self._compiled, self._file_arguments = None, None, arguments
         self.loss = arguments.config.get("loss")
-        self.compiled: bool = True
-        self.stop_training: bool = False
+        self.compiled = True
+        self.stop_training = False
 
     def optimizer_state(self) -> tuple[str, list[str], list[np.ndarray]] | None:
         """Return the optimizer's name, and the paths and arrays of its state; None if there is no optimizer."""

@@ -4,7 +4,7 @@ An operation is an entry in one of the tables of this package: its name in Keras
 shapes and one of dtypes. That is all that graphs, files and the functions here are made from.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastlstm.ops import elementwise, indexing, neural, products, rearranging, reductions
 from fastlstm.ops.creation import (
@@ -24,13 +24,19 @@ from fastlstm.ops.creation import (
     tri,
     zeros,
 )
-from fastlstm.ops.definition import BY_CLASS, FUNCTIONS, Definition
+from fastlstm.ops.definition import BY_CLASS
+from fastlstm.ops.definition import FUNCTIONS as FUNCTIONS
+from fastlstm.ops.definition import Definition as Definition
 
 _TABLES = (elementwise, indexing, neural, products, rearranging, reductions)
 _CREATION = (arange, convert_to_numpy, dtype, empty, eye, full, identity, is_tensor, linspace, ndim, ones, shape, size,
              tri, zeros)  # fmt: skip
 
 globals().update(FUNCTIONS)
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...
+
 
 __all__ = sorted([*FUNCTIONS, *(function.__name__ for function in _CREATION)])
 

@@ -46,7 +46,7 @@ _BOOLEAN |= {"isposinf": np.isposinf, "isreal": np.isreal, "signbit": np.signbit
 
 
 def _unary(name: str, function: Any, rule: Any) -> None:
-    def applied(x):
+    def applied(x: np.ndarray) -> Any:
         return function(x)
 
     applied.__doc__ = f"Return NumPy's `{function.__name__}` of every value."
@@ -63,13 +63,13 @@ alias("conj", "conjugate")
 
 
 @operation("rsqrt", shape=shapes.same, dtype=dtypes.floating, module=MATH)
-def _rsqrt(x):
+def _rsqrt(x: np.ndarray) -> Any:
     """Return `1 / sqrt(x)`."""
     return 1 / np.sqrt(x)
 
 
 @operation("erf", shape=shapes.same, dtype=dtypes.floating, module=MATH)
-def _erf(x):
+def _erf(x: np.ndarray) -> Any:
     """Return the error function."""
     from scipy.special import erf
 
@@ -77,7 +77,7 @@ def _erf(x):
 
 
 @operation("erfinv", shape=shapes.same, dtype=dtypes.floating, module=MATH)
-def _erfinv(x):
+def _erfinv(x: np.ndarray) -> Any:
     """Return the inverse of the error function."""
     from scipy.special import erfinv
 
@@ -85,25 +85,25 @@ def _erfinv(x):
 
 
 @operation("round", shape=shapes.same, dtype=dtypes.kept)
-def _round(x, decimals=0):
+def _round(x: np.ndarray, decimals: Any = 0) -> Any:
     """Return the values to so many decimals; halves to even."""
     return np.round(x, decimals)
 
 
 @operation("nan_to_num", shape=shapes.same, dtype=dtypes.kept)
-def _nan_to_num(x, nan=0.0, posinf=None, neginf=None):
+def _nan_to_num(x: np.ndarray, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Return the values with numbers in place of those that are none."""
     return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
 
 
 @operation("clip", shape=shapes.same, dtype=dtypes.not_boolean)
-def _clip(x, x_min, x_max):
+def _clip(x: np.ndarray, x_min: Any, x_max: Any) -> Any:
     """Return the values, at least `x_min` and at most `x_max`."""
     return np.clip(x, x_min, x_max)
 
 
 @operation("stop_gradient", "variable", shape=shapes.same, dtype=dtypes.kept, module=CORE)
-def _stop_gradient(variable):
+def _stop_gradient(variable: Any) -> Any:
     """Return the values."""
     return variable
 
@@ -112,13 +112,13 @@ def _stop_gradient(variable):
 
 
 @operation("cast", shape=shapes.same, dtype=dtypes.requested, module=CORE)
-def _cast(x, dtype):
+def _cast(x: np.ndarray, dtype: Any) -> Any:
     """Return the values in another dtype; fractions are cut off towards 0."""
     return x
 
 
 @operation("saturate_cast", shape=shapes.same, dtype=dtypes.requested, module=CORE)
-def _saturate_cast(x, dtype):
+def _saturate_cast(x: np.ndarray, dtype: Any) -> Any:
     """Return the values in another dtype, its limits where they are beyond them."""
     name = dtypes.standardize(dtype)
     if name == "bool" or name.startswith("float"):
@@ -128,7 +128,7 @@ def _saturate_cast(x, dtype):
 
 
 @operation("convert_to_tensor", shape=shapes.same, dtype=dtypes.requested, module=CORE)
-def _convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
+def _convert_to_tensor(x: np.ndarray, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
     """Return the values as a tensor; only dense ones are supported."""
     if sparse or ragged:
         raise ValueError("Only dense tensors are supported.")
@@ -136,7 +136,7 @@ def _convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
 
 
 @operation("array", shape=shapes.same, dtype=dtypes.requested)
-def _array(x, dtype=None):
+def _array(x: np.ndarray, dtype: Any = None) -> Any:
     """Return the values as a tensor."""
     return x
 
@@ -144,11 +144,11 @@ def _array(x, dtype=None):
 # --- of two tensors -------------------------------------------------------------------------------------------------
 
 
-def _floor_divide(x1, x2):
+def _floor_divide(x1: Any, x2: Any) -> Any:
     return np.floor_divide(x1, x2) if x1.dtype.kind in "iu" else np.floor(x1 / x2)
 
 
-def _divide_no_nan(x1, x2):
+def _divide_no_nan(x1: Any, x2: Any) -> Any:
     return np.where(x2 == 0, x1.dtype.type(0), x1 / np.where(x2 == 0, x1.dtype.type(1), x2))
 
 
@@ -190,7 +190,7 @@ _BITWISE |= {"left_shift": np.left_shift, "right_shift": np.right_shift}
 
 
 def _binary(name: str, function: Any, rule: Any) -> None:
-    def applied(x1, x2):
+    def applied(x1: Any, x2: Any) -> Any:
         return function(x1, x2)
 
     applied.__doc__ = f"Return NumPy's `{function.__name__.lstrip('_')}` of the values of two tensors."
@@ -198,7 +198,7 @@ def _binary(name: str, function: Any, rule: Any) -> None:
 
 
 def _bitwise(name: str, function: Any) -> None:
-    def applied(x, y):
+    def applied(x: np.ndarray, y: Any) -> Any:
         return function(x, y)
 
     applied.__doc__ = f"Return NumPy's `{function.__name__}` of the values of two tensors."
@@ -214,7 +214,7 @@ for _name, _function in _BITWISE.items():
 
 @operation("isclose", "x1 x2 rtol atol", raw="rtol atol", shape=lambda x1, x2, *_, **__: shapes.broadcast(x1, x2),
            dtype=dtypes.compared)  # fmt: skip
-def _isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
+def _isclose(x1: Any, x2: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: Any = False) -> Any:
     """Return where values are nearly the same."""
     return np.isclose(x1, x2, rtol, atol, equal_nan)
 
@@ -229,6 +229,6 @@ def _chosen(*named: str, **parameters: Any) -> dtypes.Rule:
 
 
 @operation("where", "condition x1 x2", shape=shapes.broadcast, dtype=_chosen)
-def _where(condition, x1=None, x2=None):
+def _where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     """Return `x1` where the condition is true, `x2` elsewhere."""
     return np.where(condition != 0, x1, x2)

@@ -63,7 +63,7 @@ def _indexed(size: int | None, item: Any, shape: Shape) -> list[int | None]:
 
 
 @operation("get_item", "x key", raw="key", shape=_item_shape, dtype=dtypes.kept)
-def _get_item(x, key):
+def _get_item(x: np.ndarray, key: Any) -> Any:
     """Return `x[key]`, with integers, slices, None and an ellipsis in the key."""
     return x[_key(key)]
 
@@ -81,7 +81,7 @@ def _slice_shape(inputs: Shape, start_indices: Any, shape: Any) -> Shape:
 
 
 @operation("slice", "inputs start_indices", raw="start_indices", shape=_slice_shape, dtype=dtypes.kept, module=CORE)
-def _slice(inputs, start_indices, shape):
+def _slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
     """Return the part of a shape that begins at a place; -1 in the shape is all the rest."""
     pairs = zip(wholes(start_indices, "start_indices"), wholes(shape, "shape", -1), strict=True)
     return inputs[tuple(slice(start, None if size < 0 else start + size) for start, size in pairs)]
@@ -89,7 +89,7 @@ def _slice(inputs, start_indices, shape):
 
 @operation("slice_update", "inputs start_indices updates", raw="start_indices", module=CORE,
            shape=lambda inputs, *_: inputs, dtype=dtypes.kept)  # fmt: skip
-def _slice_update(inputs, start_indices, updates):
+def _slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     """Return the tensor with other values from a place on."""
     made, starts = inputs.copy(), wholes(start_indices, "start_indices")
     made[tuple(slice(start, start + size) for start, size in zip(starts, updates.shape, strict=True))] = updates
@@ -114,7 +114,7 @@ def _taken(x: Shape, indices: Shape, axis: int | None = None) -> Shape:
 
 
 @operation("take", "x indices", shape=_taken, dtype=dtypes.kept)
-def _take(x, indices, axis=None):
+def _take(x: np.ndarray, indices: Any, axis: Any = None) -> Any:
     """Return the values at these places along an axis; negative ones count from the end."""
     return _in_range(np.take, x, indices.astype(np.int64, copy=False), axis)
 
@@ -130,7 +130,7 @@ def _taken_along(x: Shape, indices: Shape, axis: int | None = None) -> Shape:
 
 
 @operation("take_along_axis", "x indices", shape=_taken_along, dtype=dtypes.kept)
-def _take_along_axis(x, indices, axis=None):
+def _take_along_axis(x: np.ndarray, indices: Any, axis: Any = None) -> Any:
     """Return the values at places along an axis that differ from row to row."""
     indices = indices.astype(np.int64, copy=False)
     if axis is None:
@@ -144,20 +144,20 @@ def _take_along_axis(x, indices, axis=None):
 
 @operation("searchsorted", "sorted_sequence values", class_name="SearchSorted", dtype=dtypes.counted,
            shape=lambda sequence, values, side="left": values)  # fmt: skip
-def _searchsorted(sorted_sequence, values, side="left"):
+def _searchsorted(sorted_sequence: Any, values: Any, side: Any = "left") -> Any:
     """Return where values would go into a sorted row."""
     return np.searchsorted(sorted_sequence, values, side)
 
 
 @operation("digitize", "x bins", shape=shapes.same, dtype=dtypes.counted)
-def _digitize(x, bins):
+def _digitize(x: np.ndarray, bins: Any) -> Any:
     """Return the number of the bin of every value."""
     return np.digitize(x, bins)
 
 
 @operation("isin", "x1 x2", class_name="IsIn", dtype=dtypes.compared,
            shape=lambda x1, x2, **_: x1)  # fmt: skip
-def _isin(x1, x2, assume_unique=False, invert=False):
+def _isin(x1: Any, x2: Any, assume_unique: bool = False, invert: Any = False) -> Any:
     """Return which values of the first tensor are in the second."""
     return np.isin(x1, x2, assume_unique=assume_unique, invert=invert)
 
@@ -179,7 +179,7 @@ def _hot(x: np.ndarray, num_classes: int, axis: int, sparse: bool) -> np.ndarray
 
 
 @operation("one_hot", shape=_one_hot_shape, dtype=dtypes.requested_float, module=NN)
-def _one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
+def _one_hot(x: np.ndarray, num_classes: Any, axis: Any = -1, dtype: Any = None, sparse: Any = False) -> Any:
     """Return 1 at the class of every value, and 0 elsewhere; a new axis has the classes."""
     return _hot(x, num_classes, axis, sparse)
 
@@ -191,7 +191,7 @@ def _multi_hot_shape(shape: Shape, num_classes: int | None = None, axis: int = -
 
 
 @operation("multi_hot", "inputs", shape=_multi_hot_shape, dtype=dtypes.requested_float, module=NN)
-def _multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False):
+def _multi_hot(inputs: Any, num_classes: Any = None, axis: Any = -1, dtype: Any = None, sparse: Any = False) -> Any:
     """Return 1 at the classes of every row, and 0 elsewhere."""
     return _hot(inputs, num_classes, axis, sparse).any(axis=1 if inputs.ndim > 1 else 0)
 
@@ -200,24 +200,24 @@ def _multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False):
 
 
 @operation("zeros_like", shape=shapes.same, dtype=dtypes.requested)
-def _zeros_like(x, dtype=None):
+def _zeros_like(x: np.ndarray, dtype: Any = None) -> Any:
     """Return zeros."""
     return np.zeros_like(x)
 
 
 @operation("ones_like", shape=shapes.same, dtype=dtypes.requested)
-def _ones_like(x, dtype=None):
+def _ones_like(x: np.ndarray, dtype: Any = None) -> Any:
     """Return ones."""
     return np.ones_like(x)
 
 
 @operation("empty_like", shape=shapes.same, dtype=dtypes.requested)
-def _empty_like(x, dtype=None):
+def _empty_like(x: np.ndarray, dtype: Any = None) -> Any:
     """Return zeros, as Keras with TensorFlow does."""
     return np.zeros_like(x)
 
 
 @operation("full_like", "x fill_value", shape=shapes.same, dtype=dtypes.requested)
-def _full_like(x, fill_value, dtype=None):
+def _full_like(x: np.ndarray, fill_value: Any, dtype: Any = None) -> Any:
     """Return one value everywhere."""
     return np.broadcast_to(fill_value, x.shape)

@@ -30,13 +30,13 @@ alias("hard_swish", "hard_silu")
 
 
 @operation("relu", shape=shapes.same, dtype=dtypes.kept, module=NN)
-def _relu(x):
+def _relu(x: np.ndarray) -> Any:
     """Return `max(x, 0)`."""
     return np.maximum(x, 0)
 
 
 @operation("gelu", shape=shapes.same, dtype=dtypes.kept, module=NN)
-def _gelu(x, approximate=True):
+def _gelu(x: np.ndarray, approximate: bool = True) -> Any:
     """Return `x / 2 * (1 + erf(x / sqrt(2)))`, or its tanh form if `approximate`."""
     return activations.gelu(x, approximate)
 
@@ -52,7 +52,7 @@ operation("glu", shape=_halved, dtype=dtypes.kept, module=NN)(activations.glu)
 
 
 @operation("normalize", shape=lambda shape, **_: shape or (1,), dtype=dtypes.floating, module=NN)
-def _normalize(x, axis=-1, order=2, epsilon=None):
+def _normalize(x: np.ndarray, axis: Any = -1, order: Any = 2, epsilon: float | None = None) -> Any:
     """Return `x / max(norm(x), epsilon)` along the axes."""
     if not isinstance(order, int) or order < 1:
         raise ValueError(f"Argument `order` must be an int >= 1. Received: order={order}")
@@ -65,7 +65,7 @@ def _normalize(x, axis=-1, order=2, epsilon=None):
 
 @operation("rms_normalization", "x scale", class_name="RMSNorm", module=NN, dtype=dtypes.averaged,
            shape=lambda shape, *_, **__: shape or (1,))  # fmt: skip
-def _rms_normalization(x, scale=None, axis=-1, epsilon=None):
+def _rms_normalization(x: np.ndarray, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Any:
     """Return `x / sqrt(mean(x ** 2) + epsilon) * scale` along the axes."""
     x = np.atleast_1d(x)
     mean = np.square(x).mean(axis=axes(axis), keepdims=True)
@@ -83,7 +83,14 @@ def _along(weights: np.ndarray | None, axis: Axis, shape: Sequence[int]) -> np.n
 
 @operation("layer_normalization", "x gamma beta", class_name="LayerNorm", module=NN, shape=shapes.same,
            dtype=dtypes.averaged)  # fmt: skip
-def _layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, rms_scaling=False):
+def _layer_normalization(
+    x: np.ndarray,
+    gamma: Any = None,
+    beta: Any = None,
+    axis: Any = -1,
+    epsilon: float | None = None,
+    rms_scaling: bool = False,
+) -> Any:
     """Return `(x - mean) / sqrt(variance + epsilon) * gamma + beta` along the axes."""
     along = tuple(places(axis, x.ndim))
     factor = 1 / np.sqrt(
@@ -101,7 +108,15 @@ def _layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, rms_sc
 
 @operation("batch_normalization", "x mean variance offset scale", class_name="BatchNorm", module=NN,
            shape=shapes.same, dtype=dtypes.kept)  # fmt: skip
-def _batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilon=1e-3):
+def _batch_normalization(
+    x: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    axis: Any,
+    offset: Any = None,
+    scale: Any = None,
+    epsilon: float = 1e-3,
+) -> Any:
     """Return `(x - mean) / sqrt(variance + epsilon) * scale + offset`, with weights of one axis."""
     mean, variance, offset, scale = (_along(each, axis, x.shape) for each in (mean, variance, offset, scale))
     factor = 1 / np.sqrt(variance + variance.dtype.type(epsilon))
@@ -127,8 +142,11 @@ def _attention_dtype(*named: str, **parameters: Any) -> dtypes.Rule:
 
 @operation("dot_product_attention", "query key value bias mask scale", module=NN, shape=_attention_shape,
            dtype=_attention_dtype)  # fmt: skip
-def _dot_product_attention(query, key, value, bias=None, mask=None, scale=None, is_causal=False, flash_attention=None,
-                           attn_logits_soft_cap=None):  # fmt: skip
+def _dot_product_attention(
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, bias: Any = None, mask: Any = None,
+    scale: float | None = None, is_causal: bool = False, flash_attention: bool | None = None,
+    attn_logits_soft_cap: float | None = None,
+) -> np.ndarray:  # fmt: skip
     """Return the means of the values, weighted by the softmax of the products of queries and keys.
 
     Tensors are `(batch, steps, heads, features)`; bias and mask are broadcast to `(batch, heads, queries, keys)`.
@@ -158,6 +176,6 @@ def _least(scores: np.ndarray) -> Any:
 
 @operation("cdist", "x y", class_name="CDist", module=MATH, dtype=dtypes.floating,
            shape=lambda a, b: (*shapes.broadcast(a[:-2], b[:-2]), a[-2], b[-2]))  # fmt: skip
-def _cdist(x, y):
+def _cdist(x: np.ndarray, y: np.ndarray) -> Any:
     """Return the distances of all rows of one tensor from those of the other."""
     return np.sqrt(np.square(x[..., :, np.newaxis, :] - y[..., np.newaxis, :, :]).sum(axis=-1))

@@ -29,7 +29,7 @@ def _product_shape(a: Shape, b: Shape) -> Shape:
 
 
 @operation("matmul", "x1 x2", shape=_product_shape, dtype=dtypes.multiplied)
-def _matmul(x1, x2):
+def _matmul(x1: Any, x2: Any) -> Any:
     """Return the product of two matrices, or of stacks of them."""
     return np.matmul(x1, x2)
 
@@ -43,13 +43,13 @@ def _dot_shape(a: Shape, b: Shape) -> Shape:
 
 
 @operation("dot", "x1 x2", shape=_dot_shape, dtype=dtypes.multiplied)
-def _dot(x1, x2):
+def _dot(x1: Any, x2: Any) -> Any:
     """Return the sums of products over the last axis of one and the last but one of the other."""
     return np.dot(x1, x2)
 
 
 @operation("outer", "x1 x2", shape=lambda a, b: (shapes.size_of(a), shapes.size_of(b)), dtype=dtypes.promoted)
-def _outer(x1, x2):
+def _outer(x1: Any, x2: Any) -> Any:
     """Return the products of all pairs of values."""
     return np.outer(x1, x2)
 
@@ -62,7 +62,7 @@ def _inner_shape(a: Shape, b: Shape) -> Shape:
 
 
 @operation("inner", "x1 x2", shape=_inner_shape, dtype=dtypes.multiplied)
-def _inner(x1, x2):
+def _inner(x1: Any, x2: Any) -> Any:
     """Return the sums of products over the last axes."""
     return np.inner(x1, x2)
 
@@ -94,7 +94,7 @@ def _tensordot_shape(a: Shape, b: Shape, axes: Any = 2) -> Shape:
 
 
 @operation("tensordot", "x1 x2", shape=_tensordot_shape, dtype=dtypes.multiplied)
-def _tensordot(x1, x2, axes=2):
+def _tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     """Return the sums of products over axes of both tensors."""
     return np.tensordot(x1, x2, _summed_axes(axes, x1.shape, x2.shape))
 
@@ -139,7 +139,7 @@ def _einsum_shape(*each: Shape, subscripts: str) -> Shape:
 
 
 @operation("einsum", "operands", shape=_einsum_shape, dtype=dtypes.multiplied)
-def _einsum(subscripts, *operands):
+def _einsum(subscripts: Any, *operands: Any) -> Any:
     """Return the sums of products that the subscripts name, as NumPy's einsum does."""
     terms, right = _terms(subscripts, [operand.ndim for operand in operands])
     return np.einsum(f"{','.join(terms)}->{right}", *operands, optimize=len(operands) > 1)

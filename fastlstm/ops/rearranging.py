@@ -37,13 +37,13 @@ def _reshaped(shape: Shape, newshape: Any) -> Shape:
 
 
 @operation("reshape", shape=_reshaped, dtype=dtypes.kept)
-def _reshape(x, newshape):
+def _reshape(x: np.ndarray, newshape: Any) -> Any:
     """Return the values in another shape, in which one size may be -1."""
     return np.reshape(x, _new_shape(newshape))
 
 
 @operation("ravel", shape=lambda shape: (shapes.size_of(shape),), dtype=dtypes.kept)
-def _ravel(x):
+def _ravel(x: np.ndarray) -> Any:
     """Return the values in one row."""
     return np.ravel(x)
 
@@ -56,7 +56,7 @@ def _expanded(shape: Shape, axis: int | Sequence[int]) -> Shape:
 
 
 @operation("expand_dims", shape=_expanded, dtype=dtypes.kept)
-def _expand_dims(x, axis):
+def _expand_dims(x: np.ndarray, axis: Any) -> Any:
     """Return the values with new axes of size 1, at these places in the result."""
     return np.expand_dims(x, axes(axis))
 
@@ -70,7 +70,7 @@ def _squeezed(shape: Shape, axis: shapes.Axis = None) -> Shape:
 
 
 @operation("squeeze", shape=_squeezed, dtype=dtypes.kept)
-def _squeeze(x, axis=None):
+def _squeeze(x: np.ndarray, axis: Any = None) -> Any:
     """Return the values without axes of size 1: these, or all for None."""
     return np.squeeze(x, axes(axis))
 
@@ -83,7 +83,7 @@ def _broadcast_shape(shape: Shape, target: Any) -> Shape:
 
 
 @operation("broadcast_to", shape=lambda x, shape: _broadcast_shape(x, shape), dtype=dtypes.kept)
-def _broadcast_to(x, shape):
+def _broadcast_to(x: np.ndarray, shape: Any) -> Any:
     """Return the values repeated along axes of size 1, and along new first ones."""
     return np.broadcast_to(x, wholes(shape, "shape"))
 
@@ -99,7 +99,7 @@ def _transposed(shape: Shape, axes: Sequence[int] | None = None) -> Shape:
 
 
 @operation("transpose", shape=_transposed, dtype=dtypes.kept)
-def _transpose(x, axes=None):
+def _transpose(x: np.ndarray, axes: Any = None) -> Any:
     """Return the values with the axes in this order; in reverse for None."""
     return np.transpose(x, axes)
 
@@ -115,7 +115,7 @@ def _moved(shape: Shape, source: Any, destination: Any) -> Shape:
 
 
 @operation("moveaxis", shape=_moved, dtype=dtypes.kept)
-def _moveaxis(x, source, destination):
+def _moveaxis(x: np.ndarray, source: Any, destination: Any) -> Any:
     """Return the values with axes moved to other places."""
     return np.moveaxis(x, source, destination)
 
@@ -128,19 +128,19 @@ def _swapped(shape: Shape, axis1: int, axis2: int) -> Shape:
 
 
 @operation("swapaxes", shape=_swapped, dtype=dtypes.kept)
-def _swapaxes(x, axis1, axis2):
+def _swapaxes(x: np.ndarray, axis1: Any, axis2: Any) -> Any:
     """Return the values with two axes in each other's place."""
     return np.swapaxes(x, axis1, axis2)
 
 
 @operation("flip", shape=shapes.same, dtype=dtypes.kept)
-def _flip(x, axis=None):
+def _flip(x: np.ndarray, axis: Any = None) -> Any:
     """Return the values in reverse along the axes."""
     return np.flip(x, axes(axis))
 
 
 @operation("roll", shape=shapes.same, dtype=dtypes.kept)
-def _roll(x, shift, axis=None):
+def _roll(x: np.ndarray, shift: Any, axis: Any = None) -> Any:
     """Return the values moved on along the axes, those that fall off at the end first."""
     return np.roll(x, axes(shift), axes(axis))
 
@@ -158,7 +158,7 @@ def _repeated(shape: Shape, repeats: Any, axis: int | None = None) -> Shape:
 
 
 @operation("repeat", shape=_repeated, dtype=dtypes.kept)
-def _repeat(x, repeats, axis=None):
+def _repeat(x: np.ndarray, repeats: Any, axis: Any = None) -> Any:
     """Return every value so many times in a row along an axis."""
     return np.repeat(x, np.asarray(wholes(repeats, "repeats")), axis)
 
@@ -171,7 +171,7 @@ def _tiled(shape: Shape, repeats: Any) -> Shape:
 
 
 @operation("tile", shape=_tiled, dtype=dtypes.kept)
-def _tile(x, repeats):
+def _tile(x: np.ndarray, repeats: Any) -> Any:
     """Return the tensor so many times along each axis."""
     return np.tile(x, wholes(repeats, "repeats"))
 
@@ -195,7 +195,7 @@ def _padded(shape: Shape, *others: Shape, pad_width: Any, mode: str = "constant"
 
 
 @operation("pad", "x constant_values", raw="constant_values", shape=_padded, dtype=dtypes.kept)
-def _pad(x, pad_width, mode="constant", constant_values=None):
+def _pad(x: np.ndarray, pad_width: Any, mode: Any = "constant", constant_values: Any = None) -> Any:
     """Return the values with more of them before and after along each axis."""
     if constant_values is not None and mode != "constant":
         raise ValueError(f"Argument `constant_values` can only be provided when `mode == 'constant'`. Received: {mode}")
@@ -207,7 +207,7 @@ def _pad(x, pad_width, mode="constant", constant_values=None):
 
 
 @operation("concatenate", "xs", lists="xs", shape=shapes.concatenated, dtype=dtypes.promoted)
-def _concatenate(xs, axis=0):
+def _concatenate(xs: Any, axis: Any = 0) -> Any:
     """Return the tensors side by side along an axis."""
     return np.concatenate(xs, axis)
 
@@ -221,7 +221,7 @@ def _stacked(each: Sequence[Shape], axis: int = 0) -> Shape:
 
 
 @operation("stack", lists="x", shape=_stacked, dtype=dtypes.promoted)
-def _stack(x, axis=0):
+def _stack(x: np.ndarray, axis: Any = 0) -> Any:
     """Return the tensors side by side along a new axis."""
     return np.stack(x, axis)
 
@@ -229,7 +229,7 @@ def _stack(x, axis=0):
 def _along_last(name: str, function: Any, axis_of: Any) -> None:
     @operation(name, "xs", lists="xs", dtype=dtypes.promoted,
                shape=lambda each: shapes.concatenated(*axis_of(each)))  # fmt: skip
-    def joined(xs):
+    def joined(xs: Any) -> Any:
         """Return the tensors side by side, as NumPy's function of this name does."""
         return function(xs)
 
@@ -248,7 +248,7 @@ _along_last("dstack", np.dstack, lambda each: (_at_least(each, 3, 1), 2))
 @operation("append", "x1 x2", dtype=dtypes.promoted,
            shape=lambda a, b, axis=None: (shapes.added(shapes.size_of(a), shapes.size_of(b)),) if axis is None
            else shapes.concatenated([a, b], axis))  # fmt: skip
-def _append(x1, x2, axis=None):
+def _append(x1: Any, x2: Any, axis: Any = None) -> Any:
     """Return the second tensor after the first along an axis, or all values in one row."""
     return np.append(x1, x2, axis)
 
@@ -283,7 +283,7 @@ def _split_shapes(shape: Shape, indices_or_sections: Any, axis: int = 0) -> list
 
 
 @operation("split", shape=_split_shapes, dtype=dtypes.kept)
-def _split(x, indices_or_sections, axis=0):
+def _split(x: np.ndarray, indices_or_sections: Any, axis: Any = 0) -> Any:
     """Return so many equal parts of the tensor along an axis, or the parts between these places."""
     return np.split(x, indices_or_sections, axis)
 
@@ -294,7 +294,7 @@ def _array_split_shapes(shape: Shape, indices_or_sections: Any, axis: int = 0) -
 
 
 @operation("array_split", shape=_array_split_shapes, dtype=dtypes.kept)
-def _array_split(x, indices_or_sections, axis=0):
+def _array_split(x: np.ndarray, indices_or_sections: Any, axis: Any = 0) -> Any:
     """Return so many parts of the tensor along an axis, the first ones larger if need be."""
     return np.array_split(x, indices_or_sections, axis)
 
@@ -313,7 +313,7 @@ def _unstacked(shape: Shape, num: int | None = None, axis: int = 0) -> list[Shap
 
 
 @operation("unstack", shape=_unstacked, dtype=dtypes.kept, module=CORE)
-def _unstack(x, num=None, axis=0):
+def _unstack(x: np.ndarray, num: Any = None, axis: Any = 0) -> Any:
     """Return the parts of the tensor along an axis, without the axis."""
     if num not in (None, x.shape[axis]):
         raise ValueError(f"A tensor of shape {x.shape} cannot be cut into {num} parts along axis {axis}.")
@@ -324,13 +324,13 @@ def _unstack(x, num=None, axis=0):
 
 
 @operation("tril", shape=shapes.same, dtype=dtypes.kept)
-def _tril(x, k=0):
+def _tril(x: np.ndarray, k: Any = 0) -> Any:
     """Return the values on and below a diagonal, and 0 elsewhere."""
     return np.tril(x, k)
 
 
 @operation("triu", shape=shapes.same, dtype=dtypes.kept)
-def _triu(x, k=0):
+def _triu(x: np.ndarray, k: Any = 0) -> Any:
     """Return the values on and above a diagonal, and 0 elsewhere."""
     return np.triu(x, k)
 
@@ -345,6 +345,6 @@ def _diagonal_shape(shape: Shape, offset: int = 0, axis1: int = 0, axis2: int = 
 
 
 @operation("diagonal", shape=_diagonal_shape, dtype=dtypes.kept)
-def _diagonal(x, offset=0, axis1=0, axis2=1):
+def _diagonal(x: np.ndarray, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
     """Return a diagonal of two axes as the last axis."""
     return np.diagonal(x, offset, axis1, axis2)

@@ -12,7 +12,7 @@ from fastlstm.ops.shapes import axes
 
 
 def _reduction(name: str, function: Any, rule: Any) -> None:
-    def applied(x, axis=None, keepdims=False):
+    def applied(x: np.ndarray, axis: Any = None, keepdims: bool = False) -> Any:
         return function(x, axis=axes(axis), keepdims=keepdims)
 
     applied.__doc__ = f"Return NumPy's `{function.__name__}` along the axes."
@@ -33,37 +33,37 @@ _reduction("amin", np.min, dtypes.kept)
 
 
 @operation("max", shape=shapes.reduced, dtype=dtypes.kept)
-def _max(x, axis=None, keepdims=False, initial=None):
+def _max(x: np.ndarray, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
     """Return the greatest values along the axes, at least `initial`."""
     return np.max(x, axis=axes(axis), keepdims=keepdims, **({} if initial is None else {"initial": initial}))
 
 
 @operation("min", shape=shapes.reduced, dtype=dtypes.kept)
-def _min(x, axis=None, keepdims=False, initial=None):
+def _min(x: np.ndarray, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
     """Return the least values along the axes, at most `initial`."""
     return np.min(x, axis=axes(axis), keepdims=keepdims, **({} if initial is None else {"initial": initial}))
 
 
 @operation("prod", shape=shapes.reduced, dtype=dtypes.summed)
-def _prod(x, axis=None, keepdims=False, dtype=None):
+def _prod(x: np.ndarray, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
     """Return the product along the axes."""
     return np.prod(x, axis=axes(axis), keepdims=keepdims, dtype=x.dtype)
 
 
 @operation("count_nonzero", shape=shapes.reduced, dtype=dtypes.counted)
-def _count_nonzero(x, axis=None):
+def _count_nonzero(x: np.ndarray, axis: Any = None) -> Any:
     """Return how many values along the axes are other than 0."""
     return np.count_nonzero(x, axis=axes(axis))
 
 
 @operation("average", "x weights", shape=shapes.reduced, dtype=dtypes.floating)
-def _average(x, axis=None, weights=None):
+def _average(x: np.ndarray, axis: Any = None, weights: Any = None) -> Any:
     """Return the mean along the axes, weighted if there are weights."""
     return np.average(x, axis=axes(axis), weights=weights)
 
 
 @operation("logsumexp", shape=shapes.reduced, dtype=dtypes.floating, module=MATH)
-def _logsumexp(x, axis=None, keepdims=False):
+def _logsumexp(x: np.ndarray, axis: Any = None, keepdims: bool = False) -> Any:
     """Return `log(sum(exp(x)))` along the axes."""
     axis = axes(axis)
     greatest = np.max(x, axis=axis, keepdims=True)
@@ -73,7 +73,7 @@ def _logsumexp(x, axis=None, keepdims=False):
 
 
 @operation("norm", shape=shapes.reduced, dtype=dtypes.floating, module=LINALG)
-def _norm(x, ord=None, axis=None, keepdims=False):
+def _norm(x: np.ndarray, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Return the norm along one or two axes: of vectors, or of matrices."""
     if axis is None and ord is None:
         return np.sqrt(np.sum(np.square(x), keepdims=keepdims))
@@ -81,12 +81,12 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     return np.linalg.norm(x, ord=ord, axis=axis if len(axis) > 1 else axis[0], keepdims=keepdims)
 
 
-def _moments_shape(shape, axes, keepdims=False, **parameters):
+def _moments_shape(shape: Any, axes: Any, keepdims: bool = False, **parameters: Any) -> Any:
     return (shapes.reduced(shape, axis=axes, keepdims=keepdims),) * 2
 
 
 @operation("moments", shape=_moments_shape, dtype=dtypes.floating, module=NN)
-def _moments(x, axes, keepdims=False, synchronized=False):
+def _moments(x: np.ndarray, axes: Any, keepdims: bool = False, synchronized: Any = False) -> Any:
     """Return the means and variances along the axes."""
     if synchronized:
         raise NotImplementedError("Argument synchronized=True is not supported: there is one process.")
@@ -98,7 +98,7 @@ def _moments(x, axes, keepdims=False, synchronized=False):
 
 
 def _index_of(name: str, function: Any) -> None:
-    def applied(x, axis=None, keepdims=False):
+    def applied(x: np.ndarray, axis: Any = None, keepdims: bool = False) -> Any:
         if axis is not None:
             return np.expand_dims(function(x, axis), axis) if keepdims else function(x, axis)
         return np.reshape(function(x), (1,) * x.ndim if keepdims else ())
@@ -112,25 +112,25 @@ _index_of("argmin", np.argmin)
 
 
 @operation("argsort", shape=shapes.along, dtype=dtypes.counted)
-def _argsort(x, axis=-1):
+def _argsort(x: np.ndarray, axis: Any = -1) -> Any:
     """Return the order of the values along an axis, equal ones in theirs."""
     return np.argsort(x, axis=axis, kind="stable")
 
 
 @operation("sort", shape=shapes.along, dtype=dtypes.kept)
-def _sort(x, axis=-1):
+def _sort(x: np.ndarray, axis: Any = -1) -> Any:
     """Return the values in order along an axis."""
     return np.sort(x, axis=axis)
 
 
-def _top_k_shape(shape, k, sorted=True):
+def _top_k_shape(shape: Any, k: Any, sorted: bool = True) -> Any:
     k = shapes.whole(k, "k", 1)
     return (shapes.with_size(shape, -1, k),) * 2
 
 
 @operation("top_k", shape=_top_k_shape, module=MATH,
            dtype=lambda *named, **_: (None, (dtypes.kept(*named)[1], "int32")))  # fmt: skip
-def _top_k(x, k, sorted=True):
+def _top_k(x: np.ndarray, k: Any, sorted: bool = True) -> Any:
     """Return the `k` greatest values along the last axis, from the greatest on, and their places."""
     if k > x.shape[-1]:
         raise ValueError(f"input must have at least k columns. Had {x.shape[-1]}, needed {k}")
@@ -142,23 +142,23 @@ def _top_k(x, k, sorted=True):
 
 
 @operation("cumsum", shape=shapes.along, dtype=dtypes.accumulated)
-def _cumsum(x, axis=None, dtype=None):
+def _cumsum(x: np.ndarray, axis: Any = None, dtype: Any = None) -> Any:
     """Return the sums so far along an axis."""
     return np.cumsum(x, axis=axis, dtype=x.dtype)
 
 
 @operation("cumprod", shape=shapes.along, dtype=dtypes.accumulated)
-def _cumprod(x, axis=None, dtype=None):
+def _cumprod(x: np.ndarray, axis: Any = None, dtype: Any = None) -> Any:
     """Return the products so far along an axis."""
     return np.cumprod(x, axis=axis, dtype=x.dtype)
 
 
-def _diff_shape(shape, n=1, axis=-1):
+def _diff_shape(shape: Any, n: Any = 1, axis: Any = -1) -> Any:
     size = shape[shapes.place(axis, len(shape))]
     return shapes.with_size(shape, axis, None if size is None else max(0, size - n))
 
 
 @operation("diff", "a", shape=_diff_shape, dtype=dtypes.kept)
-def _diff(a, n=1, axis=-1):
+def _diff(a: Any, n: Any = 1, axis: Any = -1) -> Any:
     """Return the differences of neighbours along an axis, `n` times."""
     return np.diff(a, n, axis)

@@ -260,7 +260,7 @@ class Deadline:
         self._handle = asyncio.get_running_loop().call_later(seconds, self._pass)
 
     def _pass(self) -> None:
-        self.passed: bool = True
+        self.passed = True
         if self._task is not None:
             self._task.cancel()
 

@@ -99,7 +99,7 @@ class Served:
         if self.streams is not None:
             self.streams.replace(new.model)
         old = self.current
-        self.current: Version = new
+        self.current = new
         old.batcher.close()
 
     @property

@@ -33,7 +33,7 @@ def serialize_activation(activation: Callable[..., Any]) -> Any:
     return serialize(activation) if isinstance(activation, Layer) else activations.serialize(activation)
 
 
-def lower_activation(activation: Callable[..., Any], units: int) -> ops.Activation:
+def lower_activation(activation: Callable[..., Any], units: int | None) -> ops.Activation:
     """Return the activation as the engine takes it.
 
     Args:

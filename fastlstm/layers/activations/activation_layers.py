@@ -142,9 +142,9 @@ class PReLU(SameShape):
         super().__init__(**kwargs)
         set_weight_arguments(self, "alpha", alpha_initializer, alpha_regularizer, alpha_constraint)
         if shared_axes is not None:
-            shared_axes = list(shared_axes) if isinstance(shared_axes, (list, tuple)) else [shared_axes]
+            shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes)
         self.shared_axes = shared_axes
-        self.alpha: Variable | None = None
+        self.alpha: Variable = None  # type: ignore[assignment]  # until `build`
 
     def build(self, input_shape: Shape) -> None:
         shared = self.shared_axes or ()

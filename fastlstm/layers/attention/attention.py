@@ -65,7 +65,7 @@ class Attention(Layer):
         self.dropout = dropout
         self.seed = seed
         self.scale: Variable | None = None
-        self.concat_score_weight: Variable | None = None
+        self.concat_score_weight: Variable = None  # type: ignore[assignment]  # until `build`, of that `score_mode`
         self._dropout = Dropout(dropout, seed=seed, name="dropout")
 
     def build(self, input_shape: Sequence[Shape]) -> None:
@@ -124,7 +124,7 @@ class Attention(Layer):
         if scores is None or (causal and None in (query.shape[1], key.shape[1])):
             return None
         if causal:
-            unseen = np.where(np.tri(query.shape[1], key.shape[1], dtype=bool), np.float32(0), -_MASKED)
+            unseen = np.where(np.tri(query.shape[1] or 0, key.shape[1], dtype=np.bool_), np.float32(0), -_MASKED)
             scores = graph.add(ops.MergeOp("add", unseen), scores)
         weights = graph.add(ops.ActivationOp(ops.Activation("softmax")), scores)
         outputs = graph.add(ops.ProductOp(False), weights, value.number)
@@ -150,12 +150,13 @@ class Attention(Layer):
         scores, of_scores = self._scores(query, key)
         valid = None if value_mask is None else np.asarray(value_mask, bool)[..., np.newaxis, :]
         if use_causal_mask:
-            causal = np.tri(*scores.shape[-2:], dtype=bool)
+            causal = np.tri(*scores.shape[-2:], dtype=np.bool_)
             valid = causal if valid is None else valid & causal
         if valid is not None:
             scores = np.where(valid, scores, scores - _MASKED)
         shares = activations.softmax(scores)
-        weights, of_dropout = shares, lambda d: (d, ())
+        weights = shares
+        of_dropout: Callable[[Any], tuple[Any, ...]] = lambda d: (d,)  # noqa: E731
         if training and self.dropout > 0:
             weights, of_dropout = self._dropout.call_with_gradient(shares, training=True)
         queries = None if query_mask is None else np.asarray(query_mask, bool)[..., np.newaxis]

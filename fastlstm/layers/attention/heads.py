@@ -57,18 +57,20 @@ class HeadedAttention(Layer):
             set_weight_arguments(
                 self, kind, *(arguments[f"{kind}_{role}"] for role in ("initializer", "regularizer", "constraint"))
             )
-        self.query_dense: EinsumDense | None = None
-        self.key_dense: EinsumDense | None = None
+        self.query_dense: EinsumDense = None  # type: ignore[assignment]  # until `build`
+        self.key_dense: EinsumDense = None  # type: ignore[assignment]  # until `build`
         self.gate_dense: EinsumDense | None = None
-        self.value_dense: EinsumDense | None = None
-        self.output_dense: EinsumDense | None = None
+        self.value_dense: EinsumDense = None  # type: ignore[assignment]  # until `build`
+        self.output_dense: EinsumDense = None  # type: ignore[assignment]  # until `build`
         self._dropout = Dropout(self.dropout, seed=self.seed, name="dropout")
 
     def named_children(self) -> tuple[tuple[str, EinsumDense], ...]:
         names = ("query_dense", "key_dense", "gate_dense", "value_dense", "output_dense")
         return tuple((name, getattr(self, name)) for name in names if getattr(self, name) is not None)
 
-    def project(self, name: str, equation: str, sizes: Sequence[int], shape: Shape, axes: str, **more: Any) -> Any:
+    def project(
+        self, name: str, equation: str, sizes: Sequence[int | None], shape: Shape, axes: str, **more: Any
+    ) -> Any:
         """Return a built projection.
 
         Args:
@@ -179,7 +181,7 @@ class HeadedAttention(Layer):
         return weights, self._dropout.call(weights, training=True) if training and self.dropout > 0 else weights
 
     @property
-    def keras2_masks_matter(self) -> bool:
+    def keras2_masks_matter(self) -> bool:  # type: ignore[override]
         """Whether Keras 2 and Keras 3 give queries that see nothing different means, where there are masks."""
         with_scores = any(node.kwargs.get("return_attention_scores") for node in self.nodes)
         ranks = {len(node.inputs[0].shape) for node in self.nodes}
@@ -242,6 +244,6 @@ class HeadedAttention(Layer):
         return config | {name: value for name, value in kept.items() if value}
 
 
-def scaled(query: np.ndarray, size: int) -> np.ndarray:
+def scaled(query: Any, size: int) -> Any:
     """Return the queries divided by the square root of the size of a head."""
     return query * np.float32(1 / math.sqrt(size))

@@ -97,7 +97,7 @@ class MultiHeadAttention(HeadedAttention):
         self.attention_axes = None if axes is None else tuple(axes)
 
     @property
-    def erases_masks(self) -> bool:
+    def erases_masks(self) -> bool:  # type: ignore[override]
         """Whether later calls do not see the masks of its inputs: in Keras 3 a call takes them away."""
         return not self.keras2_masks
 
@@ -108,15 +108,15 @@ class MultiHeadAttention(HeadedAttention):
         rank = len(value_shape)
         axes = range(1, rank - 1) if self.attention_axes is None else self.attention_axes
         self.attention_axes = tuple(axis if axis >= 0 else rank + axis for axis in axes)
-        self.query_dense: EinsumDense | None = self.project("query", *_projection(query_shape, [heads, self.key_dim]))
-        self.key_dense: EinsumDense | None = self.project("key", *_projection(key_shape, [heads, self.key_dim]))
+        self.query_dense = self.project("query", *_projection(query_shape, [heads, self.key_dim]))
+        self.key_dense = self.project("key", *_projection(key_shape, [heads, self.key_dim]))
         if self.use_gate:
             gate = _projection(query_shape, [heads, self.value_dim])
             self.gate_dense: EinsumDense | None = self.project("gate", *gate, activation="sigmoid")
-        self.value_dense: EinsumDense | None = self.project("value", *_projection(value_shape, [heads, self.value_dim]))
+        self.value_dense = self.project("value", *_projection(value_shape, [heads, self.value_dim]))
         means = (*query_shape[:-1], heads, self.value_dim)
         sizes = self._output_shape or (query_shape[-1],)
-        self.output_dense: EinsumDense | None = self.project("attention_output", *_projection(means, sizes, summed=2))
+        self.output_dense = self.project("attention_output", *_projection(means, sizes, summed=2))
 
     def attend(
         self,
@@ -132,6 +132,7 @@ class MultiHeadAttention(HeadedAttention):
             scores = query.transpose(0, 2, 1, 3) @ key.transpose(0, 2, 3, 1)
             weights, used = self.weights_of(scores, mask, 1, training, fused)
             return (used @ value.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3), weights
+        assert axes is not None
         product, combination = _equations(query.ndim, axes)
         scores = np.einsum(product, key, query, optimize=True)
         weights, used = self.weights_of(scores, mask, len(axes), training, fused)
@@ -194,7 +195,9 @@ def _output_sizes(output_shape: Any) -> tuple[int, ...] | None:
     return (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
 
 
-def _projection(shape: Shape, sizes: Sequence[int], summed: int = 1) -> tuple[str, Sequence[int], Shape, str]:
+def _projection(
+    shape: Shape, sizes: Sequence[int | None], summed: int = 1
+) -> tuple[str, Sequence[int | None], Shape, str]:
     """The arguments of a projection from the last axes of a shape to others: equation, sizes, shape, bias axes."""
     letters = iter(string.ascii_lowercase)
     free, bound, made = (

@@ -32,8 +32,8 @@ class Gradients(NamedTuple):
     keywords: dict[str, Any] = {}  # noqa: RUF012 nobody adds to it
 
 
-# Takes the gradients by the outputs, in their structure.
-Backward = Callable[[Any], Gradients]
+# Takes the gradients by the outputs, in their structure; returns `Gradients`, or the plain tuple of its items.
+Backward = Callable[[Any], tuple[Any, ...]]
 
 _WEIGHTS = ("kernel", "recurrent_kernel", "bias", "table")
 
@@ -101,7 +101,9 @@ class TrainingChain(LayerRow):
             names = ", ".join(f"'{layer.name}' (of type {type(layer).__name__})" for layer in self.layers)
             raise NotImplementedError(f"Training cannot go through layer {names}: {error}.") from None
 
-    def run(self, x: np.ndarray, mask: np.ndarray | None = None, initial_state: Any = None) -> tuple[Any, Backward]:
+    def run(
+        self, x: np.ndarray, mask: np.ndarray | None = None, initial_state: Any = None
+    ) -> tuple[Any, Callable[[Any], Gradients]]:
         """Run the layers as `BoundChain.run` does.
 
         Returns:

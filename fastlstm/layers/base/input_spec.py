@@ -23,7 +23,7 @@ class InputSpec:
 
     ndim: int | None = None
     min_ndim: int | None = None
-    axes: Mapping[int, int] = field(default_factory=dict)
+    axes: Mapping[int, int | None] = field(default_factory=dict)
 
     def check(self, shape: Sequence[int | None], layer_name: str) -> None:
         """Raise Keras' ValueError if `shape` (batch included, None for unknown) does not fit."""

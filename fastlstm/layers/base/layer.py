@@ -209,13 +209,13 @@ class Layer(WeightOwner):
         """Return what `build_from_config` takes, None before the layer is built."""
         if self._build_shape is None:
             return None
-        several = shape_arguments(type(self))  # type: ignore[arg-type]
+        several = shape_arguments(type(self))
         return {"shapes_dict": self._build_shape} if several else {"input_shape": self._build_shape}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build the layer for the input shape in `config`, or the shapes of several arguments."""
         shape, shapes = config.get("input_shape"), config.get("shapes_dict")
-        if shape_arguments(type(self)):  # type: ignore[arg-type]
+        if shape_arguments(type(self)):
             # Keras 2 wrote one shape of a layer that needs several; it is built when it is called.
             if isinstance(shapes, dict):
                 self.build(**shapes)
@@ -240,7 +240,7 @@ class Layer(WeightOwner):
         """
         if inputs is NOT_GIVEN:
             inputs, kwargs = first_by_name(self, kwargs)
-        if "training" in kwargs and "training" not in call_parameters(type(self)):  # type: ignore[arg-type]
+        if "training" in kwargs and "training" not in call_parameters(type(self)):
             del kwargs["training"]
         if is_symbolic(inputs, args, kwargs):
             return record_call(self, inputs, args, kwargs)
@@ -272,9 +272,22 @@ class Layer(WeightOwner):
         if self.input_spec is not None:
             self.input_spec.check(shape, self.name)
 
-    def call(self, inputs: np.ndarray) -> Any:
-        """Return the outputs for float32 inputs, as new arrays."""
-        return self.chain.run(inputs)
+    if TYPE_CHECKING:
+        # Which arguments there are is for subclasses to say.
+        def call(self, *args: Any, **kwargs: Any) -> Any: ...
+        def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any: ...
+    else:
+
+        def call(self, inputs: np.ndarray) -> Any:
+            """Return the outputs for float32 inputs, as new arrays."""
+            return self.chain.run(inputs)
+
+        def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
+            """Return the shape of the output, or a tuple of shapes, for a shape with the batch (None where unknown)."""
+            raise NotImplementedError(
+                f"Layer {type(self).__name__} does not have a `compute_output_shape` method implemented. "
+                "Should implement `def compute_output_shape(self, input_shape)`."
+            )
 
     @property
     def chain(self) -> Chain:
@@ -360,7 +373,7 @@ class Layer(WeightOwner):
     @property
     def native_in_training(self) -> bool:
         """Whether the engine runs the layer in training too, where it does nothing else than at inference."""
-        if not self.native or "training" in call_parameters(type(self)):  # type: ignore[arg-type]
+        if not self.native or "training" in call_parameters(type(self)):
             return False
         return all(isinstance(op, ops.TrainableOp) for op in self.lower())
 
@@ -408,13 +421,6 @@ class Layer(WeightOwner):
         if self._training_chain is None:
             self._training_chain = TrainingChain([self])
         return self._training_chain
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
-        """Return the shape of the output, or a tuple of shapes, for a shape with the batch (None where unknown)."""
-        raise NotImplementedError(
-            f"Layer {type(self).__name__} does not have a `compute_output_shape` method implemented. "
-            "Should implement `def compute_output_shape(self, input_shape)`."
-        )
 
     @property
     def says_output_shape(self) -> bool:

@@ -46,6 +46,8 @@ class Convolution(Layer):
     # Axes between batch and channels.
     rank: ClassVar[int]
     paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
+    # Of those classes whose outputs have as many channels as that.
+    filters: int
 
     def __init__(
         self,
@@ -114,7 +116,7 @@ class Convolution(Layer):
     # Calling
 
     @property
-    def step_span(self) -> int:
+    def step_span(self) -> int:  # type: ignore[override]
         return (self.kernel_size[0] - 1) * self.dilation_rate[0] + 1
 
     def past_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
@@ -217,7 +219,7 @@ class Convolution(Layer):
             part: The channels of the output.
             times: How many positions beside each other a row gives.
         """
-        bias = np.tile(self.bias.value[part], times) if self.use_bias else None
+        bias = np.tile(self.bias.value[part], times) if self.bias is not None else None
         return [ops.DenseOp(kernel, bias, self.fused_activation() or ops.LINEAR)]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -246,7 +248,10 @@ class Convolution(Layer):
     def output_lengths(self, lengths: Sequence[int | None]) -> list[int | None]:
         """Return the lengths of the output, None where those of the input are unknown."""
         sizes = zip(lengths, self.kernel_size, self.strides, self.dilation_rate, strict=True)
-        return [None if length is None else place_windows(length, *of, self.padding).count for length, *of in sizes]
+        return [
+            None if length is None else place_windows(length, size, stride, dilation, self.padding).count
+            for length, size, stride, dilation in sizes
+        ]
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -66,7 +66,7 @@ class _Conv(Convolution):
         self.refuse_strides_and_dilation()
         self.filters = filters
         self.groups = groups
-        self.kernel: Variable | None = None
+        self.kernel: Variable = None  # type: ignore[assignment]  # until `build`
 
     def build(self, input_shape: Shape) -> None:
         channels = self.input_channels(input_shape)
@@ -86,7 +86,7 @@ class _Conv(Convolution):
         return activation_layer.lower_activation(self.activation, self.filters).function is None
 
     def lower(self) -> list[ops.Op]:
-        bias = self.bias.value if self.use_bias else None
+        bias = self.bias.value if self.bias is not None else None
         activation = activation_layer.lower_activation(self.activation, self.filters)
         strides, dilation = self.strides[0], self.dilation_rate[0]
         return [ops.ConvolutionOp(self.kernel.value, bias, activation, strides, dilation, self.groups, self.padding)]
@@ -101,8 +101,9 @@ class _Conv(Convolution):
         activation = activation_layer.lower_activation(self.activation, self.filters)
         if activation.function is not None:
             return None
-        bias = self.bias.value if self.use_bias else None
-        op = ops.PlaneConvolutionOp(self.kernel.value, bias, activation, self.strides, self.padding)
+        bias = self.bias.value if self.bias is not None else None
+        strides = cast("tuple[int, int]", self.strides)
+        op = ops.PlaneConvolutionOp(self.kernel.value, bias, activation, strides, self.padding)
         return [graph.add(op, x.number)]
 
     def convolved(self, x: np.ndarray) -> np.ndarray:
@@ -118,8 +119,9 @@ class _Conv(Convolution):
         filters = self.filters // self.groups
         xs = np.split(x, self.groups, axis=-1)
         parts = [slice(first, first + filters) for first in range(0, self.filters, filters)]
+        bias = None if self.bias is None else self.bias.value
         calls = [
-            product_with_gradient(of_group, axes, kernel[..., part], self.bias.value[part] if self.use_bias else None)
+            product_with_gradient(of_group, axes, kernel[..., part], None if bias is None else bias[part])
             for of_group, part in zip(xs, parts, strict=True)
         ]
 
@@ -176,7 +178,7 @@ class Conv1D(_Conv):
     """
 
     rank = 1
-    paddings: tuple[str, ...] = ("valid", "same", "causal")
+    paddings: ClassVar[tuple[str, ...]] = ("valid", "same", "causal")
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return self.past_problem(shape, in_time)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class _DepthwiseConv(Convolution):
         set_weight_arguments(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
         check_positive("depth_multiplier", depth_multiplier)
         self.depth_multiplier = depth_multiplier
-        self.kernel: Variable | None = None
+        self.kernel: Variable = None  # type: ignore[assignment]  # until `build`
 
     def output_channels(self, input_channels: int | None) -> int | None:
         return None if input_channels is None else input_channels * self.depth_multiplier
@@ -77,7 +77,7 @@ class _DepthwiseConv(Convolution):
         self.build_bias(input_shape)
 
     def convolved(self, x: np.ndarray) -> np.ndarray:
-        kernel, bias = self.kernel.value, self.bias.value if self.use_bias else None
+        kernel, bias = self.kernel.value, self.bias.value if self.bias is not None else None
 
         def compute(windows: np.ndarray) -> np.ndarray:
             y = _of_each_channel(windows, kernel)
@@ -181,8 +181,8 @@ class _SeparableConv(Convolution):
         check_positive("filters", filters)
         self.filters = filters
         self.depth_multiplier = depth_multiplier
-        self.depthwise_kernel: Variable | None = None
-        self.pointwise_kernel: Variable | None = None
+        self.depthwise_kernel: Variable = None  # type: ignore[assignment]  # until `build`
+        self.pointwise_kernel: Variable = None  # type: ignore[assignment]  # until `build`
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
@@ -239,7 +239,7 @@ class SeparableConv1D(_SeparableConv):
     """
 
     rank = 1
-    paddings: tuple[str, ...] = ("valid", "same", "causal")
+    paddings: ClassVar[tuple[str, ...]] = ("valid", "same", "causal")
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return self.past_problem(shape, in_time)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -89,8 +90,9 @@ def product_with_gradient(
 
     def backward(d: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         d_rows, _, (found,) = call.backward(np.ascontiguousarray(d, np.float32).reshape(len(rows), channels))
+        assert d_rows is not None
         d_read = d_rows.reshape(*places, *(axis.size for axis in axes), features)
-        every = (slice(None),) * len(places)
+        every: tuple[Any, ...] = (slice(None),) * len(places)
         dx = windows_backward(x, axes, lambda position, _: d_read[(*every, *position)])
         return dx, found["kernel"].reshape(kernel.shape), found.get("bias")
 

@@ -91,7 +91,7 @@ class _ConvTranspose(Convolution):
         self.refuse_strides_and_dilation()
         self.filters = filters
         self.output_padding = output_padding
-        self.kernel: Variable | None = None
+        self.kernel: Variable = None  # type: ignore[assignment]  # until `build`
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)

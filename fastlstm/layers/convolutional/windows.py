@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Axis(NamedTuple):
     Window `i` reads the positions `i*stride + j*dilation` of the widened axis, for `j` below `size`.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple counts, too
     before: int
     after: int
     size: int
@@ -139,7 +139,7 @@ def windows_backward(
     wide = np.ascontiguousarray(padded(x, axes, value))
     d_wide = np.zeros(wide.shape, np.float32)
     read, d_read = windows(wide, axes), windows(d_wide, axes)
-    every = (slice(None),) * (len(axes) + 1)
+    every: tuple[Any, ...] = (slice(None),) * (len(axes) + 1)
     for position in product(*(range(axis.size) for axis in axes)):
         # No two windows read the same at one position of theirs.
         d_read[(*every, *position)] += of_position(position, read[(*every, *position)])

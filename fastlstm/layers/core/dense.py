@@ -72,7 +72,7 @@ class Dense(Layer):
         self.bias_regularizer: Any = regularizers.get(bias_regularizer)
         self.kernel_constraint: Any = constraints.get(kernel_constraint)
         self.bias_constraint: Any = constraints.get(bias_constraint)
-        self.kernel: Variable | None = None
+        self.kernel: Variable = None  # type: ignore[assignment]  # until `build`
         self.bias: Variable | None = None
         self.input_spec = InputSpec(min_ndim=2)
 
@@ -97,10 +97,11 @@ class Dense(Layer):
 
     def lower(self) -> list[ops.Op]:
         activation = activation_layer.lower_activation(self.activation, self.units)
-        return [ops.DenseOp(self.kernel.operand, self.bias.value if self.use_bias else None, activation)]
+        kernel: Any = self.kernel.operand
+        return [ops.DenseOp(kernel, self.bias.value if self.bias is not None else None, activation)]
 
     def integer_weights(self) -> dict[Variable, str]:
-        return {self.kernel: layouts_of(ops.DenseOp(None, None))["kernel"]}
+        return {self.kernel: layouts_of(ops.DenseOp(None, None))["kernel"]}  # type: ignore[arg-type]
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.units)

@@ -75,7 +75,7 @@ class EinsumDense(Layer):
         self.activation: Callable[[np.ndarray], np.ndarray] = activation_layer.get(activation)
         set_weight_arguments(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
         set_weight_arguments(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
-        self.kernel: Variable | None = None
+        self.kernel: Variable = None  # type: ignore[assignment]  # until `build`
         self.bias: Variable | None = None
 
     def build(self, input_shape: Shape) -> None:

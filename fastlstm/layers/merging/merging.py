@@ -110,7 +110,7 @@ class _Elementwise(Merge):
     def call(self, inputs: Sequence[np.ndarray], mask: Masks = None) -> np.ndarray:
         arrays = _of_one_rank(inputs)
         require_array(np.broadcast_shapes(*(x.shape for x in arrays)), f"{type(self).__name__} '{self.name}'")
-        return functools.reduce(self.function, arrays[1:], arrays[0].copy())
+        return functools.reduce(type(self).function, arrays[1:], arrays[0].copy())
 
     @property
     def has_gradient(self) -> bool:
@@ -217,9 +217,8 @@ class Multiply(_Elementwise):
             return super().call(inputs)
         pairs = zip(inputs, masks, strict=True)
         y = super().call([x if valid is None else np.where(valid, x, np.float32(1)) for x, valid in pairs])
-        if any(valid is None for valid in masks):
-            return y
-        return np.where(functools.reduce(np.logical_or, masks), y, np.float32(0))
+        seen = [valid for valid in masks if valid is not None]
+        return np.where(functools.reduce(np.logical_or, seen), y, np.float32(0)) if len(seen) == len(masks) else y
 
     def _slopes(
         self, d: np.ndarray, arrays: Sequence[np.ndarray], masks: Sequence[np.ndarray | None]
@@ -248,7 +247,7 @@ class _Extreme(_Elementwise):
             x = x if valid is None else np.where(valid, x, y)
             y = y if y_valid is None else np.where(y_valid, y, x)
             y_valid = None if valid is None or y_valid is None else y_valid | valid
-            y = self.function(y, x)
+            y = type(self).function(y, x)
         return y
 
     def _slopes(
@@ -262,7 +261,7 @@ class _Extreme(_Elementwise):
             from_y = np.ones(d.shape, bool) if y_valid is None else y_valid
             taken = np.where(from_x, x, y)
             before = np.where(from_y, y, taken)
-            y = self.function(before, taken)
+            y = type(self).function(before, taken)
             y_valid = None if valid is None or y_valid is None else y_valid | valid
             new = from_x & ~((y == before) & from_y)
             shares = [np.where(new, np.float32(0), share) for share in shares] + [new.astype(np.float32)]
@@ -359,7 +358,7 @@ class Concatenate(Merge):
             for x, mask in zip(inputs, previous_mask, strict=True)
         ]
         over_features = np.concatenate(masks, axis=self.axis)
-        return over_features.all(axis=-1) if self.keras2_masks else over_features.any(axis=-1)
+        return np.all(over_features, axis=-1) if self.keras2_masks else np.any(over_features, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

@@ -80,8 +80,8 @@ class BatchNormalization(ScaledAndShifted):
         self.renorm_clipping = renorm_clipping
         self.renorm_momentum = renorm_momentum
         self.synchronized = synchronized
-        self.moving_mean: Variable | None = None
-        self.moving_variance: Variable | None = None
+        self.moving_mean: Variable = None  # type: ignore[assignment]  # until `build`
+        self.moving_variance: Variable = None  # type: ignore[assignment]  # until `build`
 
     def build(self, input_shape: Shape) -> None:
         check_axes(self.axis, input_shape)
@@ -100,9 +100,9 @@ class BatchNormalization(ScaledAndShifted):
     def lower(self) -> list[ops.Op]:
         variance = self.moving_variance.value.astype(np.float64)
         scale = 1 / np.sqrt(variance + self.epsilon)
-        if self.scale:
+        if self.gamma is not None:
             scale = scale * self.gamma.value
-        shift = self.beta.value if self.center else np.zeros_like(variance)
+        shift = self.beta.value if self.beta is not None else np.zeros_like(variance)
         return [ops.AffineOp(self.moving_mean.value, scale.astype(np.float32), shift.astype(np.float32))]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
@@ -137,8 +137,8 @@ class BatchNormalization(ScaledAndShifted):
             for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving.value * self.momentum + new * (1 - self.momentum))
         inverse = 1 / np.sqrt(variance + np.float32(self.epsilon))
-        factor = inverse * self.gamma.value if self.scale else inverse
-        offset = self.beta.value - mean * factor if self.center else -mean * factor
+        factor = inverse * self.gamma.value if self.gamma is not None else inverse
+        offset = self.beta.value - mean * factor if self.beta is not None else -mean * factor
         shape = [1] * inputs.ndim
         shape[self.axis] = -1
 

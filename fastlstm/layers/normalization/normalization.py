@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class ScaledAndShifted(SameShape):
     """What the layers with weights `gamma` and `beta` have in common."""
 
+    # An integer until `build`, or several.
+    axis: Any
+
     def keep_arguments(
         self,
         epsilon: float,
@@ -48,9 +51,9 @@ class ScaledAndShifted(SameShape):
 
     def scaled_and_shifted(self, y: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         """Return `y * gamma + beta`; `shape` is that of the two weights against `y`."""
-        if self.scale:
+        if self.gamma is not None:
             y = y * self.gamma.value.reshape(shape)
-        if self.center:
+        if self.beta is not None:
             y = y + self.beta.value.reshape(shape)
         return y
 
@@ -63,15 +66,15 @@ class ScaledAndShifted(SameShape):
         """
         others = tuple(axis for axis, size in enumerate(shape) if size == 1)
         found = {}
-        if self.scale:
+        if self.gamma is not None:
             found["gamma"] = (d * y).sum(axis=others).reshape(self.gamma.shape)
-        if self.center:
+        if self.beta is not None:
             found["beta"] = d.sum(axis=others).reshape(self.beta.shape)
         return self.in_order(**found)
 
     def scaled(self, d: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         """Return the gradient by what `scaled_and_shifted` was given."""
-        return d * self.gamma.value.reshape(shape) if self.scale else d
+        return d * self.gamma.value.reshape(shape) if self.gamma is not None else d
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         check_axes(self.axis, input_shape)
@@ -143,8 +146,8 @@ class LayerNormalization(ScaledAndShifted):
 
     def lower(self) -> list[ops.Op]:
         size = self._build_shape[-1]
-        scale = self.gamma.value if self.scale else np.ones(size, np.float32)
-        shift = self.beta.value if self.center else np.zeros(size, np.float32)
+        scale = self.gamma.value if self.gamma is not None else np.ones(size, np.float32)
+        shift = self.beta.value if self.beta is not None else np.zeros(size, np.float32)
         return [ops.LayerNormOp(scale, shift, self.epsilon)]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
@@ -222,7 +225,7 @@ class GroupNormalization(ScaledAndShifted):
                 f"with shape {input_shape}."
             )
         if self.groups == -1:
-            self.groups: int = size
+            self.groups = size
         if size < self.groups:
             raise ValueError(f"Number of groups ({self.groups}) cannot be more than the number of channels ({size}).")
         if size % self.groups:
@@ -267,13 +270,13 @@ class RMSNormalization(Layer):
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis: Any = axis
         self.epsilon = epsilon
-        self.scale: Variable | None = None
+        self.scale: Variable = None  # type: ignore[assignment]  # until `build`
 
     def build(self, input_shape: Shape) -> None:
         check_axes(self.axis, input_shape)
-        self.axis: list[int] = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
+        self.axis = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
         self.scale = self.add_weight([input_shape[axis] for axis in self.axis], "ones", name="scale")
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -63,7 +63,8 @@ class _Pooling(Layer):
         if x.shape[-1] is None:
             return None
         greatest = isinstance(self, _MaxPooling)
-        op = ops.PlanePoolOp(self.pool_size, self.strides, x.shape[-1], self.padding, greatest)
+        sizes, strides = cast("tuple[int, int]", self.pool_size), cast("tuple[int, int]", self.strides)
+        op = ops.PlanePoolOp(sizes, strides, x.shape[-1], self.padding, greatest)
         return [graph.add(op, x.number)]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:

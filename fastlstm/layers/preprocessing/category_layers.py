@@ -140,7 +140,7 @@ class Discretization(Categories):
             summary = _compressed(merged[:, np.argsort(merged[0])], self.epsilon)
         if not summary.size:
             raise ValueError("adapt() received no data.")
-        self.bin_boundaries: Any = _compressed(summary, 1.0 / self.num_bins)[0, :-1].astype(np.float32).tolist()
+        self.bin_boundaries = _compressed(summary, 1.0 / self.num_bins)[0, :-1].astype(np.float32).tolist()
 
     @property
     def output_dtype(self) -> str:

@@ -65,8 +65,8 @@ class Normalization(MaskedSinceKeras3):
         self.input_mean = mean
         self.input_variance = variance
         self.invert = invert
-        self.adapt_mean: Variable | None = None
-        self.adapt_variance: Variable | None = None
+        self.adapt_mean: Variable = None  # type: ignore[assignment]  # until `build`
+        self.adapt_variance: Variable = None  # type: ignore[assignment]  # until `build`
         self.count: Variable | None = None
         self._kept_axes: tuple[int, ...] = ()
 

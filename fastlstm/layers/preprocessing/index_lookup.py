@@ -334,7 +334,7 @@ class IndexLookup(Categories):
 
     def _inverted(self, inputs: Any) -> np.ndarray:
         oov = self._key(self.oov_token)
-        terms = {place: term for term, place in self._places.items()}
+        terms: dict[Any, Any] = {place: term for term, place in self._places.items()}
         terms |= {0: self._key(self.mask_token)} if self.mask_token is not None else {}
         return self.inverted_as(each(as_integers(inputs).astype(object), lambda place: terms.get(place, oov)))
 
@@ -360,7 +360,7 @@ class IndexLookup(Categories):
         return encoded_shape(input_shape, self.output_mode, self.depth)
 
     @property
-    def stored_constants(self) -> dict[str, np.ndarray]:
+    def stored_constants(self) -> dict[str, np.ndarray]:  # type: ignore[override]
         return {} if self.idf_weights is None else {"idf_weights": self.idf_weights}
 
     def get_config(self) -> dict[str, Any]:

@@ -206,7 +206,7 @@ class TextVectorization(Categories):
         return (*shape[:-1], self._lookup_layer.depth)
 
     @property
-    def stored_constants(self) -> dict[str, np.ndarray]:
+    def stored_constants(self) -> dict[str, np.ndarray]:  # type: ignore[override]
         return self._lookup_layer.stored_constants
 
     # Configs

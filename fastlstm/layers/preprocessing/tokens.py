@@ -58,7 +58,7 @@ def decoded(strings: np.ndarray) -> np.ndarray:
     return np.array(texts, str).reshape(strings.shape)
 
 
-def each(strings: np.ndarray, function: Callable[[bytes], Any]) -> np.ndarray:
+def each(strings: np.ndarray, function: Callable[[Any], Any]) -> np.ndarray:
     """Return the array with a function of every item in its place."""
     made = np.empty(strings.shape, object)
     made.ravel()[:] = [function(item) for item in strings.ravel().tolist()]

@@ -58,8 +58,10 @@ def interpolated(x: np.ndarray, axis: int, factor: int, name: str) -> np.ndarray
         name: Of `INTERPOLATIONS`, one with a kernel.
     """
     length = x.shape[axis]
-    centers = ((np.arange(length * factor) + 0.5) / factor - 0.5).astype(np.float32)
-    radius, kernel = INTERPOLATIONS[name]
+    centers: np.ndarray = ((np.arange(length * factor) + 0.5) / factor - 0.5).astype(np.float32)
+    interpolation = INTERPOLATIONS[name]
+    assert interpolation is not None
+    radius, kernel = interpolation
     if name == "bicubic":  # TensorFlow's table of this kernel has 1024 entries from one position to the next.
         whole = np.floor(centers)
         centers = whole + np.rint((centers - whole) * 1024) / 1024

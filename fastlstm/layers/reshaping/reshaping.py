@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -54,7 +54,8 @@ class Flatten(Layer):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         x = np.moveaxis(inputs, 1, -1) if self.data_format == "channels_first" and inputs.ndim > 1 else inputs
-        return x.copy().reshape(self.compute_output_shape(inputs.shape))
+        shape: tuple[Any, ...] = self.compute_output_shape(inputs.shape)
+        return x.copy().reshape(shape)
 
     def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
         def backward(d: np.ndarray) -> Any:
@@ -68,7 +69,7 @@ class Flatten(Layer):
         return "it takes the time steps together." if in_time else None
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        return (input_shape[0], None if None in input_shape[1:] else math.prod(input_shape[1:]))
+        return (input_shape[0], None if None in input_shape[1:] else math.prod(cast("Sequence[int]", input_shape[1:])))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": self.data_format}
@@ -115,11 +116,12 @@ class Reshape(Layer):
         first, *rest = self.compute_output_shape(x.shape)[1:]
         if None in rest:
             return None
-        shape = (-1,) if not rest else (-1 if first is None else first, math.prod(rest))
+        shape = (-1,) if not rest else (-1 if first is None else first, math.prod(cast("Sequence[int]", rest)))
         return [graph.add(ops.ReshapeOp(min(x.rank, 3), shape), x.number)]
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
-        return inputs.reshape(self.compute_output_shape(inputs.shape)).copy()
+        shape: tuple[Any, ...] = self.compute_output_shape(inputs.shape)
+        return inputs.reshape(shape).copy()
 
     def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
         return self.call(inputs), lambda d: (d.reshape(inputs.shape), ())
@@ -132,7 +134,7 @@ class Reshape(Layer):
         target = self.target_shape
         if None in sizes:
             return (batch, *(None if size == -1 else size for size in target))
-        total, known = math.prod(sizes), math.prod(size for size in target if size != -1)
+        total, known = math.prod(cast("Sequence[int]", sizes)), math.prod(size for size in target if size != -1)
         received = f"Received: input_shape={tuple(sizes)}, target_shape={target}"
         if -1 not in target:
             if total != known:

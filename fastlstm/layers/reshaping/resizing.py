@@ -116,7 +116,7 @@ class _ZeroPadding(_Resizing):
         return [ops.StepsOp(before, after)]
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
-        shape = self.compute_output_shape(inputs.shape)
+        shape: tuple[Any, ...] = self.compute_output_shape(inputs.shape)
         require_array(shape, f"{type(self).__name__} '{self.name}'")
         y = np.zeros(shape, np.float32)
         y[self._inside(inputs.shape)] = inputs
@@ -158,7 +158,8 @@ class _Cropping(_Resizing):
         return [ops.StepsOp(-before, -after)]
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
-        return inputs[self._inside(self.compute_output_shape(inputs.shape))].copy()
+        shape: tuple[Any, ...] = self.compute_output_shape(inputs.shape)
+        return np.array(inputs[self._inside(shape)])
 
     def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
         def backward(d: np.ndarray) -> Any:
@@ -175,9 +176,7 @@ class _Cropping(_Resizing):
 class _UpSampling(_Resizing):
     def __init__(self, size: Any, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
-        self.size: tuple[int, ...] | int = (
-            standardize_tuple(size, self.rank, "size") if self.rank > 1 else checked_count("size", size)
-        )
+        self.size: Any = standardize_tuple(size, self.rank, "size") if self.rank > 1 else checked_count("size", size)
 
     @property
     def _factors(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class Bidirectional(Layer):
         self.input_spec: InputSpec | None = self.forward_layer.input_spec
 
     @property
-    def ends_masks(self) -> bool:
+    def ends_masks(self) -> bool:  # type: ignore[override]
         return not self.return_sequences
 
     @property
@@ -118,7 +118,7 @@ class Bidirectional(Layer):
         backward = self.backward_layer.lower()
         if self.return_sequences:
             backward = [*backward, ops.StepsOp(backwards=True)]
-        merge = ops.MergeOp(_MERGE_OPS[self.merge_mode])
+        merge = ops.MergeOp(_MERGE_OPS[cast(str, self.merge_mode)])
         return [ops.BranchesOp((tuple(self.forward_layer.lower()), tuple(backward)), merge)]
 
     def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
@@ -136,16 +136,20 @@ class Bidirectional(Layer):
             return None
         (y, *forward_states), (y_back, *backward_states) = forward, backward
         if self.return_sequences:
-            y_back = graph.add(ops.StepsOp(backwards=True), y_back)
+            y_back = graph.add(ops.StepsOp(backwards=True), cast(int, y_back))
         merge = self.merge_mode
-        outputs = [y, y_back] if merge is None else [graph.add(ops.MergeOp(_MERGE_OPS[merge]), y, y_back)]
+        outputs = (
+            [y, y_back]
+            if merge is None
+            else [graph.add(ops.MergeOp(_MERGE_OPS[merge]), cast(int, y), cast(int, y_back))]
+        )
         return [*outputs, *forward_states, *backward_states]
 
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return LATER_STEPS
 
     @property
-    def inner_recurrent(self) -> int:
+    def inner_recurrent(self) -> int:  # type: ignore[override]
         return len(self.forward_layer.lower()) + len(self.backward_layer.lower())
 
     def call(
@@ -165,8 +169,8 @@ class Bidirectional(Layer):
         states = self._halves(initial_state)
         directions = self.forward_layer, self.backward_layer
         if all(direction.native_in_training if training else direction.native for direction in directions):
-            chains = (direction.chain.bound for direction in directions)
-            return self.merged(*run_beside(*chains, sequences, as_mask(mask, sequences.shape), *states))
+            first, second = (direction.chain.bound for direction in directions)
+            return self.merged(*run_beside(first, second, sequences, as_mask(mask, sequences.shape), *states))
         pairs = zip(directions, states, strict=True)
         return self.merged(*(one.call(sequences, state, mask, bool(training)) for one, state in pairs))
 
@@ -315,7 +319,7 @@ class Bidirectional(Layer):
         elif isinstance(layer, RNN):
             # Keras 2 wrote one layer alone, and turned it round whichever way it read.
             backward = _copy(layer, "backward_", not layer.go_backwards)
-        return cls(layer, backward_layer=backward, **config)
+        return cls(cast(RNN, layer), backward_layer=backward, **config)
 
 
 def _copy(layer: RNN, prefix: str, go_backwards: bool) -> RNN:

@@ -48,6 +48,15 @@ class Cell(Recurrent):
         ValueError: When an argument is not known or not valid.
     """
 
+    # Arguments, by the names that classes give them.
+    activation: Any
+    recurrent_activation: Any
+    use_bias: bool
+    bias_initializer: Any
+    bias_regularizer: Any
+    bias_constraint: Any
+    seed: int | None
+
     # To the engine a cell is a layer that reads one step and returns its states.
     return_state = True
 
@@ -75,8 +84,8 @@ class Cell(Recurrent):
         self.seed_generator: SeedGenerator = random.SeedGenerator(self.seed)
         self.state_size: int | list[int] = units if self.state_count == 1 else [units] * self.state_count
         self.output_size = units
-        self.kernel: Variable | None = None
-        self.recurrent_kernel: Variable | None = None
+        self.kernel: Variable = None  # type: ignore[assignment]  # until `build`
+        self.recurrent_kernel: Variable = None  # type: ignore[assignment]  # until `build`
         self.bias: Variable | None = None
 
     def _activation_names(self) -> list[str]:
@@ -141,7 +150,7 @@ class Cell(Recurrent):
 
         return (output, new_states if several else new_states[0]), backward
 
-    def starting_states(self, batch: int, given: Any) -> list[list[np.ndarray]]:
+    def starting_states(self, batch: int, given: Any) -> list[list[np.ndarray] | None]:
         """Return the call's states as the engine takes them."""
         return [as_states(given, [(batch, self.units)] * self.state_count, self.name)]
 
@@ -181,16 +190,16 @@ class Cell(Recurrent):
         layout_of = layouts_of(self.op(None, None, None))
         return {getattr(self, name): layout for name, layout in layout_of.items()}
 
-    def lower_over_time(self, **over_time: bool) -> ops.Op:
+    def lower_over_time(self, **over_time: Any) -> ops.Op:
         """Return the op that runs the cell over the steps of a sequence.
 
         Args:
             **over_time: `return_sequences`, `go_backwards`, `zero_output_for_mask`, as the op takes them.
         """
-        bias = self.bias.value if self.use_bias else None
+        bias = self.bias.value if self.bias is not None else None
         return self.op(self.kernel.operand, self.recurrent_kernel.operand, bias, **over_time)
 
-    def op(self, *weights: Any, **over_time: bool) -> ops.Op:
+    def op(self, *weights: Any, **over_time: Any) -> ops.Op:
         """Return `lower_over_time` of other weights.
 
         Args:
@@ -220,7 +229,7 @@ class Cell(Recurrent):
 class GatedCell(Cell):
     """A cell with gates; `implementation`, which it also takes, does not change the results."""
 
-    keywords: tuple[str, ...] = ("implementation",)
+    keywords: ClassVar[tuple[str, ...]] = ("implementation",)
 
     def __init__(self, arguments: dict[str, Any], implementation: int = 2, **kwargs: Any) -> None:
         super().__init__(arguments, **kwargs)

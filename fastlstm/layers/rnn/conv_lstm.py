@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -54,8 +54,10 @@ class ConvLSTMCell(Cell):
 
     blocks = 4
     state_count = 2
+    filters: int
+    kernel_size: tuple[int, ...]
+    data_format: str
     size_argument = "filters"
-    add_bias: Callable[[Any], Variable] = LSTMCell.add_bias
 
     def __init__(
         self,
@@ -106,7 +108,7 @@ class ConvLSTMCell(Cell):
             arguments[name] = getattr(self._convolution, name)
         super().__init__(arguments, **kwargs)
         self.input_spec = InputSpec(ndim=rank + 2)
-        self._lengths: tuple[int, ...] = ()
+        self._lengths: tuple[int | None, ...] = ()
         self._product: Product | None = None
 
     def build(self, input_shape: Shape) -> None:
@@ -130,9 +132,12 @@ class ConvLSTMCell(Cell):
             self, "recurrent", (*self.kernel_size, self.filters, columns), "recurrent_kernel"
         )
         if self.use_bias:
-            self.bias: Variable = self.add_bias()
+            self.bias = self.add_bias()
         known = {number: size for number, size in enumerate(input_shape) if number}
         self.input_spec: InputSpec = InputSpec(ndim=self.rank + 2, axes=known)
+
+    def add_bias(self) -> Variable:
+        return LSTMCell.add_bias(self)  # type: ignore[arg-type]  # it reads what the two have in common
 
     def call(self, inputs: np.ndarray, states: Any, training: bool = False) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return `(output, new_states)`.
@@ -199,8 +204,10 @@ class ConvLSTMCell(Cell):
                 raise NotImplementedError(
                     f"An activation that may act over an axis is not supported for `channels_first` ({self.name})."
                 )
-        bias = self.bias.value if self.use_bias else None
-        return [ops.LSTMOp(np.concatenate(kernels), np.zeros((self.filters, columns), np.float32), bias, *activations)]
+        bias = self.bias.value if self.bias is not None else None
+        activation, of_gates = activations
+        recurrent_kernel = np.zeros((self.filters, columns), np.float32)
+        return [ops.LSTMOp(np.concatenate(kernels), recurrent_kernel, bias, activation, of_gates)]
 
     def state_shape(self, batch: int | None) -> tuple[int | None, ...]:
         """Return the shape of a state of the built cell."""
@@ -212,7 +219,8 @@ class ConvLSTMCell(Cell):
         return shape, [shape, shape]
 
     def get_initial_state(self, batch_size: int) -> list[np.ndarray]:
-        return [np.zeros(self.state_shape(batch_size), np.float32) for _ in range(2)]
+        shape: tuple[Any, ...] = self.state_shape(batch_size)
+        return [np.zeros(shape, np.float32) for _ in range(2)]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rank": self.rank}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -172,7 +172,8 @@ class DropoutStep:
         call = program.run(np.concatenate(parts, axis=1))
 
         def pull(dz: np.ndarray) -> np.ndarray | None:
-            d_parts, _, (found,) = call.backward(np.ascontiguousarray(dz, np.float32))
+            of_parts, _, (found,) = call.backward(np.ascontiguousarray(dz, np.float32))
+            d_parts = cast(np.ndarray, of_parts)
             if bias is not None:
                 self.d_bias.reshape(-1, cell.blocks * units)[list(biases), columns] += found["bias"]
             d_factor, d_kernel, features = None, found["kernel"], self._inputs.shape[1] if with_inputs else 0
@@ -199,4 +200,4 @@ class DropoutStep:
         """Return `activation(z)`, and the way from the gradient by it to that by z."""
         lowered = lower_activation(activation, self._steps.cell.units)
         call = self._steps.program(lowered, lambda: ops.ActivationOp(lowered)).run(np.ascontiguousarray(z))
-        return call.output, lambda d: call.backward(np.ascontiguousarray(d, np.float32))[0]
+        return call.output, lambda d: cast(np.ndarray, call.backward(np.ascontiguousarray(d, np.float32))[0])

@@ -46,6 +46,7 @@ class GRUCell(GatedCell):
     """
 
     blocks = 3
+    reset_after: bool
 
     def __init__(
         self,
@@ -100,8 +101,8 @@ class GRUCell(GatedCell):
 
         return [z * h + (1 - z) * g], backward
 
-    def op(self, *weights: Any, **over_time: bool) -> ops.Op:
-        return ops.GRUOp(*weights, *self.lowered_activations(), reset_after=bool(self.reset_after), **over_time)
+    def op(self, *weights: Any, **over_time: Any) -> ops.Op:
+        return ops.GRUOp(*weights, *self.lowered_activations(), **{"reset_after": bool(self.reset_after), **over_time})
 
 
 @register

@@ -58,6 +58,7 @@ class LSTMCell(GatedCell):
 
     blocks = 4
     state_count = 2
+    unit_forget_bias: bool
 
     def __init__(
         self,
@@ -110,7 +111,7 @@ class LSTMCell(GatedCell):
 
         return [o * s, new_c], backward
 
-    def op(self, *weights: Any, **over_time: bool) -> ops.Op:
+    def op(self, *weights: Any, **over_time: Any) -> ops.Op:
         return ops.LSTMOp(*weights, *self.lowered_activations(), **over_time)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -120,7 +120,7 @@ class RNN(Recurrent):
         if isinstance(self.cell, Layer):
             self.build_child(self.cell, (batch, *step_shape))
         if self.stateful:
-            self._states = map_structure(self._kept, self.get_initial_state(batch))
+            self._states = map_structure(self._kept, self.get_initial_state(cast(int, batch)))
         if self.native_cells():
             self.input_spec: InputSpec = InputSpec(ndim=3, axes={-1: step_shape[-1]})
 
@@ -329,7 +329,7 @@ class RNN(Recurrent):
         return map_structure(lambda state: state.value, self._states)
 
     @property
-    def begins_from_zeros(self) -> bool:
+    def begins_from_zeros(self) -> bool:  # type: ignore[override]
         """Whether neither the layer nor a cell has a `get_initial_state` that someone else wrote."""
         own = ("get_initial_state",)
         cells = any(overrides(type(cell), own, over="returned_states") for cell in self.native_cells())

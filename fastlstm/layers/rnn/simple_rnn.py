@@ -67,7 +67,7 @@ class SimpleRNNCell(Cell):
 
         return [h], backward
 
-    def op(self, *weights: Any, **over_time: bool) -> ops.Op:
+    def op(self, *weights: Any, **over_time: Any) -> ops.Op:
         return ops.SimpleRNNOp(*weights, *self.lowered_activations(), **over_time)
 
 

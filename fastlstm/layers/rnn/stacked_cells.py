@@ -139,7 +139,8 @@ class StackedRNNCells(Layer):
 
         def backward(d: Any) -> Any:
             d_output, d_states = d
-            d_before, of_weights = [], []
+            d_before: list[Any] = []
+            of_weights: list[np.ndarray | None] = []
             for (way, after), d_after in zip(reversed(ways), reversed(d_states), strict=True):
                 d_output, d_weights, *rest = way((d_output, packed(after, flatten(d_after))))
                 d_given = rest[0]["states"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def zero_states(state_size: Any, batch_size: int) -> Any:
     return map_structure(lambda size: np.zeros((batch_size, size), np.float32), state_size)
 
 
-def as_states(states: Any, shapes: Sequence[tuple[int, ...]], layer_name: str) -> list[np.ndarray]:
+def as_states(states: Any, shapes: Sequence[tuple[int | None, ...]], layer_name: str) -> list[np.ndarray]:
     """Return the states that a caller gave as float32 arrays, one after the other.
 
     Args:
@@ -39,4 +39,4 @@ def as_states(states: Any, shapes: Sequence[tuple[int, ...]], layer_name: str) -
             f"Received: {received}"
         )
     pairs = zip(arrays, shapes, strict=True)
-    return [np.ascontiguousarray(np.broadcast_to(array, shape)) for array, shape in pairs]
+    return [np.ascontiguousarray(np.broadcast_to(array, cast("tuple[int, ...]", shape))) for array, shape in pairs]

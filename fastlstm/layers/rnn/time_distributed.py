@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -148,7 +148,7 @@ class TimeDistributed(Wrapper):
         found = self.layer.lower_call(graph, (GraphValue(inside, _step_shape(x.shape)),), {})
         if found is None or len(found) != 1 or graph.recurrent > before:
             return None
-        return [graph.add(ops.UnfoldOp(), found[0])]
+        return [graph.add(ops.UnfoldOp(), cast(int, found[0]))]
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         if not self.keras2_masks or self.ignores_masks:

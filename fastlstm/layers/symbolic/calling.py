@@ -7,7 +7,7 @@ import inspect
 import warnings
 from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from fastlstm.layers.base.structure import flatten, map_structure
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.layer import Layer
+
+_T = TypeVar("_T")
 
 
 class _InputMask:
@@ -30,6 +32,12 @@ class _InputMask:
 
     def __reduce__(self) -> str:
         return "INPUT_MASK"
+
+
+def _per_class(function: Callable[[type[Layer]], _T]) -> Callable[[type[Layer]], _T]:
+    """`functools.cache` for functions of a class, which type checkers take for something that has no hash."""
+    cached: Callable[..., _T] = functools.cache(function)
+    return cached
 
 
 INPUT_MASK = _InputMask()
@@ -193,8 +201,8 @@ def _signature(call: Callable[..., Any]) -> tuple[inspect.Signature, str | None]
     return signature, parameters[0].name if happy else None
 
 
-@functools.cache
-def shape_arguments(cls: type) -> tuple[str, ...]:
+@_per_class
+def shape_arguments(cls: type[Layer]) -> tuple[str, ...]:
     """Return the names of the arguments of `call` whose shapes the class' `build` takes; none if it takes one shape."""
     names = [name for name in inspect.signature(cls.build).parameters if name.endswith("_shape")]
     return tuple(name.removesuffix("_shape") for name in names) if len(names) > 1 else ()
@@ -205,8 +213,8 @@ def parameters_of(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(function).parameters)
 
 
-@functools.cache
-def call_parameters(cls: type) -> frozenset[str]:
+@_per_class
+def call_parameters(cls: type[Layer]) -> frozenset[str]:
     """Return the names of the arguments that the class's `call` takes."""
     return parameters_of(cls.call)
 

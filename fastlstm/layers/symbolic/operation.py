@@ -124,8 +124,10 @@ def find(class_name: Any) -> type[Operation] | None:
 
 def record(definition: Definition, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
     """Record a call of an operation on KerasTensors, and return the symbolic result."""
-    return find(definition.class_name)(**parameters)(*operands)
+    operation: Any = find(definition.class_name)
+    return operation(**parameters)(*operands)
 
 
 def _restored(class_name: str, config: dict[str, Any]) -> Operation:
-    return find(class_name)(**config)
+    operation: Any = find(class_name)
+    return operation(**config)

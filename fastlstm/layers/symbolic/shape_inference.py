@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def inferred_output_shape(layer: Layer, inputs: Any, args: tuple[Any, ...] = (),
     for batch, size in _TRIALS[: 2 if _has_unknown(given) else 1]:
         # An array among the arguments is a constant, for a batch of its size.
         batch = batch if rows is None else rows
-        x, others, named = map_structure(lambda leaf, sizes=(batch, size): _zeros(leaf, *sizes), given)
+        x, others, named = map_structure(functools.partial(_zeros, batch=batch, size=size), given)
         try:
             trials.append(layer.call(x, *others, **named))
         except Exception as error:
