@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -133,7 +133,7 @@ class Calls:
         around = self._training
         self._training = training if isinstance(training, FixedTraining) else around
         try:
-            return model.expand(self, slots)
+            return cast(Any, model).expand(self, slots)
         finally:
             self._training = around
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten
@@ -51,7 +51,7 @@ def clone_model(
 
     def clone(layer: Layer) -> Layer:
         nested = recursive and isinstance(layer, (Sequential, Functional))
-        return clone_model(layer, clone_function=make, recursive=True) if nested else make(layer)
+        return clone_model(cast(Model, layer), clone_function=make, recursive=True) if nested else make(layer)
 
     if isinstance(model, Functional):
         return _clone_functional(model, input_tensors, clone, call_function)

@@ -172,8 +172,7 @@ def _unknown_name(item: Any, names: str, known: Mapping[str, Any], own: dict[str
     if not isinstance(name, str):
         return item
     for candidate in (name, registered):
-        found = get_registered_object(candidate, known) if isinstance(candidate, str) else None
-        if found is not None:
+        if isinstance(candidate, str) and (found := get_registered_object(candidate, known)) is not None:
             own[candidate] = found
             return None
     return None if is_of_keras(item, name) and _is_known(name, names) else name

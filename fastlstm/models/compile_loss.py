@@ -68,7 +68,7 @@ class CompileLoss:
         if self.losses is not None:
             return
         targets = self.targets(y_true, y_pred, [item is not None for item in given])
-        names = self.output_names or [None] * count
+        names: Sequence[str | None] = self.output_names or [None] * count
         made = []
         for number, (item, weight, target, output) in enumerate(
             zip(given, weights, targets, flatten(y_pred), strict=True)

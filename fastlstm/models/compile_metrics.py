@@ -60,7 +60,7 @@ class CompileMetrics:
         if not given:
             return [[] for _ in outputs]
         if len(outputs) == 1:
-            of_outputs = [flatten(given)]
+            of_outputs: list[Any] = [flatten(given)]
         elif isinstance(given, Mapping):
             names = sorted(y_pred) if isinstance(y_pred, dict) else list(self._output_names or [])
             if not set(given) <= set(names):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from fastlstm.layers.base.variable import CHANGES, Variable, Watch
 from fastlstm.models.compile_loss import CompileLoss, OutputLoss
 from fastlstm.models.compile_metrics import CompileMetrics
 from fastlstm.models.plan import Plan
-from fastlstm.models.predictor import Predictor
 from fastlstm.models.training_plan import TrainingPlan
 from fastlstm.object_registration import get_registered_object
 from fastlstm.regularizers import penalty_gradient
+
+if TYPE_CHECKING:
+    from fastlstm.models.predictor import Predictor
 
 
 class Compiled:
@@ -144,7 +146,9 @@ class Compiled:
             optimizer.apply(gradients, variables)
             return
         values = np.concatenate([variable.value.reshape(-1) for variable in variables])
-        optimizer.update([np.concatenate([gradient.reshape(-1) for gradient in gradients])], [values])
+        optimizer.update(
+            [np.concatenate([gradient.reshape(-1) for gradient in gradients if gradient is not None])], [values]
+        )
         values.flags.writeable = False
         with CHANGES.making(*variables):
             for variable, array in zip(variables, optimizer.cut(values), strict=True):
@@ -180,7 +184,10 @@ class Compiled:
 
     def _tested(self, x: Any, y: Any) -> tuple[list[np.ndarray], list[Any], list[np.float32]]:
         """The outputs of a batch, as logits where losses take these, with their masks and penalties."""
-        model, self._testing = self.model, self._testing if self._testing and self._testing.of.is_current else None
+        model, self._testing = (
+            self.model,
+            self._testing if self._testing and cast("Plan", self._testing.of).is_current else None,
+        )
         if not model.expands:
             y_pred = model(x, training=False)
             self._build(y, y_pred)
@@ -193,7 +200,7 @@ class Compiled:
             return recorded.outputs, recorded.masks, recorded.penalties
         if self._testing is None or self._testing.of is not plan:
             self._testing = _Forward(plan, self._losses)
-        outputs, masks = self._testing.plan.run_with_masks(x)
+        outputs, masks = cast("Plan", self._testing.plan).run_with_masks(x)
         outputs = list(outputs) if isinstance(outputs, tuple) else [outputs]
         return outputs, masks or [None] * len(outputs), []
 
@@ -286,7 +293,7 @@ class _Forward:
         for item in of_outputs:
             activation = plan.last_activation(item.number)
             loss = None if activation is None else item.loss.on_logits(activation.name)
-            if loss is not None:
+            if activation is not None and loss is not None:
                 self.of_logits[item.number] = loss
                 self._activations[item.number] = activation
         self.plan = plan.giving_logits(list(self.of_logits)) if self.of_logits else plan

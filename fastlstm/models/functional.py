@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -200,7 +200,7 @@ class Functional(Model, builds_once=False):
         for tensor, slot in zip(graph.inputs, inputs, strict=True):
             is_float32 = tensor.dtype == "float32" and slot in calls.inputs
             if id(tensor) in taken and not is_float32 and tensor.dtype != "string":
-                typed[id(tensor)] = calls.add(find("Cast")(tensor.dtype), (slot,), {}, 1)[0]
+                typed[id(tensor)] = calls.add(cast(Any, find("Cast"))(tensor.dtype), (slot,), {}, 1)[0]
         return typed
 
     def prepared(self, inputs: Any, rows: int | None = None) -> Any:

@@ -80,9 +80,9 @@ class ClosedLoop:
     def run(self, stepper: Stepper | PartStepper, x: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """Return what is chosen in each of several steps, the first one on `x`, and the input after them."""
         if self._feedback is None and isinstance(stepper, Stepper):
-            out = stepper.generate(x, steps, self.sampler)
-            return out, self.next_input(out[:, -1])
-        out = []
+            generated = stepper.generate(x, steps, self.sampler)
+            return generated, self.next_input(generated[:, -1])
+        out: list[np.ndarray] = []
         for _ in range(steps):
             out.append(self.chosen(stepper.step(x)))
             x = self.next_input(out[-1])

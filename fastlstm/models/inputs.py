@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import GeneratorType
@@ -51,7 +52,7 @@ def several_inputs(inputs: Any, structure: Any, tensors: Sequence[KerasTensor], 
     """
     if isinstance(inputs, Mapping):
         if isinstance(structure, dict):
-            names = {name: (name,) for name in structure}
+            names: dict[str, tuple[str, ...]] = {name: (name,) for name in structure}
         else:
             names = {tensor.name: (tensor.name, tensor.origin.name) for tensor in tensors}
         found = {name: [inputs[key] for key in keys if key in inputs] for name, keys in names.items()}
@@ -179,7 +180,7 @@ def slices(x: Any, batch_size: int) -> Iterator[Any]:
     """
     for start in range(0, max(rows(x), 1), batch_size):
         chosen = slice(start, start + batch_size)
-        yield x[chosen] if isinstance(x, np.ndarray) else map_structure(lambda array, rows=chosen: array[rows], x)
+        yield x[chosen] if isinstance(x, np.ndarray) else map_structure(operator.itemgetter(chosen), x)
 
 
 def generated(batches: Iterable[Any]) -> Iterator[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
@@ -82,7 +82,7 @@ def _is_chain(part: Part) -> bool:
 
 def _remembers(layer: Layer) -> bool:
     """Whether a call of the layer depends on the calls before it."""
-    return layer.stateful or any(map(_remembers, layer.children))
+    return layer.stateful or any(map(_remembers, cast("list[Layer]", layer.children)))
 
 
 class _Joiner:

@@ -99,7 +99,7 @@ def deserialize_keras_object(
     if "class_name" not in config or "config" not in config:
         return {key: deserialize_keras_object(value) for key, value in config.items()}
     inner = config["config"] if config["config"] is not None else {}
-    plain = _PLAIN_CLASSES.get(config["class_name"])
+    plain: Any = _PLAIN_CLASSES.get(config["class_name"])
     return _of_a_room(config) if plain is None else plain(inner)
 
 
@@ -121,7 +121,8 @@ def _of_a_room(config: Mapping[str, Any]) -> Any:
         room = "optimizers.schedules"
     own = get_registered_object(config.get("registered_name") or class_name)
     if inspect.isclass(own) and not issubclass(own, Layer):
-        return own.from_config(dict(config["config"]))
+        of_caller: Any = own
+        return of_caller.from_config(dict(config["config"]))
     if room.partition(".")[0] in _ROOMS:
         return importlib.import_module(f"fastlstm.{room}").deserialize(dict(config))
     return serialization.deserialize(dict(config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from fastlstm.models.stream import Stream, StreamPool
 from fastlstm.models.summary import html_summary, print_summary
 from fastlstm.models.trainer import Trainer
 from fastlstm.saving.source import Source
+
+if TYPE_CHECKING:
+    from fastlstm.layers.rnn.rnn import RNN
 
 
 class Model(Trainer, Predictor, builds_once=False):
@@ -56,7 +59,7 @@ class Model(Trainer, Predictor, builds_once=False):
     @property
     def layers(self) -> list[Layer]:
         """The layers, in their order."""
-        return self.children
+        return cast("list[Layer]", self.children)
 
     def leaves(self) -> list[Layer]:
         """Return the layers, those of nested models in place of the models."""
@@ -126,7 +129,7 @@ class Model(Trainer, Predictor, builds_once=False):
         """
         for layer in self.leaves():
             if layer.stateful:
-                layer.reset_state()
+                cast("RNN", layer).reset_state()
 
     def quantize(self, mode: str | None = None, config: None = None, filters: Any = None) -> None:
         """Quantize the weights of the products of LSTM, GRU, SimpleRNN and Dense, in place.
@@ -283,7 +286,7 @@ def _put_in_place(cls: type, old: type, new: type) -> None:
     for base in cls.__bases__:
         if issubclass(base, old) and base not in (old, new):
             _put_in_place(base, old, new)
-    cls.find_calls()
+    cast("type[Predictor]", cls).find_calls()
 
 
 def _plain_number(value: Any) -> Any:

@@ -59,13 +59,13 @@ def warn_of_other_functions(model: Predictor, file: ModelFile) -> None:
     # TensorFlow 2.0 and 2.1 call themselves 2.2.4-tf.
     version = (2, 3, 0) if version >= (2, 2) and written.endswith("-tf") else version
     soft = {class_name for before, names in _HARD_GATES if version < before for class_name in names}
-    for layer in model.leaves():
-        for entry in entries(serialize(layer)):
+    for leaf in model.leaves():
+        for entry in entries(serialize(leaf)):
             if entry["class_name"] in soft and entry["config"].get("recurrent_activation") == "sigmoid":
                 warnings.warn(
                     f"{file.name} was written by Keras {written}, where the `recurrent_activation` of "
                     f"{entry['class_name']} was hard_sigmoid, clip(0.2 x + 0.5, 0, 1), unless told otherwise. Layer "
-                    f"'{layer.name}' has 'sigmoid', Keras' default since then. If the model was made without the "
+                    f"'{leaf.name}' has 'sigmoid', Keras' default since then. If the model was made without the "
                     f"argument, pass recurrent_activation='{OLD_HARD_SIGMOID}': the outputs are wrong without it.",
                     stacklevel=4,
                 )

@@ -176,7 +176,7 @@ def _adopt_arrays(model: Model, arrays: list[NamedArray]) -> list[NamedArray]:
         if mode not in INTEGER_MODES:
             raise SavedModelError(f"Array {found.name[:200]!r} has the dtype {mode}; expected one of integers.")
         shapes = shapes_of(variable.shape, mode, layout_of[variable])
-        wanted = [
+        wanted: list[tuple[str, tuple[int, ...], np.dtype[Any]]] = [
             (name + suffix, shape, np.dtype(dtype))
             for suffix, shape, dtype in zip((_INTEGERS, _SCALES), shapes, (mode, np.float32), strict=True)
         ]
@@ -200,9 +200,9 @@ def _named_packings(model: Model) -> list[tuple[str, Packing]]:
     named = {}
     for lowered in _programs(model):
         for packing in packings(lowered) if lowered else ():
-            sources = [names.get(id(source)) for source in packing.sources]
+            sources = [names[id(source)] for source in packing.sources if id(source) in names]
             # An array that a layer makes anew every time has no packing that could be kept.
-            if None not in sources:
+            if len(sources) == len(packing.sources):
                 named[f"{packing.form} of {', '.join(sources)}"] = packing
     return list(named.items())
 
@@ -220,7 +220,7 @@ def _programs(layer: Layer) -> Iterator[list[Op]]:
     else:
         yield from layer.lower_inside()
         for child in layer.children:
-            yield from _programs(child)
+            yield from _programs(cast(Layer, child))
 
 
 def _check_arrays(

@@ -397,7 +397,7 @@ class WindowSteps:
 
     def __init__(self, layer: Layer, span: int, capacity: int) -> None:
         self._layer = layer
-        features = cast("InputSpec", layer.input_spec).axes[-1]
+        features = cast(int, cast("InputSpec", layer.input_spec).axes[-1])
         self._past = np.zeros((capacity, span - 1, features), np.float32)
 
     def step(self, rows: np.ndarray, x: np.ndarray, mask: Mask) -> tuple[np.ndarray, Mask]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -48,6 +48,10 @@ class Predictor(Layer, builds_once=False):
 
     # What a kind of model provides
 
+    # Whether a call is a `call` of a subclass, or one of the layers inside; see `find_calls`.
+    subclassed: ClassVar[bool]  # type: ignore[misc]
+    expands: ClassVar[bool]  # type: ignore[misc]
+
     # The calls between symbolic inputs and outputs, where there are such.
     graph: CallGraph | None = None
 
@@ -60,6 +64,18 @@ class Predictor(Layer, builds_once=False):
     def inputs(self) -> list[KerasTensor]:
         """The symbolic inputs, once they are known."""
         raise AttributeError(f"{type(self).__name__} '{self.name}' has no defined inputs.")
+
+    if TYPE_CHECKING:
+        # Of the kinds of models that have them.
+        @property
+        def outputs(self) -> list[KerasTensor]: ...
+        @property
+        def layers(self) -> list[Layer]: ...
+        def leaves(self) -> list[Layer]: ...
+
+        stop_training: bool
+        history: Any
+        _initial_epoch: int | None
 
     def expand(self, calls: Calls, inputs: Sequence[Slot]) -> Sequence[Slot]:
         """Add the calls of the layers inside to a list of calls.
@@ -101,12 +117,14 @@ class Predictor(Layer, builds_once=False):
     def find_calls(cls) -> None:
         """Find out whether a call is one of the layers inside, or of a `call` that a subclass has of its own."""
         own = overrides(cls, ("call", "__call__"), over="expand")
-        cls.subclassed: bool = cls.expand is Predictor.expand
-        cls.expands: bool = not cls.subclassed and not own
+        cls.subclassed = cls.expand is Predictor.expand
+        cls.expands = not cls.subclassed and not own
 
     # Running
 
-    def __call__(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def __call__(  # type: ignore[override]  # a model takes no other arguments
+        self, inputs: Any, training: bool | None = None, mask: Any = None
+    ) -> Any:
         """Return the outputs for one batch, as tensors; a model without a known input shape is built for it.
 
         Args:
@@ -285,7 +303,7 @@ class Predictor(Layer, builds_once=False):
         return len(inputs) == 1 and ragged.is_ragged(x, inputs[0].shape, self.current_plan.takes_ids)
 
     def _run_all(self, batches: Iterator[Any], verbose: Any, total: int | None, callbacks: Any) -> list[Any]:
-        outputs = []
+        outputs: list[Any] = []
         with Progress(verbose, total) as progress:
             if callbacks:
                 batches = self._called_back(batches, outputs, callbacks, total)

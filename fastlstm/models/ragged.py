@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, groupby, pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -94,7 +94,7 @@ def run_joined(plan: Plan, arrays: Sequence[np.ndarray]) -> list[tuple[np.ndarra
             `joins_lengths`.
     """
     if len(arrays) > 1 and arrays[0].shape[1:] != arrays[-1].shape[1:]:
-        return _shrinking(plan.whole, arrays)
+        return _shrinking(cast("BoundChain", plan.whole), arrays)
     outputs = plan.run(np.concatenate(arrays) if len(arrays) > 1 else arrays[0])
     return split(outputs if isinstance(outputs, tuple) else (outputs,), [len(array) for array in arrays])
 

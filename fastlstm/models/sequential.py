@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -227,10 +227,10 @@ class Sequential(Model, builds_once=False):
             concrete = (len(x) if rows is None else min(len(x), rows), *x.shape[1:])
             self.build(concrete if tensor is None else tensor.shape)
             tensor = self.symbolic_input
-        shape = tensor.shape
+        shape = tensor.shape  # type: ignore[union-attr]  # it is built
         if x.ndim == len(shape) and x.shape[-1] == shape[-1]:
             return x
-        x = data.fit_rank(x, tensor)
+        x = data.fit_rank(x, tensor)  # type: ignore[arg-type]
         self.check_input_shape(x.shape)
         return np.ascontiguousarray(x)
 
@@ -250,8 +250,8 @@ class Sequential(Model, builds_once=False):
     def _input_forms(self) -> Sequence[ArrayForm]:
         if self.takes_raw:
             return ()
-        width = self.symbolic_input.shape[-1]
-        sizes = [None] * (len(self.symbolic_input.shape) - 1)
+        *others, width = cast(KerasTensor, self.symbolic_input).shape
+        sizes = [None] * len(others)
         return () if width is None else (ArrayForm((*sizes, width)),)
 
     @property
@@ -263,7 +263,7 @@ class Sequential(Model, builds_once=False):
     def inputs(self) -> list[KerasTensor]:
         """The symbolic inputs, once the input shape is known."""
         self._require_shapes("inputs")
-        return [self.symbolic_input]
+        return [cast(KerasTensor, self.symbolic_input)]
 
     @property
     def outputs(self) -> list[KerasTensor]:
@@ -286,7 +286,7 @@ class Sequential(Model, builds_once=False):
     def input_shape(self) -> Shape:
         """Shape of the input with the batch, once it is known."""
         self._require_shapes("input shape")
-        return self.symbolic_input.shape
+        return cast(KerasTensor, self.symbolic_input).shape
 
     @property
     def output_shape(self) -> Any:
@@ -349,4 +349,4 @@ class Sequential(Model, builds_once=False):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if self.built:
-            self._call_layers(self.symbolic_input)
+            self._call_layers(cast(KerasTensor, self.symbolic_input))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.models.parts import Mask, States
 from fastlstm.models.step_plan import StepPlan
+
+if TYPE_CHECKING:
+    from fastlstm.models.parts import ChainSteps
 
 
 class ModelSteps:
@@ -26,7 +29,7 @@ class ModelSteps:
         self._output_shape = plan.output_shape
         self._runners = [part.start(capacity) for part in plan.parts]
         # A plan that is one program needs no Python in between.
-        self._only = self._runners[0].stepper if plan.program is not None else None
+        self._only = cast("ChainSteps", self._runners[0]).stepper if plan.program is not None else None
         nothing = np.zeros(0, np.int64)
         self._counts = [len(runner.states(nothing)) for runner in self._runners]
 

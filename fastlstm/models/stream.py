@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -42,8 +42,8 @@ class Stream:
         # The input that goes on from the last `generate`, with the stepper's count of moves then.
         self._next: tuple[int, np.ndarray] | None = None
         # Straight to the engine: a frame of Python costs as much as a step of a small layer.
-        self.step = self._stepper.step
-        self.run = self._stepper.run
+        self.step = self._stepper.step  # type: ignore[method-assign]
+        self.run = self._stepper.run  # type: ignore[method-assign]
 
     @property
     def batch(self) -> int:
@@ -123,10 +123,11 @@ class Stream:
             bare = x.ndim == len(self._plan.step_shape)
             x = x[np.newaxis] if bare else x
         rest = steps - len(items)
-        out = np.stack(items, axis=1) if items else None
+        parts = [np.stack(items, axis=1)] if items else []
         if rest:
             generated, x = loop.run(self._stepper, x, rest)
-            out = generated if out is None else np.concatenate([out, generated], axis=1)
+            parts.append(generated)
+        out = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         self._next = self._stepper.moves, x
         return out[0] if bare else out
 
@@ -180,7 +181,7 @@ class Stream:
         """
         if self._plan.needs_python is not None:
             raise ValueError(f"This stream cannot be stepped from C: {self._plan.needs_python}.")
-        return self._stepper.capsule
+        return cast(Stepper, self._stepper).capsule
 
     def copy(self) -> Stream:
         """Return a stream that goes on from the same place by itself."""

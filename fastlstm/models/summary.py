@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 from fastlstm import backend
 from fastlstm.layers.base.layer import Layer
@@ -48,14 +48,15 @@ def print_summary(
         positions = [0.9 * position for position in positions] + [1.0]
     widths = _column_widths(positions, width)
     columns = [
-        Column(title, justify=justify, width=column)
+        Column(title, justify=cast(Any, justify), width=column)
         for (title, justify), column in zip(titles.items(), widths, strict=False)
     ]
     table = Table(*columns, width=width, show_lines=True)
     for fields in _rows(model, connections, expand_nested, show_trainable, layer_range):
         table.add_row(*map(Text, fields))
 
-    console = Console(highlight=False, **({"force_terminal": False, "color_system": None} if print_fn else {}))
+    plain: dict[str, Any] = {"force_terminal": False, "color_system": None} if print_fn else {}
+    console = Console(highlight=False, **plain)
     with console.capture() as captured:
         console.print(Text(f'Model: "{model.name}"', style="bold"))
         console.print(table)
@@ -136,7 +137,7 @@ def _listed(
         layer, depth = pending.pop()
         yield layer, depth
         if expand_nested:
-            pending.extend((inner, depth + 1) for inner in reversed(layer.layers if layer.expands else ()))
+            pending.extend((inner, depth + 1) for inner in reversed(cast(Any, layer).layers if layer.expands else ()))
 
 
 def _bounds(layers: Sequence[Layer], layer_range: Sequence[str] | None) -> tuple[int, int]:

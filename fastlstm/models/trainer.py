@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Trainer:
         self._compiled: Compiled | None = None
         # Set by `BackupAndRestore`: the epoch with which training goes on.
         self._initial_epoch: int | None = None
+        # Set by `History`, of the last `fit`.
+        self.history: Any
 
     def compile(
         self,
@@ -68,7 +70,7 @@ class Trainer:
             jit_compile=jit_compile,
             auto_scale_loss=auto_scale_loss,
         )
-        self._compiled = Compiled(self, given.arguments)
+        self._compiled = Compiled(cast(Any, self), given.arguments)
         # Files get the optimizer as it is then.
         given.arguments["optimizer"] = self._compiled.optimizer
         self._compile_arguments, self._file_arguments = given, None
@@ -86,12 +88,12 @@ class Trainer:
         if self._compiled is None:
             from fastlstm.models.compiled import deserialized
 
-            of_file = self._file_arguments
+            of_file = cast("FileArguments", self._file_arguments)
             with custom_object_scope(of_file.custom_objects):
                 self.compile(**deserialized(of_file.config))
             if of_file.optimizer_state is not None:
-                self._compiled.restore_optimizer(of_file.optimizer_state)
-        return self._compiled
+                cast("Compiled", self._compiled).restore_optimizer(of_file.optimizer_state)
+        return cast("Compiled", self._compiled)
 
     @property
     def optimizer(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -303,7 +303,7 @@ class _OperationPart(_LayerPart):
         return [] if backward is None else [self._way(output, flatten(output), backward)]
 
     def _pass_on(self, gradients: Gradients, by_slot: Sums) -> None:
-        operands = self.layers[0].definition.operands(self._args, self._kwargs)
+        operands = cast(Operation, self.layers[0]).definition.operands(self._args, self._kwargs)
         for given, gradient in zip(operands, gradients.inputs, strict=False):
             if gradient is not None:
                 self._pass(given, gradient, by_slot)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -150,7 +150,8 @@ def _reference(encoded: dict[str, Any]) -> _Reference:
     history = config.get("keras_history") if isinstance(config, dict) else None
     if not _is_reference(history):
         raise ValueError(f"Invalid Functional model configuration. It names a tensor as {history}.")
-    return tuple(history)
+    name, call, number = cast("tuple[Any, Any, Any]", history)
+    return name, call, number
 
 
 def _is_reference(value: Any) -> bool:
