@@ -54,14 +54,14 @@ def predict(model: Model | str | os.PathLike[str], x: Any, batch_size: int | Non
     if not opened.built or len(opened.inputs) != 1 or len(opened.outputs) != 1:
         raise ValueError(f"Expected `model` to be a built model of one input and one output. Received: {opened!r}")
     if isinstance(x, db.Bag):
-        return x.map_partitions(_predict_sequences, _source(model), batch_size)
+        return x.map_partitions(_predict_sequences, _source(model), batch_size)  # type: ignore[no-untyped-call]
     if not isinstance(x, da.Array):
         raise ValueError(f"`x` should be a dask array or a dask bag. Received: {type(x).__name__}")
     shape = _output_shape(opened, x)
     x = _whole_rows(x)
     axes = range(x.ndim)
     new = {x.ndim + n: size for n, size in enumerate(shape)}
-    return da.blockwise(
+    return da.blockwise(  # type: ignore[no-untyped-call]
         _predict_rows,
         (0, *new),
         x,
@@ -97,7 +97,7 @@ def _whole_rows(x: da.Array) -> da.Array:
         f"Chunks that cut the rows are joined: {x.chunks[1:]} of `x` in its axes from 1 on. Cut it by rows alone.",
         stacklevel=3,
     )
-    return x.rechunk(dict.fromkeys(range(1, x.ndim), -1))
+    return x.rechunk(dict.fromkeys(range(1, x.ndim), -1))  # type: ignore[no-untyped-call]
 
 
 # What travels to the workers

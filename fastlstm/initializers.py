@@ -110,7 +110,7 @@ class Identity(Initializer):
                 "Identity matrix initializer can only be used for 2D matrices. "
                 f"Received: shape={shape} of rank {len(shape)}."
             )
-        return (self.gain * np.eye(*shape)).astype(_dtype(dtype))
+        return (self.gain * np.eye(shape[0], shape[1])).astype(_dtype(dtype))
 
     def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain}
@@ -365,7 +365,7 @@ def compute_fans(
     return shape[-2] * field, shape[-1] * field
 
 
-def _dtype(dtype: DTypeLike) -> np.dtype:
+def _dtype(dtype: DTypeLike | None) -> np.dtype:
     return np.dtype(np.float32 if dtype is None else dtype)
 
 

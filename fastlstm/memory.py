@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 if sys.platform != "win32":
     import resource
@@ -50,7 +51,7 @@ def require_array(shape: Sequence[int | None], what: str) -> None:
     Raises:
         MemoryError: It is larger than the memory that is free.
     """
-    nbytes = 4 * math.prod(shape)
+    nbytes = 4 * math.prod(cast("Sequence[int]", shape))
     if nbytes > _ENOUGH:
         require(nbytes, f"{what} needs an array of shape {tuple(shape)}, which")
 

@@ -205,7 +205,7 @@ def binomial(
     Raises:
         ValueError: When an argument is out of range, `dtype` is not a floating one or `seed` is of another type.
     """
-    return _generator(seed).binomial(counts, probabilities, shape).astype(_dtypes(dtype)[0])
+    return _generator(seed).binomial(np.asarray(counts), np.asarray(probabilities), shape).astype(_dtypes(dtype)[0])
 
 
 def gamma(shape: Sequence[int], alpha: ArrayLike, dtype: DTypeLike | None = None, seed: Seed = None) -> np.ndarray:
@@ -220,7 +220,7 @@ def gamma(shape: Sequence[int], alpha: ArrayLike, dtype: DTypeLike | None = None
     Raises:
         ValueError: When `alpha` is negative, `dtype` is not a floating one or `seed` is of another type.
     """
-    return _generator(seed).gamma(alpha, 1.0, shape).astype(_dtypes(dtype)[0])
+    return _generator(seed).gamma(np.asarray(alpha), 1.0, shape).astype(_dtypes(dtype)[0])
 
 
 def beta(
@@ -238,7 +238,7 @@ def beta(
     Raises:
         ValueError: When a parameter is not positive, `dtype` is not a floating one or `seed` is of another type.
     """
-    return _generator(seed).beta(alpha, beta, shape).astype(_dtypes(dtype)[0])
+    return _generator(seed).beta(np.asarray(alpha), np.asarray(beta), shape).astype(_dtypes(dtype)[0])
 
 
 def shuffle(x: ArrayLike, axis: int = 0, seed: Seed = None) -> np.ndarray:
@@ -273,13 +273,13 @@ def dropout(
     inputs = np.asarray(inputs)
     if rate <= 0 or rate >= 1:
         return inputs.copy() if rate <= 0 else np.zeros_like(inputs)
-    sizes = inputs.shape if noise_shape is None else noise_shape
-    sizes = [known if size is None else size for size, known in zip(sizes, inputs.shape, strict=True)]
+    given = inputs.shape if noise_shape is None else noise_shape
+    sizes = [known if size is None else size for size, known in zip(given, inputs.shape, strict=True)]
     kept = _generator(seed).random(sizes, dtype=np.float32) >= rate
     return np.where(kept, inputs / inputs.dtype.type(1 - rate), inputs.dtype.type(0))
 
 
-def _dtypes(dtype: DTypeLike) -> tuple[np.dtype, np.dtype]:
+def _dtypes(dtype: DTypeLike | None) -> tuple[np.dtype, np.dtype]:
     """Return the dtype of the result and the one to draw in."""
     result = np.dtype(np.float32 if dtype is None else dtype)
     if result.kind != "f":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -61,7 +61,8 @@ class MonitorCallback(Callback):
         return direction
 
     def _is_improvement(self, value: Any, reference: Any) -> bool:
-        return reference is None or bool(self.monitor_op(value - self.min_delta, reference))
+        improves = cast("Callable[[Any, Any], bool]", self.monitor_op)
+        return reference is None or bool(improves(value - self.min_delta, reference))
 
 
 class EarlyStopping(MonitorCallback):

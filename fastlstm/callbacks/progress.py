@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from fastlstm.callbacks.callback import Callback, Logs
 from fastlstm.config import print_message
@@ -71,9 +71,10 @@ class ProgbarLogger(Callback):
     def _update(self, batch: int, logs: Logs) -> None:
         self.seen = batch + 1
         if self.verbose == 1:
-            self.progbar.update(self.seen, list((logs or {}).items()), finalize=False)
+            cast(Progbar, self.progbar).update(self.seen, list((logs or {}).items()), finalize=False)
 
     def _finalize(self, logs: Logs) -> None:
+        progbar = cast(Progbar, self.progbar)
         if self.target is None:
-            self.target = self.progbar.target = self.seen
-        self.progbar.update(self.target, list((logs or {}).items()), finalize=True)
+            self.target = progbar.target = self.seen
+        progbar.update(self.target, list((logs or {}).items()), finalize=True)

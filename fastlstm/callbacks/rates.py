@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class SwapEMAWeights(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.swap_on_epoch and not self._has_averages:
             self._swap(True)
-            if epoch == self.params["epochs"] - 1:
+            if epoch == cast("dict[str, Any]", self.params)["epochs"] - 1:
                 self._optimizer().keep_averages()
 
     def on_test_begin(self, logs: Logs = None) -> None:

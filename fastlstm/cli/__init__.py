@@ -82,7 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
-        title, _, description = command.__doc__.partition("\n\n")
+        title, _, description = (command.__doc__ or "").partition("\n\n")
         added = commands.add_parser(
             command.__name__.rpartition(".")[2],
             help=f"{title[0].lower()}{title[1:-1]}".replace("%", "%%"),

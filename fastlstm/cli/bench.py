@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median, quantiles
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def drawn(model: Model, rows: int, timesteps: int) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     if not model.inputs:
         raise ValueError("the model does not say what it takes: call it once, and save it again")
-    choices = min((layer.input_dim for layer in model.layers if layer.takes_ids), default=0)
+    choices = min((cast(Any, layer).input_dim for layer in model.layers if layer.takes_ids), default=0)
     arrays = []
     for tensor in model.inputs:
         if tensor.dtype == "string":

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from fastlstm.cli import files
 
@@ -86,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     )
 
 
-def at_least_0(kind: type) -> type:
+def at_least_0(kind: type) -> Callable[[str], Any]:
     """The type of an argument that is a number of at least 0."""
 
     def number(text: str) -> float:

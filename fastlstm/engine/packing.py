@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Packing(NamedTuple):
 
 Obtain = Callable[[Packing], np.ndarray]
 
-_kept: dict[tuple[str | int, ...], tuple[tuple[weakref.ref, ...], np.ndarray]] = {}
+_kept: dict[tuple[str | int, ...], tuple[tuple[weakref.ref[Any], ...], np.ndarray]] = {}
 
 
 def obtain(packing: Packing) -> np.ndarray:
@@ -63,7 +63,7 @@ def keep(packing: Packing, array: np.ndarray) -> None:
         )
     key = _key(packing)
 
-    def forget(_: weakref.ref) -> None:
+    def forget(_: weakref.ref[Any]) -> None:
         _kept.pop(key, None)
 
     _kept[key] = tuple(weakref.ref(source, forget) for source in packing.sources), array

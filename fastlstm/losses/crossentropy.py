@@ -135,8 +135,9 @@ def sparse_categorical_crossentropy(
         total = np.sum(p, axis=-1, keepdims=True)
         values = (log(total) - log(np.take_along_axis(p, picked, -1)))[..., 0]
     if valid is not None:
-        values = np.where(valid, values, 0).astype(y_pred.dtype).view(Tensor)
-        values._keras_mask = valid
+        masked = np.where(valid, values, 0).astype(y_pred.dtype).view(Tensor)
+        masked._keras_mask = valid
+        values = masked
 
     def pullback(d_values: np.ndarray) -> np.ndarray:
         d = np.expand_dims(d_values if valid is None else np.where(valid, d_values, 0), -1)
@@ -209,5 +210,5 @@ def _check_class_numbers(classes: np.ndarray, y_pred: np.ndarray) -> None:
 
 
 # Which activation's input Keras takes in place of its output: see `Loss.on_logits`.
-binary_crossentropy.logits_of = "sigmoid"
-categorical_crossentropy.logits_of = sparse_categorical_crossentropy.logits_of = "softmax"
+vars(binary_crossentropy)["logits_of"] = "sigmoid"
+vars(categorical_crossentropy)["logits_of"] = vars(sparse_categorical_crossentropy)["logits_of"] = "softmax"

@@ -79,15 +79,15 @@ def categorical_focal_crossentropy(
     """
     check_classes("categorical_focal_crossentropy", y_pred, axis)
     y_true = smoothed_classes(y_true, label_smoothing)
-    alpha = np.asarray(alpha, y_pred.dtype)
+    alphas = np.asarray(alpha, y_pred.dtype)
     given = softmax(y_pred, axis) if from_logits else y_pred
     q = given / np.sum(given, axis=axis, keepdims=True)
     p, inside = clipped(q)
     log_p = log(p)
-    factor = alpha * power(1 - p, gamma)
+    factor = alphas * power(1 - p, gamma)
 
     def pullback(d_values: np.ndarray) -> np.ndarray:
-        d_factor = alpha * y_pred.dtype.type(-gamma) * power(1 - p, gamma - 1) if gamma else 0
+        d_factor = alphas * y_pred.dtype.type(-gamma) * power(1 - p, gamma - 1) if gamma else 0
         d_q = np.where(inside, -y_true * (d_factor * log_p + factor / p), 0) * np.expand_dims(d_values, axis)
         d_given = through_sum(given, q, d_q, axis)
         if not from_logits:
@@ -97,4 +97,4 @@ def categorical_focal_crossentropy(
     return np.sum(factor * (-y_true * log_p), axis=axis), pullback
 
 
-binary_focal_crossentropy.logits_of = "sigmoid"
+vars(binary_focal_crossentropy)["logits_of"] = "sigmoid"

@@ -15,18 +15,18 @@ def accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
     """1 where `y_true` is `y_pred`, 0 elsewhere."""
     y_pred = np.asarray(y_pred)
     y_true, y_pred = squeeze_or_expand_to_same_rank(np.asarray(y_true, y_pred.dtype), y_pred)
-    return np.float32(y_true == y_pred)
+    return np.asarray(y_true == y_pred, np.float32)
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> np.ndarray:
     """1 where `y_true` is 1 and `y_pred` above the threshold, or `y_true` is 0 and it is not; 0 elsewhere."""
     y_true, y_pred = squeeze_or_expand_to_same_rank(np.asarray(y_true), np.asarray(y_pred))
-    return np.float32(y_true == (y_pred > threshold))
+    return np.asarray(y_true == (y_pred > threshold), np.float32)
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
     """1 where the largest of `y_pred` is at the place of the largest of `y_true`, 0 elsewhere."""
-    return np.float32(np.argmax(np.asarray(y_true), axis=-1) == np.argmax(np.asarray(y_pred), axis=-1))
+    return np.asarray(np.argmax(np.asarray(y_true), axis=-1) == np.argmax(np.asarray(y_pred), axis=-1), np.float32)
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
@@ -34,7 +34,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
         y_true = y_true[..., 0]
-    matches = np.float32(y_true == np.argmax(y_pred, axis=-1))
+    matches = np.asarray(y_true == np.argmax(y_pred, axis=-1), np.float32)
     return matches[..., 0] if matches.ndim > 1 and matches.shape[-1] == 1 else matches
 
 
@@ -130,6 +130,7 @@ class SparseTopKCategoricalAccuracy(NamedMean):
     """
 
     function: Callable[..., Any] = staticmethod(sparse_top_k_categorical_accuracy)
+    from_sorted_ids: bool
     _direction = "up"
 
     def __init__(self, k: int = 5, name: str | None = None, dtype: Any = None, from_sorted_ids: bool = False) -> None:

@@ -89,9 +89,9 @@ class AUC(Metric):
                 f"`y_pred` must have rank 2 when `multi_label=True`. Found rank {len(shape)}. Full shape received for "
                 f"`y_pred`: {shape}"
             )
-        shape = (self.num_thresholds, *shape[1:]) if self.multi_label else (self.num_thresholds,)
+        sizes: tuple[Any, ...] = (self.num_thresholds, *shape[1:]) if self.multi_label else (self.num_thresholds,)
         for count in _COUNTS:
-            setattr(self, count, self.add_variable(shape, "zeros", name=count))
+            setattr(self, count, self.add_variable(sizes, "zeros", name=count))
         self._built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

@@ -261,8 +261,8 @@ class SensitivityAtSpecificity(_AtConstraint):
         name, dtype: As for `Metric`.
     """
 
-    constrained: str = "specificity"
-    sought: str = "sensitivity"
+    constrained: ClassVar[str] = "specificity"
+    sought: ClassVar[str] = "sensitivity"
 
     def __init__(self, specificity: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(specificity, *args, **kwargs)
@@ -276,8 +276,8 @@ class SpecificityAtSensitivity(_AtConstraint):
         num_thresholds, class_id, name, dtype: As for `SensitivityAtSpecificity`.
     """
 
-    constrained: str = "sensitivity"
-    sought: str = "specificity"
+    constrained: ClassVar[str] = "sensitivity"
+    sought: ClassVar[str] = "specificity"
 
     def __init__(self, sensitivity: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(sensitivity, *args, **kwargs)
@@ -291,8 +291,8 @@ class PrecisionAtRecall(_AtConstraint):
         num_thresholds, class_id, name, dtype: As for `SensitivityAtSpecificity`.
     """
 
-    constrained: str = "recall"
-    sought: str = "precision"
+    constrained: ClassVar[str] = "recall"
+    sought: ClassVar[str] = "precision"
 
     def __init__(self, recall: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(recall, *args, **kwargs)
@@ -306,8 +306,8 @@ class RecallAtPrecision(_AtConstraint):
         num_thresholds, class_id, name, dtype: As for `SensitivityAtSpecificity`.
     """
 
-    constrained: str = "precision"
-    sought: str = "recall"
+    constrained: ClassVar[str] = "precision"
+    sought: ClassVar[str] = "recall"
 
     def __init__(self, precision: float, *args: Any, **kwargs: Any) -> None:
         super().__init__(precision, *args, **kwargs)

@@ -27,7 +27,9 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(name, dtype)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]  # of targets and outputs, as in Keras
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         y_true, y_pred = squeeze_or_expand_to_same_rank(np.asarray(y_true, np.float32), np.asarray(y_pred, np.float32))
         error = y_pred - y_true
         super().update_state(error * error, sample_weight)

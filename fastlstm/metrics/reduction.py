@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def reduce_to_samplewise_values(
     weight = None
     if sample_weight is not None:
         weight = apply_mask(sample_weight, mask, "sum")
-        values, weight = squeeze_or_expand_to_same_rank(values, weight)
+        values, weight = squeeze_or_expand_to_same_rank(values, cast(np.ndarray, weight))
         rank = weight.ndim
         if values.ndim > rank:
             values = reduce_fn(values, axis=tuple(range(rank, values.ndim)))
@@ -65,7 +65,7 @@ class Sum(Metric):
         self.total.value[...] += np.sum(values)
 
     def result(self) -> np.float32:
-        return self.total.value[()]
+        return cast(np.float32, self.total.value[()])
 
 
 class Mean(Metric):
@@ -112,7 +112,9 @@ class MeanMetricWrapper(Mean):
         if hasattr(fn, "values_and_pullback"):
             self._direction = "down"
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]  # of targets and outputs, as in Keras
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         """Take in a batch.
 
         Args:

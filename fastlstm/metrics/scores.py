@@ -211,7 +211,7 @@ class R2Score(Metric):
             scores = 1 - self.total_mse.value / total
         scores = np.where(np.isinf(scores), np.float32(0), scores)
         if self.class_aggregation == "uniform_average":
-            score = np.mean(scores)
+            score: Any = np.mean(scores)
         elif self.class_aggregation == "variance_weighted_average":
             score = np.sum(total * scores) / np.sum(total)
         else:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from fastlstm.layers.base.arrays import as_float32, as_raw, input_arrays, is_array, is_strings
-from fastlstm.layers.base.structure import flatten, map_structure, packed
+from fastlstm.layers.base.structure import flatten as flatten
+from fastlstm.layers.base.structure import map_structure, packed
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 
 DEFAULT_BATCH_SIZE = 32

@@ -70,7 +70,7 @@ def linspace(
     """Return `num` numbers at equal distances; with `retstep` the distance too."""
     if dtype is None:
         dtype = dtypes.result_type(dtypes.of(start), dtypes.of(stop), "float")
-    made, step = np.linspace(start, stop, num, endpoint, True, axis=axis)
+    made, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
     tensor = _tensor(made, dtypes.standardize(dtype))
     return (tensor, _tensor(step)) if retstep else tensor
 

@@ -38,7 +38,7 @@ _FLOATING = {
     "sqrt": np.sqrt,
     "tan": np.tan,
 }
-_KEPT = {"absolute": np.absolute, "negative": np.negative, "reciprocal": np.reciprocal, "sign": np.sign}
+_KEPT: dict[str, Any] = {"absolute": np.absolute, "negative": np.negative, "reciprocal": np.reciprocal, "sign": np.sign}
 _KEPT |= {"bitwise_invert": np.invert, "bitwise_not": np.invert, "conjugate": np.conjugate, "copy": np.array}
 _KEPT |= {"real": np.real, "trunc": np.trunc}
 _BOOLEAN = {"isfinite": np.isfinite, "isinf": np.isinf, "isnan": np.isnan, "isneginf": np.isneginf}
@@ -184,7 +184,7 @@ _BINARY: dict[Any, dict[str, Any]] = {
     },
     dtypes.logical: {"logical_and": np.logical_and, "logical_or": np.logical_or, "logical_xor": np.logical_xor},
 }
-_BITWISE = {"bitwise_and": np.bitwise_and, "bitwise_or": np.bitwise_or, "bitwise_xor": np.bitwise_xor}
+_BITWISE: dict[str, Any] = {"bitwise_and": np.bitwise_and, "bitwise_or": np.bitwise_or, "bitwise_xor": np.bitwise_xor}
 _BITWISE |= {"bitwise_left_shift": np.left_shift, "bitwise_right_shift": np.right_shift}
 _BITWISE |= {"left_shift": np.left_shift, "right_shift": np.right_shift}
 

@@ -35,7 +35,8 @@ def _key(key: Any) -> tuple[Any, ...]:
 
 
 def _item_shape(shape: Shape, key: Any) -> Shape:
-    remaining, made = list(shape), []
+    remaining: list[Any] = list(shape)
+    made: list[Any] = []
     items = _key(key)
     used = sum(item is not None and item is not Ellipsis for item in items)
     if used > len(remaining):
@@ -136,7 +137,9 @@ def _take_along_axis(x: np.ndarray, indices: Any, axis: Any = None) -> Any:
     if axis is None:
         x, indices, axis = x.ravel(), indices.ravel(), 0
     at = axis % x.ndim
-    rest = shapes.broadcast((*x.shape[:at], 1, *x.shape[at + 1 :]), (*indices.shape[:at], 1, *indices.shape[at + 1 :]))
+    rest: tuple[Any, ...] = shapes.broadcast(
+        (*x.shape[:at], 1, *x.shape[at + 1 :]), (*indices.shape[:at], 1, *indices.shape[at + 1 :])
+    )
     x = np.broadcast_to(x, (*rest[:at], x.shape[at], *rest[at + 1 :]))
     indices = np.broadcast_to(indices, (*rest[:at], indices.shape[at], *rest[at + 1 :]))
     return _in_range(np.take_along_axis, x, indices, axis)
@@ -165,7 +168,9 @@ def _isin(x1: Any, x2: Any, assume_unique: bool = False, invert: Any = False) ->
 # --- classes --------------------------------------------------------------------------------------------------------
 
 
-def _one_hot_shape(shape: Shape, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Shape:
+def _one_hot_shape(
+    shape: Shape, num_classes: int | None, axis: int = -1, dtype: Any = None, sparse: bool = False
+) -> Shape:
     sizes = list(shape)
     sizes.insert(place(axis, len(shape) + 1), whole(num_classes, "num_classes"))
     return tuple(sizes)

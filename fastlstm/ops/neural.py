@@ -16,9 +16,10 @@ _ACTIVATIONS = "keras.src.activations.activations"
 
 # --- activations ----------------------------------------------------------------------------------------------------
 
-_OF_ONE_TENSOR = ("celu", "elu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "log_sigmoid")
-_OF_ONE_TENSOR += ("log_softmax", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign")
-_OF_ONE_TENSOR += ("sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "tanh_shrink", "threshold")
+_OF_ONE_TENSOR: tuple[str, ...] = ("celu", "elu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh")
+_OF_ONE_TENSOR += ("leaky_relu", "log_sigmoid", "log_softmax", "relu6", "selu", "sigmoid", "silu", "soft_shrink")
+_OF_ONE_TENSOR += ("softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus")
+_OF_ONE_TENSOR += ("tanh_shrink", "threshold")
 for _name in _OF_ONE_TENSOR:
     operation(_name, shape=shapes.same, dtype=dtypes.kept, module=NN)(getattr(activations, _name))
 operation("tanh", shape=shapes.same, dtype=dtypes.floating, module=NUMPY)(activations.tanh)
@@ -73,7 +74,7 @@ def _rms_normalization(x: np.ndarray, scale: Any = None, axis: Any = -1, epsilon
     return made if scale is None else made * scale
 
 
-def _along(weights: np.ndarray | None, axis: Axis, shape: Sequence[int]) -> np.ndarray | None:
+def _along(weights: Any, axis: Axis, shape: Sequence[int]) -> Any:
     """Weights of the sizes of some axes, to be multiplied with a tensor of the shape."""
     if weights is None or weights.ndim == len(shape):
         return weights
@@ -163,7 +164,7 @@ def _dot_product_attention(
     if mask is not None:
         scores = np.where(mask, scores, _least(scores))
     if is_causal:
-        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, _least(scores))
+        scores = np.where(np.tri(*scores.shape[-2:], dtype=np.bool_), scores, _least(scores))
     return (activations.softmax(scores) @ value.transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3)
 
 

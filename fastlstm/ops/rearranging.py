@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def _ravel(x: np.ndarray) -> Any:
 
 
 def _expanded(shape: Shape, axis: int | Sequence[int]) -> Shape:
-    new = axis if isinstance(axis, (list, tuple)) else [axis]
+    new = [axis] if isinstance(axis, int) else list(axis)
     ndim = len(shape) + len(new)
     ones, rest = places(new, ndim), iter(shape)
     return tuple(1 if at in ones else next(rest) for at in range(ndim))
@@ -223,7 +223,7 @@ def _stacked(each: Sequence[Shape], axis: int = 0) -> Shape:
 @operation("stack", lists="x", shape=_stacked, dtype=dtypes.promoted)
 def _stack(x: np.ndarray, axis: Any = 0) -> Any:
     """Return the tensors side by side along a new axis."""
-    return np.stack(x, axis)
+    return np.stack(cast("Sequence[np.ndarray]", x), axis)
 
 
 def _along_last(name: str, function: Any, axis_of: Any) -> None:

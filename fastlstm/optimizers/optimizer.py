@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -273,7 +273,7 @@ class Optimizer(OptimizerState):
                 value[begin:end],
                 gradient[begin:end],
                 [slot[start + begin : start + end] for slot in self.slots],
-                self.scratch[:, : end - begin],
+                self.scratch[:, : end - begin],  # type: ignore[arg-type]  # its rows
             )
 
     # Before and after the update itself
@@ -298,19 +298,19 @@ class Optimizer(OptimizerState):
             else:
                 np.divide(gradient, np.float32(self.loss_scale_factor), out=kept)
         if self.accumulates:
-            sums = self.cut(self.accumulated)
+            sums = self.cut(cast(np.ndarray, self.accumulated))
             for kept, place in zip(own, places, strict=True):
                 sums[place] += kept
             if not self._accumulation_ends():
                 return own
             for kept, place in zip(own, places, strict=True):
                 np.divide(sums[place], np.float32(self.gradient_accumulation_steps), out=kept)
-            self.accumulated[...] = 0
+            cast(np.ndarray, self.accumulated)[...] = 0
         clip(own, self.clipnorm, self.clipvalue, self.global_clipnorm)
         return own
 
     def _accumulation_ends(self) -> bool:
-        return (int(self._iterations.value) + 1) % self.gradient_accumulation_steps == 0
+        return (int(self._iterations.value) + 1) % cast(int, self.gradient_accumulation_steps) == 0
 
     def _decay(self, values: Sequence[np.ndarray], places: Sequence[int], learning_rate: np.float32) -> None:
         if self.weight_decay is None:
@@ -345,7 +345,7 @@ class Optimizer(OptimizerState):
     def _update_averages(self, values: Sequence[np.ndarray], places: Sequence[int]) -> None:
         steps = int(np.asarray(self.iterations))
         momentum = np.float32(self.ema_momentum if steps else 0)
-        averages = self.cut(self.averages)
+        averages = self.cut(cast(np.ndarray, self.averages))
         for value, place in zip(values, places, strict=True):
             averages[place] *= momentum
             averages[place] += (np.float32(1) - momentum) * value
@@ -370,19 +370,19 @@ class Optimizer(OptimizerState):
                 f"variables stored in the optimizer ({len(self.ranges)}). Please check if the optimizer was called on "
                 "your model."
             )
-        for variable, average in zip(var_list, self.cut(self.averages), strict=True):
+        for variable, average in zip(var_list, self.cut(cast(np.ndarray, self.averages)), strict=True):
             assign(variable, average)
 
     def swap_averages(self) -> None:
         """Exchange the variables and their moving averages."""
-        for variable, average in zip(self._trainable_variables, self.cut(self.averages), strict=True):
+        for variable, average in zip(self._trainable_variables, self.cut(cast(np.ndarray, self.averages)), strict=True):
             value = array_of(variable).copy()
             assign(variable, average)
             average[...] = value
 
     def keep_averages(self) -> None:
         """Set the moving averages to the variables."""
-        for variable, average in zip(self._trainable_variables, self.cut(self.averages), strict=True):
+        for variable, average in zip(self._trainable_variables, self.cut(cast(np.ndarray, self.averages)), strict=True):
             average[...] = array_of(variable)
 
     # Configs

@@ -15,7 +15,16 @@ from fastlstm.backend import Variable
 # Numbers that go through a step at once: with their state they stay in a core's cache.
 BLOCK = 16384
 _SCRATCH = 3
-_MADE_BY_BUILD = ("ranges", "_places", "constraints", "decays", "averages", "accumulated", "slots", "scratch")
+_MADE_BY_BUILD: tuple[str, ...] = (
+    "ranges",
+    "_places",
+    "constraints",
+    "decays",
+    "averages",
+    "accumulated",
+    "slots",
+    "scratch",
+)
 _MADE_BY_BUILD += ("own_gradients",)
 
 

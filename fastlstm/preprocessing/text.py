@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,7 +27,8 @@ def text_to_word_sequence(input_text: str, filters: str = _FILTERS, lower: bool 
         split: What separates words.
     """
     text = input_text.lower() if lower else input_text
-    text = text.translate(str.maketrans(dict.fromkeys(filters, split)))
+    separated: dict[str, str | int | None] = dict.fromkeys(filters, split)
+    text = text.translate(str.maketrans(separated))
     return [word for word in text.split(split) if word]
 
 
@@ -70,7 +71,7 @@ def hashing_trick(
     """
     if hash_function == "md5":
         hash_function = _md5
-    hashed = hash if hash_function is None else hash_function
+    hashed: Any = hash if hash_function is None else hash_function
     words = text_to_word_sequence(text, filters, lower, split) if analyzer is None else analyzer(text)
     return [hashed(word) % (n - 1) + 1 for word in words]
 
@@ -182,7 +183,7 @@ class Tokenizer:
         unknown = self.oov_token if self.oov_token in self.word_index else None
         for sequence in sequences:
             words = [None if self._left_out(number) else self.index_word.get(number) for number in sequence]
-            yield " ".join(word or unknown for word in words if word or unknown)
+            yield " ".join(word or cast(str, unknown) for word in words if word or unknown)
 
     def texts_to_matrix(self, texts: Iterable[str | list[str]], mode: str = "binary") -> np.ndarray:
         """Return a row for each text, with a column for each word.
@@ -252,7 +253,7 @@ class Tokenizer:
         return text_to_word_sequence(text, self.filters, self.lower, self.split)
 
     def _left_out(self, number: int) -> bool:
-        return bool(self.num_words) and number in self.index_word and number >= self.num_words
+        return bool(self.num_words) and number in self.index_word and number >= (self.num_words or 0)
 
     def _entry(self, number: int, count: int, length: int, mode: str) -> float:
         if mode == "tfidf":

@@ -44,7 +44,7 @@ class Metrics:
         """Return all of them as Prometheus reads them."""
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             shared = CollectorRegistry()
-            MultiProcessCollector(shared)
+            MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
             return generate_latest(shared)
         return generate_latest(self._registry)
 

@@ -150,7 +150,7 @@ def _input(entry: dict[str, Any], body: bytes, offset: int) -> tuple[str, np.nda
     """An input's name and array, and where the next one's bytes begin."""
     name = _name(entry, "input")
     shape, datatype = entry.get("shape"), entry.get("datatype")
-    sizes = shape if isinstance(shape, list) and len(shape) <= _MAX_DIMENSIONS else [None]
+    sizes: list[Any] = shape if isinstance(shape, list) and len(shape) <= _MAX_DIMENSIONS else [None]
     if not all(type(size) is int and 0 <= size < 2**31 for size in sizes):
         raise malformed(f"input '{name}': `shape` should be a list of sizes. Received: {shape!r:.100}")
     dtype = DTYPES.get(datatype) if isinstance(datatype, str) else None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter, sleep
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -76,6 +76,7 @@ def run(
         service = app.state.service
         gc.collect()
         gc.freeze()
+        of_tls: dict[str, Any] = dict(tls or {})
         config = uvicorn.Config(
             app,
             access_log=False,
@@ -85,7 +86,7 @@ def run(
             timeout_keep_alive=75,
             timeout_graceful_shutdown=int(settings.timeout) + 1,
             ws_max_size=settings.max_body,
-            **(tls or {}),
+            **of_tls,
         )
         Server(config, service, listener, drain, ready, parent).run([listener])
         return 0
@@ -172,7 +173,7 @@ class Server(uvicorn.Server):
 
     async def _stop_listening(self) -> None:
         """Refuse connections, after accepting those that were made."""
-        listener, self._listener = self._listener, None
+        listener, self._listener = cast(socket.socket, self._listener), None
         for server in self.servers:
             server.close()
         accepted = []
@@ -182,11 +183,10 @@ class Server(uvicorn.Server):
         listener.close()
         self._service.last_request = perf_counter()
         config, loop = self.config, asyncio.get_running_loop()
+        protocol: Any = config.http_protocol_class
         for connection in accepted:
             await loop.connect_accepted_socket(
-                lambda: config.http_protocol_class(
-                    config=config, server_state=self.server_state, app_state=self.lifespan.state
-                ),
+                lambda: protocol(config=config, server_state=self.server_state, app_state=self.lifespan.state),
                 connection,
                 ssl=config.ssl,
             )
@@ -203,7 +203,7 @@ class Server(uvicorn.Server):
             logger.info("all models were loaded again")
 
     def _orphaned(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._parent)
+        asyncio.get_running_loop().remove_reader(cast(int, self._parent))
         self.handle_exit(signal.SIGTERM, None)
 
 
@@ -281,4 +281,4 @@ def _forget_gauges(pid: int) -> None:
     """Drop what a dead worker counted as open."""
     from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(pid)
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -290,10 +290,10 @@ class Streams:
         if stream.is_open and ask.begin and stream.pool is not self._pool:
             self._close(stream)
         if self._alone and stream.is_open:
-            ask.before = stream.pool.state(stream.pool_id)
+            ask.before = cast("StreamPool", stream.pool).state(cast(int, stream.pool_id))
         if ask.begin or state is not None:
             if stream.is_open:
-                stream.pool.set_state(stream.pool_id, state)
+                cast("StreamPool", stream.pool).set_state(cast(int, stream.pool_id), state)
             else:
                 stream.pool = stream.pool if state is not None and stream.pool else self._pool
                 stream.pool_id = stream.pool.open(state)
@@ -318,7 +318,7 @@ class Streams:
             self._close(ask.stream)
 
     def _close(self, stream: OpenStream) -> None:
-        stream.pool.close(stream.pool_id)
+        cast("StreamPool", stream.pool).close(cast(int, stream.pool_id))
         stream.pool = stream.pool_id = None
 
 

@@ -52,7 +52,7 @@ def model_to_dot(
     else:
         graph = pydot.Dot(graph_type="digraph", rankdir=rankdir, concentrate=True, dpi=str(dpi), splines="ortho")
         graph.set_node_defaults(shape="plaintext", fontname="Helvetica")
-    shown = {
+    shown: dict[str, Any] = {
         "show_shapes": show_shapes,
         "show_dtype": show_dtype,
         "show_layer_names": show_layer_names,
@@ -61,7 +61,7 @@ def model_to_dot(
     }
     for layer in _layers(model):
         if expand_nested and layer.expands:
-            inside = {"rankdir": rankdir, "expand_nested": True, "dpi": dpi, "subgraph": True}
+            inside: dict[str, Any] = {"rankdir": rankdir, "expand_nested": True, "dpi": dpi, "subgraph": True}
             graph.add_subgraph(model_to_dot(layer, **inside, **shown))
         else:
             graph.add_node(pydot.Node(str(id(layer)), label=_label(layer, **shown)))

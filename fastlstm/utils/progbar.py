@@ -97,7 +97,9 @@ class Progbar:
         steps = max(current - self._seen, 1)
         for name, value in values:
             averaged = (
-                name in self.stateless_metrics if self.stateful_metrics is None else (name not in self.stateful_metrics)
+                name in (self.stateless_metrics or ())
+                if self.stateful_metrics is None
+                else (name not in self.stateful_metrics)
             )
             # The last values are those of the whole epoch.
             if averaged and not finalize:

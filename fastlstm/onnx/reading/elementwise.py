@@ -108,10 +108,10 @@ def read_clip(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Limit values."""
     x = inputs[0]
     given = [None if value is None else constant(value, "limit") for value in inputs[1:3]]
-    low, high = (*given, None, None)[:2]
-    low = node.attribute("min") if low is None else float(low)
-    high = node.attribute("max") if high is None else float(high)
-    low, high = (-np.inf if low is None else float(low)), (np.inf if high is None else float(high))
+    lowest, highest = (*given, None, None)[:2]
+    least = node.attribute("min") if lowest is None else lowest
+    most = node.attribute("max") if highest is None else highest
+    low, high = (-np.inf if least is None else float(least)), (np.inf if most is None else float(most))
     if isinstance(x, np.ndarray):
         return [np.clip(x, low, high).astype(x.dtype)]
     x = tensor(x)
@@ -266,7 +266,7 @@ def read_where(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
         a, b = (value.items if isinstance(value, Sizes) else np.asarray(value, object) for value in (a, b))
         return [Sizes(np.where(condition, a, b))]
     like = next(tensor(value) for value in inputs if isinstance(value, (Tensor, Stack)))
-    parts = []
+    parts: list[Any] = []
     for value in inputs:
         if isinstance(value, np.ndarray):
             parts.append(_aligned(like, value)[1])

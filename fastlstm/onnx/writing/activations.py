@@ -33,7 +33,7 @@ def activated(b: Builder, activation: Any, x: Value, layer: Layer) -> Value:
     plain = {activations.sparsemax: sparsemax, activations.glu: glu}
     if not isinstance(activation, Layer) and activation in plain:
         return plain[activation](b, x)
-    lowered = lower_activation(activation, x.shape[-1])  # type: ignore[arg-type]
+    lowered = lower_activation(activation, x.shape[-1])
     if lowered.function is not None:
         raise NotImplementedError(
             f"Layer '{layer.name}' ({type(layer).__name__}) has a Python function as activation, {activation!r}, which "

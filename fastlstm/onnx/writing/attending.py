@@ -129,7 +129,7 @@ def _repeated(b: Builder, x: Value, times: int) -> Value:
     """`x` with each head repeated."""
     batch, steps, heads, size = x.shape
     wide = b.expand_dims(x, 3)
-    sizes = b.concat([b.sizes(x, 0, 2), b.ints(heads, times, size)], 0)  # type: ignore[arg-type]
+    sizes = b.concat([b.sizes(x, 0, 2), b.ints(heads, times, size)], 0)
     wide = b.expand(wide, sizes, (batch, steps, heads, times, size))
     return b.reshape(wide, (0, 0, heads * times, size), (batch, steps, heads * times, size))  # type: ignore[operator]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
@@ -91,7 +91,7 @@ class Builder:
         """Return a weight of a layer as a constant."""
         return self.constant(variable.value, name=variable.path)
 
-    def ints(self, *numbers: int) -> Value:
+    def ints(self, *numbers: int | None) -> Value:
         """Return a vector of whole numbers."""
         return self.constant(np.array(numbers, np.int64), name="ints")
 
@@ -195,7 +195,7 @@ class Builder:
         """Return some sizes of a value as a vector, when the graph runs."""
         last = x.ndim if last is None else last
         if None not in x.shape[first:last]:
-            return self.ints(*x.shape[first:last])  # type: ignore[arg-type]
+            return self.ints(*x.shape[first:last])
         return self.op("Shape", x, shape=(last - first,), dtype=INT, start=first, end=last)
 
     def size(self, x: Value, axis: int) -> Value:
@@ -210,12 +210,12 @@ class Builder:
     def shape_vector(self, x: Value, shape: Sequence[int | None], axes: Sequence[int | None]) -> Value:
         """Return a shape as a vector: sizes that are known, and those of axes of a value."""
         parts = [
-            self.ints(size) if size is not None else self.size(x, axis)  # type: ignore[arg-type]
+            self.ints(size) if size is not None else self.size(x, cast(int, axis))
             for size, axis in zip(shape, axes, strict=True)
         ]
         return self.concat(parts, 0) if len(parts) > 1 else parts[0]
 
-    def reshape(self, x: Value, target: Sequence[int], shape: Sequence[int | None]) -> Value:
+    def reshape(self, x: Value, target: Sequence[int | None], shape: Sequence[int | None]) -> Value:
         """Return `x` in another shape.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -116,7 +116,7 @@ class _States:
 
     def input(self, name: str, shape: Sequence[int | None]) -> Value:
         """Return a state that the graph takes, of one row or of as many as the batch has; zeros if it is not given."""
-        default = self._b.default(name, np.zeros((1, *shape[1:]), np.float32))
+        default = self._b.default(name, np.zeros((1, *cast("Sequence[int]", shape[1:])), np.float32))
         made = Value(default.name, (None, *shape[1:]), FLOAT)
         self.inputs.append(made)
         return Value(default.name, (1, *shape[1:]), FLOAT)
@@ -233,7 +233,7 @@ def write_time_distributed(call: Call) -> Outputs:
         return call.inner(inner, x)
     rows = _as_rows(b, x)
     takes_mask = mask is not None and "mask" in call_parameters(type(inner))
-    y = call.inner(inner, rows, _as_rows(b, mask) if takes_mask and mask.ndim > 2 else None)
+    y = call.inner(inner, rows, _as_rows(b, mask) if mask is not None and takes_mask and mask.ndim > 2 else None)
     sizes = b.concat([b.sizes(x, 0, 2), *([b.sizes(y, 1)] if y.ndim > 1 else [])], 0)
     return b.reshaped(y, sizes, (*x.shape[:2], *y.shape[1:]))
 

@@ -128,8 +128,8 @@ def _pad(b: Builder, values: Sequence[Any], parameters: Any, shape: Any) -> Valu
 
 def _get_item(b: Builder, values: Sequence[Any], parameters: Any, shape: Any) -> Value:
     x, key = values
-    items = indices_of(key)
-    items = list(items) if isinstance(items, tuple) else [items]
+    given: Any = indices_of(key)
+    items: list[Any] = list(given) if isinstance(given, tuple) else [given]
     used = sum(item is not None and item is not Ellipsis for item in items)
     for at, item in enumerate(items):
         if item is Ellipsis:

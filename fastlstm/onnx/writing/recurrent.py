@@ -7,8 +7,8 @@ are; and the outputs moved back, where a step that does not count repeats the ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def write_bidirectional(call: Call) -> Outputs:
     if layer.return_sequences and layer.forward_layer.go_backwards:
         # Keras turns the second output round, whichever way it was read.
         ours, theirs = b.backwards(ours, 1), b.backwards(theirs, 1)
-    merges = {
+    merges: dict[str | None, Callable[[], list[Value]]] = {
         "concat": lambda: [b.concat([ours, theirs], -1)],
         "sum": lambda: [b.add(ours, theirs)],
         "mul": lambda: [b.mul(ours, theirs)],
@@ -197,7 +197,7 @@ class _Steps:
         b = self.b
         features = x.shape[2]
         index = b.expand_dims(order, 2)
-        sizes = b.concat([b.sizes(order), b.ints(features)], 0)  # type: ignore[arg-type]
+        sizes = b.concat([b.sizes(order), b.ints(features)], 0)
         shape = (*order.shape, features)
         return b.op("GatherElements", x, b.expand(index, sizes, shape), shape=shape, axis=1)
 
@@ -227,7 +227,7 @@ class _Steps:
             activations=[name for name, _, _ in used],  # type: ignore[misc]
             activation_alpha=alphas or None,
             activation_beta=betas or None,
-            linear_before_reset=int(cell.reset_after) if op == "GRU" else None,
+            linear_before_reset=int(cast(GRUCell, cell).reset_after) if op == "GRU" else None,
         )
         y, *last = (self.b.squeeze(one, 1 if one.ndim == 4 else 0) for one in outputs)
         return y, [self._unless_empty(after, before) for after, before in zip(last, states, strict=True)]
