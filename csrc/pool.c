@@ -108,7 +108,8 @@ static int report(long *number)
     return 0;
 }
 
-/* Waits until a call-up is open, and reports: spinning, then asleep. Returns the worker's number in it. */
+/* Waits until a call-up is open, and reports: spinning, then asleep. Returns the worker's number in it. A worker that was
+ * woken too late spins again: the next call may be near, and would not wait as long either. */
 static int next_call_up(long *number)
 {
     for (int spin = 0;; spin++) {
@@ -120,7 +121,7 @@ static int next_call_up(long *number)
         }
         pthread_mutex_lock(&pool.lock);
         pool.sleepers++;
-        while (!(atomic_load_explicit(&pool.call_up, memory_order_acquire) & OPEN))
+        if (!(atomic_load_explicit(&pool.call_up, memory_order_acquire) & OPEN))
             pthread_cond_wait(&pool.wake, &pool.lock);
         pool.sleepers--;
         pthread_mutex_unlock(&pool.lock);

@@ -7,11 +7,21 @@ from fastlstm.engine._op_list cimport OpList
 from fastlstm.engine._structs cimport MOST_ENDS, Call, Engine, Op, Value, Wiring, Work
 from fastlstm.engine._workspace cimport Workspace
 
+cdef extern from "trial.h":
+    ctypedef struct fl_trial:
+        int by_rows, by_ops, by_units
+    ctypedef struct fl_trials:
+        pass
+    fl_trial *fl_trial_of(fl_trials *trials, long batch, long timesteps, bint masked, int threads) nogil
+    fl_trial *fl_trial_new(fl_trials *trials, long batch, long timesteps, bint masked, int threads) nogil
+    int fl_trial_shares(const fl_trial *trial) nogil
+    void fl_trial_took(fl_trial *trial, int parts, long nanoseconds) nogil
+
 cpdef enum:
     # Rows from which on threads share a batch: with fewer, every one of them would read all weights for few.
     ENOUGH_ROWS = 8
     # Multiplications below which a call stays on one thread.
-    PARALLEL_WORK = 2_097_152
+    PARALLEL_WORK = 1_048_576
 
 cdef enum:
     # Rows (timesteps x batch) of a chunk: enough for the input projection to run at full speed, few enough for z to
@@ -39,8 +49,10 @@ cdef void rows_forward(void *context, int index) noexcept nogil
 cdef class Executor(OpList):
     cdef Workspace spare              # the one that a call takes, so that calls one by one touch no list
     cdef list workspaces              # further ones, of calls at once
+    cdef fl_trials trials
 
     cdef _call(self, const Ends *ends, mask, initial_states, states)
+    cdef fl_trial *_trial_of(self, const Ends *ends, double work, bint masked) except? NULL
     cdef _run(self, const Ends *ends, mask, initial_states, states, Py_ssize_t start, Py_ssize_t end, int by_rows,
               int parts, bint by_units, Interrupt *interrupt)
     cdef _check(self, cnp.ndarray x, mask, initial_states)

@@ -10,9 +10,10 @@ lies in its Workspace, taken from a free-list and given back, and in the arrays 
 
 cimport numpy as cnp
 from libc.limits cimport INT_MAX
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from fastlstm.engine._interrupt cimport Interrupt, watch
+from fastlstm.engine._interrupt cimport Interrupt, clock, watch
 from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport OpList, raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
@@ -162,30 +163,46 @@ cdef class Executor(OpList):
 
     cdef _call(self, const Ends *ends, mask, initial_states, states):
         """Runs all rows, cut among threads, and into parts of which none takes long."""
-        cdef int by_rows = 1, by_ops = 1, by_units = 1, parts = 1
-        cdef Py_ssize_t batch = ends.batch
+        cdef int by_rows = 1, parts = 1
+        cdef bint by_units = False
+        cdef Py_ssize_t i, batch = ends.batch
+        cdef int64_t started
         if batch > INT_MAX:
             raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
-        # What is to be shared among threads: few rows are not cut, and convolutions only by rows. Threads that wait for
-        # them would fall asleep.
+        # Few rows are not cut, and convolutions only by rows: threads that wait for them would fall asleep.
         cdef double whole = (ends.work.in_steps + ends.work.of_windows) * batch
         cdef double few = ends.work.in_steps * batch if 8 * ends.work.of_windows < ends.work.in_steps else 0.0
         cdef double work = whole if batch >= ENOUGH_ROWS else few
-        if threads > 1 and not self.has_callbacks and work >= <double> PARALLEL_WORK:
-            by_rows, by_ops, by_units = self.split(batch, ends.timesteps, mask is not None or self.makes_masks, threads)
-            parts = acquire(max(by_rows, by_ops, by_units), work)
-        by_rows = min(by_rows, parts)
+        cdef fl_trial *trial = self._trial_of(ends, work, mask is not None or self.makes_masks)
+        if trial != NULL:
+            started = clock()
+            if fl_trial_shares(trial):
+                parts = acquire(max(trial.by_rows, trial.by_ops, trial.by_units), work)
+            by_rows, by_units = min(trial.by_rows, parts), trial.by_units > 1
         cdef Interrupt signals
-        cdef Py_ssize_t i, cuts = 1 + <Py_ssize_t> min(self.cost * batch / LONG_STEP / by_rows, batch // by_rows - 1.0)
+        cdef Py_ssize_t cuts = 1 + <Py_ssize_t> min(self.cost * batch / LONG_STEP / by_rows, batch // by_rows - 1.0)
         cdef Interrupt *interrupt = watch(&signals, self.cost * max(min(batch, CHUNK_ROWS), batch // cuts // by_rows),
                                           self.cost * batch * ends.timesteps + whole)
         try:
             for i in range(cuts):
                 self._run(ends, mask, initial_states, states, batch * i // cuts, batch * (i + 1) // cuts, by_rows,
-                          min(max(by_ops, by_units), parts), by_units > 1, interrupt)
+                          parts if by_rows == 1 else 1, by_units, interrupt)
         finally:
             if parts > 1:
                 release()
+        if trial != NULL:
+            fl_trial_took(trial, parts, <long> (clock() - started))
+
+    cdef fl_trial *_trial_of(self, const Ends *ends, double work, bint masked) except? NULL:
+        """The trial of calls of this shape; NULL if they are not cut, as those of little work are not."""
+        if threads == 1 or self.has_callbacks or work < <double> PARALLEL_WORK:
+            return NULL
+        cdef fl_trial *trial = fl_trial_of(&self.trials, ends.batch, ends.timesteps, masked, threads)
+        if trial == NULL:
+            by_rows, by_ops, by_units = self.split(ends.batch, ends.timesteps, masked, threads)
+            trial = fl_trial_new(&self.trials, ends.batch, ends.timesteps, masked, threads)
+            trial.by_rows, trial.by_ops, trial.by_units = by_rows, by_ops, by_units
+        return NULL if max(trial.by_rows, trial.by_ops, trial.by_units) == 1 else trial
 
     cdef _run(self, const Ends *ends, mask, initial_states, states, Py_ssize_t start, Py_ssize_t end, int by_rows,
               int parts, bint by_units, Interrupt *interrupt):

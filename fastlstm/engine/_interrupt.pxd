@@ -24,6 +24,8 @@ cdef struct Interrupt:                # of a long call
 
 cdef Interrupt *watch(Interrupt *interrupt, double each, double whole) noexcept
 
+cdef int64_t clock() noexcept nogil
+
 cdef void look(Interrupt *interrupt) noexcept nogil
 
 
