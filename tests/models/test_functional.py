@@ -6,11 +6,12 @@ import weakref
 import numpy as np
 import pytest
 
-from fastlstm import Input, Model, Sequential
+from fastlstm import Input, Model, Sequential, ops
 from fastlstm.backend import Tensor
 from fastlstm.layers import LSTM, Concatenate, Dense, Dropout, Embedding, Layer, Masking
 from fastlstm.layers.symbolic import operation
 from fastlstm.models import Functional, clone_model, model_from_json
+from networks import random
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(7, 5, 3)).astype(np.float32)
@@ -503,3 +504,15 @@ def test_layers_shared_with_a_nested_model(tmp_path):
     model.load_weights(tmp_path / "m.keras")
     for got, wanted in zip(model.predict(X, verbose=0), expected, strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("function", ["sum", "mean", "max", "amax"])
+def test_sums_of_rows_have_the_shape_that_the_graph_says(function, keepdims):
+    x = Input((3,))
+    made = getattr(ops, function)(x, axis=-1, keepdims=keepdims)
+    array = random(4, 3)
+    expected = np.asarray(getattr(ops, function)(array, axis=-1, keepdims=keepdims))
+    y = Model(x, made).predict(array, verbose=0)
+    assert y.shape == expected.shape == (4, *made.shape[1:])
+    np.testing.assert_allclose(y, expected, rtol=1e-6)

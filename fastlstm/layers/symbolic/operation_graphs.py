@@ -79,10 +79,12 @@ def _reduction(pool: ops.GlobalPoolOp) -> Rule:
         axis = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
         if x is None or type(axis) is not int or parameters.get("initial") is not None or not axis % x.rank:
             return None
-        last = axis % x.rank == x.rank - 1
         if x.rank == 2:
-            number = graph.add(pool, graph.add(ops.ReshapeOp(2, (-1, 1)), x.number))
-            return number
+            # Without the axis a row is one number, and the engine's rows have features.
+            return (
+                graph.add(pool, graph.add(ops.ReshapeOp(2, (-1, 1)), x.number)) if parameters.get("keepdims") else None
+            )
+        last = axis % x.rank == x.rank - 1
         number = graph.add(pool, graph.add(ops.PermuteOp(), x.number) if last else x.number)
         if not parameters.get("keepdims"):
             return number

@@ -1,4 +1,4 @@
-"""The LSTM of ONNX where Keras' has no argument for what it does: peepholes, three activations, limits."""
+"""Cells for what Keras has none: the LSTM of ONNX with peepholes, three activations and limits; a graph of a step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from fastlstm import activations
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
-from fastlstm.layers.base.serialization import register
+from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.rnn.states import zero_states
 
 if TYPE_CHECKING:
@@ -85,3 +85,55 @@ class PeepholeLSTMCell(Layer):
     def get_config(self) -> dict[str, Any]:
         own = {"units": self.units, "activations_of": self.activations_of, "clip": self.clip}
         return {**super().get_config(), **own, "input_forget": self.input_forget}
+
+
+@register
+class GraphCell(Layer):
+    """One step that is a model: states and parts of the input to new states, and an output behind them.
+
+    Args:
+        model: Its inputs are the states `(batch, units)`, and then the parts; its outputs the new states, and then the
+            output if it has one, else the first state is the output.
+        widths: Features of each part; 0 for a part of one number without an axis.
+        dtypes: Of the parts.
+        **kwargs: As for `Layer`.
+    """
+
+    def __init__(self, model: Any, widths: Sequence[int], dtypes: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        made: Any = deserialize(model) if isinstance(model, dict) else model
+        self.model = made
+        self.widths: list[int] = list(widths)
+        self.dtypes: list[str] = list(dtypes)
+        self.state_size: list[int] = [tensor.shape[1] for tensor in self.model.inputs[: -len(self.widths)]]
+        self.output_size: int = self.model.outputs[-1].shape[1]
+
+    def named_children(self) -> tuple[tuple[str, Layer], ...]:
+        return (("model", self.model),)
+
+    def get_initial_state(self, batch_size: int) -> list[np.ndarray]:
+        """Return zeros."""
+        return zero_states(self.state_size, batch_size)
+
+    def call(self, inputs: np.ndarray, states: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return `(output, states)`.
+
+        Args:
+            inputs: `(batch, features)`, the parts side by side.
+            states: Each `(batch, units)`.
+        """
+        parts, first = [], 0
+        for width, dtype in zip(self.widths, self.dtypes, strict=True):
+            part = inputs[:, first : first + width] if width else inputs[:, first]
+            parts.append(part.astype(dtype, copy=False))
+            first += max(width, 1)
+        outputs = self.model([*states, *parts])
+        outputs = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        return outputs[-1], outputs[: len(self.state_size)]
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, int]:
+        return (input_shape[0], self.output_size)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"model": serialize(self.model), "widths": self.widths, "dtypes": self.dtypes}
+        return {**super().get_config(), **own}

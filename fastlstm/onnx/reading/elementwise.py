@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastlstm import layers, ops
+from fastlstm.onnx.reading.counting import as_number, realised
 from fastlstm.onnx.reading.graph import Node, Reader, constant, place, reads, tensor
-from fastlstm.onnx.reading.values import Filled, Size, Sizes, Stack, Tensor, Unfit, Value
+from fastlstm.onnx.reading.values import Filled, Ramp, Size, Sizes, Stack, Tensor, Unfit, Value
 
 # --- activations ----------------------------------------------------------------------------------------------------
 
@@ -45,6 +46,24 @@ def _layer_of(node: Node) -> Any:
         if np.allclose((alpha, beta), (known, 0.5), rtol=1e-6):
             return layers.Activation(name)
     raise Unfit(f"it has alpha={alpha} and beta={beta}")
+
+
+@reads("Celu", "Shrink", "ThresholdedRelu", "PRelu")
+def read_bent(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
+    """Apply an activation that is an operation."""
+    x = tensor(inputs[0])
+    if node.operator == "Celu":
+        return [x.with_tensor(ops.celu(x.tensor, float(node.attribute("alpha", 1.0))))]
+    if node.operator == "ThresholdedRelu":
+        return [x.with_tensor(ops.threshold(x.tensor, float(node.attribute("alpha", 1.0)), 0.0))]
+    if node.operator == "PRelu":
+        _, slope = _aligned(x, constant(inputs[1], "slope"))
+        below = ops.multiply(ops.minimum(x.tensor, np.float32(0)), slope)
+        return [x.with_tensor(ops.add(ops.relu(x.tensor), below))]
+    limit, bias = float(node.attribute("lambd", 0.5)), float(node.attribute("bias", 0.0))
+    if bias not in (0.0, limit):
+        raise Unfit(f"it has lambd={limit} and bias={bias}")
+    return [x.with_tensor((ops.soft_shrink if bias else ops.hard_shrink)(x.tensor, limit))]
 
 
 @reads(*_ACTIVATIONS, "LeakyRelu", "Elu", "Gelu", "Selu", "HardSigmoid")
@@ -86,7 +105,8 @@ def read_softmax(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
 _UNARY = {
     **{"Abs": "absolute", "Ceil": "ceil", "Cos": "cos", "Erf": "erf", "Exp": "exp", "Floor": "floor", "Log": "log"},
     **{"Neg": "negative", "Not": "logical_not", "Reciprocal": "reciprocal", "Round": "round", "Sign": "sign"},
-    **{"Sin": "sin", "Sqrt": "sqrt", "Tan": "tan"},
+    **{"Sin": "sin", "Sqrt": "sqrt", "Tan": "tan", "IsNaN": "isnan", "Cosh": "cosh", "Sinh": "sinh", "Acos": "arccos"},
+    **{"Acosh": "arccosh", "Asin": "arcsin", "Asinh": "arcsinh", "Atan": "arctan", "Atanh": "arctanh"},
 }
 
 
@@ -138,6 +158,7 @@ _BINARY = {
     "LessOrEqual": "less_equal",
     "And": "logical_and",
     "Or": "logical_or",
+    "Xor": "logical_xor",
 }
 _MERGES = {"Add": layers.Add, "Mul": layers.Multiply, "Sub": layers.Subtract}
 
@@ -147,14 +168,15 @@ def read_arithmetic(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Valu
     """Calculate with two values or more."""
     made = inputs[0]
     for other in inputs[1:]:
-        made = _calculated(node, made, other)
+        made = _calculated(r, node, made, other)
     return [made]
 
 
-def _calculated(node: Node, a: Value, b: Value) -> Value:
+def _calculated(r: Reader, node: Node, a: Value, b: Value) -> Value:
     function = getattr(ops, _BINARY[node.operator])
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return _of_constants(node, function, a, b)
+    a, b = _sizes_beside(r, a, b), _sizes_beside(r, b, a)
     if isinstance(a, Sizes) or isinstance(b, Sizes):
         return _of_sizes(node, a, b)
     if isinstance(a, Filled) or isinstance(b, Filled):
@@ -178,6 +200,11 @@ def _calculated(node: Node, a: Value, b: Value) -> Value:
     elif b.rank < a.rank:
         b = _widened(b, a)
     return _sized(a, function(a.tensor, b.in_order(a.order).tensor))
+
+
+def _sizes_beside(r: Reader, x: Value, other: Value) -> Value:
+    """A size as a tensor, where it meets one."""
+    return as_number(r, x, tensor(other)) if isinstance(x, Sizes) and isinstance(other, (Tensor, Stack)) else x
 
 
 def _alike(x: Any, y: Any) -> bool:
@@ -266,6 +293,7 @@ def read_where(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
         a, b = (value.items if isinstance(value, Sizes) else np.asarray(value, object) for value in (a, b))
         return [Sizes(np.where(condition, a, b))]
     like = next(tensor(value) for value in inputs if isinstance(value, (Tensor, Stack)))
+    inputs = [realised(r, value) if isinstance(value, Filled) and value.rank else value for value in inputs]
     parts: list[Any] = []
     for value in inputs:
         if isinstance(value, np.ndarray):
@@ -279,19 +307,41 @@ def read_where(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
 
 # --- along axes -----------------------------------------------------------------------------------------------------
 
-_REDUCTIONS = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max", "ReduceMin": "min", "ReduceProd": "prod"}
+# What is done before the sum, the sum, and what is done after it.
+_REDUCTIONS: dict[str, tuple[str | None, str, str | None]] = {
+    "ReduceMean": (None, "mean", None),
+    "ReduceSum": (None, "sum", None),
+    "ReduceMax": (None, "max", None),
+    "ReduceMin": (None, "min", None),
+    "ReduceProd": (None, "prod", None),
+    "ReduceL1": ("absolute", "sum", None),
+    "ReduceL2": ("square", "sum", "sqrt"),
+    "ReduceSumSquare": ("square", "sum", None),
+    "ReduceLogSum": (None, "sum", "log"),
+    "ReduceLogSumExp": (None, "logsumexp", None),
+}
+
+
+def _reduced(operator: str, x: Any, **over: Any) -> Any:
+    before, function, after = _REDUCTIONS[operator]
+    x = x if before is None else getattr(ops, before)(x)
+    made = getattr(ops, function)(x, **over)
+    return made if after is None else getattr(ops, after)(made)
 
 
 @reads(*_REDUCTIONS)
 def read_reduction(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Sum along axes."""
     x = inputs[0]
-    function = getattr(ops, _REDUCTIONS[node.operator])
     keep = bool(node.attribute("keepdims", 1))
     rank = x.ndim if isinstance(x, np.ndarray) else len(x.shape)
     axes = r.axes(node, inputs, 1, rank)
     if isinstance(x, np.ndarray):
-        return [np.asarray(function(x, axis=None if axes is None else tuple(axes), keepdims=keep)).astype(x.dtype)]
+        return [
+            np.asarray(_reduced(node.operator, x, axis=None if axes is None else tuple(axes), keepdims=keep)).astype(
+                x.dtype
+            )
+        ]
     if isinstance(x, Sizes):
         return [_product(node, x, keep)]
     x = tensor(x)
@@ -300,7 +350,7 @@ def read_reduction(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value
     ours = sorted(x.order[axis] for axis in axes)
     if 0 in ours:
         raise Unfit("it is over the batch")
-    made = function(x.tensor, axis=tuple(ours), keepdims=keep)
+    made = _reduced(node.operator, x.tensor, axis=tuple(ours), keepdims=keep)
     if keep:
         return [Tensor(made, x.order, [1 if at in ours else size for at, size in enumerate(x.sizes)])]
     left = [at for at in range(x.rank) if at not in ours]
@@ -322,7 +372,12 @@ def _product(node: Node, x: Sizes, keep: bool) -> Value:
 @reads("Range")
 def read_range(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Count."""
-    start, limit, step = (constant(value, "limit").item() for value in inputs)
+    limits = [value.items.item() if isinstance(value, Sizes) else constant(value, "limit").item() for value in inputs]
+    start, limit, step = limits
+    if isinstance(limit, Size) and (start, step) == (0, 1):
+        return [Ramp(limit)]
+    if any(isinstance(item, Size) for item in limits):
+        raise Unfit("it counts from or by a size that is not known")
     count = max(0, int(np.ceil((limit - start) / step))) if step else 0
     r.budget.take_bytes(8 * count, "A constant")
     return [np.arange(count) * step + start]

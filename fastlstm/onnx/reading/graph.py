@@ -75,13 +75,19 @@ class Reader:
         graph: The graph of a file.
         opset: The version of its operators.
         budget: What the load may take.
+        outer: The reader of the graph around this one, if it is the body of a node; it has the values and the batch.
     """
 
-    def __init__(self, graph: Any, opset: int, budget: Budget) -> None:
+    def __init__(self, graph: Any, opset: int, budget: Budget, outer: Reader | None = None) -> None:
         self.opset = opset
         self.budget = budget
-        self.batch: Size = Size("the batch")
-        self.values: dict[str, Value] = {"": None}
+        self.batch: Size = Size("the batch") if outer is None else outer.batch
+        # Of a graph around this one, what is no tensor of it: a step has tensors of its own.
+        self.values: dict[str, Value] = {
+            name: value
+            for name, value in ({"": None} if outer is None else outer.values).items()
+            if not isinstance(value, (Tensor, Stack))
+        }
         self._graph = graph
         self._sizes: dict[str, Size] = {}
         self.nodes: list[Node] = [Node(proto, number) for number, proto in enumerate(graph.node)]
@@ -94,6 +100,9 @@ class Reader:
                 self.consumers.setdefault(name, []).append(node)
         # What layers gave as one, with its parts.
         self.halves: list[tuple[Tensor, list[Tensor]]] = []
+        # A tensor that has a size along an axis, by sizes; the first input.
+        self.sources: dict[Size, tuple[Any, int]] = {}
+        self.first_input: Any = None
         # Outputs that a node before them has read ahead, by name.
         self.ahead: dict[str, Value] = {}
 
@@ -111,6 +120,19 @@ class Reader:
         return Functional(
             tensors if len(tensors) > 1 else tensors[0], outputs if len(outputs) > 1 else outputs[0], name=name
         )
+
+    def give(self, name: str, value: Tensor) -> None:
+        """Give an input of a body."""
+        self.values[name] = value
+        self.first_input = value.tensor
+
+    def results(self) -> list[Any]:
+        """Return the outputs of a body, after its nodes."""
+        self._require_readers()
+        self.values |= {one.name: self.array(one) for one in self._graph.initializer}
+        for node in self.nodes:
+            self._read(node)
+        return [self._output(one.name) for one in self._graph.output]
 
     def _require_readers(self) -> None:
         """Refuse a graph for its first node that nothing reads, rather than for what leads to it."""
@@ -166,7 +188,16 @@ class Reader:
         shape = [None if isinstance(size, Size) else size for size in ours[1:]]
         tensor = Input(shape, dtype=name, name=re.sub(r"[^\w.:-]+", "_", info.name) or None)
         self.values[info.name] = Tensor(tensor, order, ours)
+        self.note_sizes(tensor, ours)
+        if self.first_input is None:
+            self.first_input = tensor
         return tensor
+
+    def note_sizes(self, tensor: Any, sizes: Sequence[Any]) -> None:
+        """Keep in mind which sizes can be counted along which axes of a tensor, in our order."""
+        for axis, size in enumerate(sizes):
+            if axis and isinstance(size, Size):
+                self.sources.setdefault(size, (tensor, axis))
 
     def _size(self, name: str) -> Size:
         """The size of one name, the same one everywhere."""

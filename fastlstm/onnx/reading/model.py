@@ -8,12 +8,12 @@ from typing import Any
 
 from fastlstm.models.model import Model
 from fastlstm.onnx.library import onnx_library
-from fastlstm.onnx.reading import elementwise, products, recurrent, selecting, shaping
+from fastlstm.onnx.reading import elementwise, ordering, products, recurrent, scanning, selecting, shaping, sums
 from fastlstm.onnx.reading.graph import OLDEST, Reader
 from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError, reading
 
-_FAMILIES = (elementwise, products, recurrent, selecting, shaping)
+_FAMILIES = (elementwise, ordering, products, recurrent, scanning, selecting, shaping, sums)
 
 
 def load(path: str | os.PathLike[str] | bytes) -> Model:

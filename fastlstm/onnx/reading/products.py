@@ -177,12 +177,50 @@ def read_pooling(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     if rank not in (1, 2, 3) or node.attribute("ceil_mode", 0) or max(node.attribute("dilations", [1])) > 1:
         raise Unfit("its kernel_shape, ceil_mode or dilations are not supported")
     average = node.operator == "AveragePool"
-    if average and any(node.attribute("pads", [])) and not node.attribute("count_include_pad", 0):
-        raise Unfit("its pads count for nothing in the means, which is not supported")
-    x, padding = _padded(node, _channels_last(tensor(inputs[0])), rank, 0.0 if average else -np.inf)
+    given = _channels_last(tensor(inputs[0]))
+    x, padding = _padded(node, given, rank, 0.0 if average else -np.inf)
     name = f"{'Average' if average else 'Max'}Pooling{rank}D"
     strides = tuple(node.attribute("strides", [1] * rank))
-    return [_counted(x, getattr(layers, name)(tuple(sizes), strides=strides, padding=padding)(x.tensor))]
+    layer = getattr(layers, name)(tuple(sizes), strides=strides, padding=padding)
+    made = layer(x.tensor)
+    if average and x is not given and not node.attribute("count_include_pad", 0):
+        # What pads counts for nothing in the means: they are of as many as there are in a window.
+        ones, _ = _padded(node, given.with_tensor(ops.ones_like(given.tensor)), rank, 0.0)
+        made = ops.divide(made, layer(ones.tensor))
+    return [_counted(x, made)]
+
+
+@reads("ConvTranspose")
+def read_transposed_convolution(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
+    """Make it a `Conv1DTranspose` or `Conv2DTranspose` without padding, and cut off what the node's pads do."""
+    x, kernel, *rest = inputs
+    kernel = constant(kernel, "W")
+    bias = constant(rest[0], "B") if rest and rest[0] is not None else None
+    rank = kernel.ndim - 2
+    if rank not in (1, 2, 3) or node.attribute("group", 1) != 1:
+        raise Unfit("its rank or its group is not supported")
+    if node.attribute("auto_pad", "NOTSET") not in ("NOTSET", "VALID", "") or node.attribute("output_shape"):
+        raise Unfit("its auto_pad or output_shape is not supported")
+    x = _channels_last(tensor(x))
+    strides, rates = (tuple(node.attribute(name, [1] * rank)) for name in ("strides", "dilations"))
+    layer = {1: layers.Conv1DTranspose, 2: layers.Conv2DTranspose, 3: layers.Conv3DTranspose}[rank](
+        kernel.shape[1], kernel.shape[2:], strides=strides, dilation_rate=rates, use_bias=False
+    )
+    made = layer(x.tensor)
+    layer.set_weights([np.ascontiguousarray(kernel.transpose(*range(2, rank + 2), 1, 0), np.float32)])
+    pads, more = node.attribute("pads", [0] * 2 * rank), node.attribute("output_padding", [0] * rank)
+    for number, (size, stride, rate) in enumerate(zip(kernel.shape[2:], strides, rates, strict=True)):
+        # Keras' output is at least as long as the steps are, whatever a kernel reaches.
+        beyond = max(stride - (size - 1) * rate - 1, 0)
+        made = _cut(made, number + 1, pads[number], pads[rank + number] + beyond - more[number])
+    return [_counted(x, made if bias is None else ops.add(made, np.asarray(bias, np.float32)))]
+
+
+def _cut(made: Any, axis: int, before: int, after: int) -> Any:
+    """A symbolic tensor without some places at the ends of an axis; with zeros behind it where `after` is negative."""
+    if after < 0:
+        made = ops.pad(made, [(0, -after if at == axis else 0) for at in range(len(made.shape))])
+    return made[(slice(None),) * axis + (slice(before, -after if after > 0 else None),)]
 
 
 @reads("GlobalAveragePool", "GlobalMaxPool")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm import layers, ops
+from fastlstm.onnx.reading.counting import realised, repeated
 from fastlstm.onnx.reading.graph import Node, Reader, constant, place, reads, same, tensor
 from fastlstm.onnx.reading.shaping import dropped, whole
 from fastlstm.onnx.reading.values import Filled, Size, Sizes, Stack, Tensor, Unfit, Value
@@ -29,7 +30,7 @@ def read_concat(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     made = _halves_of_one(r, inputs, axis)
     if made is not None:
         return [made]
-    values = [tensor(value) for value in inputs]
+    values = [realised(r, value) if isinstance(value, Filled) else tensor(value) for value in inputs]
     ours = values[0].order[axis]
     values = [value.in_order(values[0].order) for value in values]
     if ours == 0:
@@ -126,7 +127,7 @@ def sliced(x: Value, axis: int, part: slice) -> Value:
     made = x.tensor[(slice(None),) * ours + (part,)]
     size = made.shape[ours]
     sizes = list(x.sizes)
-    if part not in (slice(0, None, 1), slice(None)):
+    if part not in (slice(0, None, 1), slice(None), slice(-1, None, -1)):
         sizes[ours] = Size("a size") if size is None else size
     return Tensor(made, x.order, sizes)
 
@@ -238,9 +239,20 @@ def read_expand(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
             return [wide]
     if isinstance(x, Filled):
         return [Filled(x.number, tuple(sizes))]
-    if isinstance(x, (Tensor, Stack)):
-        shape = x.shape
-        wide_sizes = [1] * (len(shape) - len(sizes)) + sizes
-        if all(same(size, own) or same(size, 1) for size, own in zip(wide_sizes, shape, strict=True)):
-            return [x]
-    raise Unfit("it repeats a tensor along an axis")
+    if isinstance(x, (Tensor, Stack)) and len(sizes) <= x.rank:
+        return [_expanded(r, x, [1] * (x.rank - len(sizes)) + sizes)]
+    raise Unfit("it puts axes in front of a tensor")
+
+
+def _expanded(r: Reader, x: Tensor | Stack, sizes: Sequence[Any]) -> Value:
+    """A tensor with other sizes where it had 1."""
+    if all(same(size, own) or same(size, 1) for size, own in zip(sizes, x.shape, strict=True)):
+        return x
+    x = tensor(x)
+    made, ours = x.tensor, list(x.sizes)
+    for at, size in zip(x.order, sizes, strict=True):
+        if not same(size, ours[at]) and not same(size, 1):
+            if at == 0 or isinstance(ours[at], Size) or ours[at] != 1:
+                raise Unfit(f"it repeats a tensor of the shape {list(x.shape)} to {list(sizes)}")
+            made, ours[at] = repeated(r, made, at, size), size
+    return Tensor(made, x.order, ours)

@@ -9,8 +9,9 @@ import numpy as np
 
 from fastlstm import layers, ops
 from fastlstm.onnx.library import onnx_library
+from fastlstm.onnx.reading.counting import unsqueezed
 from fastlstm.onnx.reading.graph import Node, Reader, constant, place, reads, same, tensor
-from fastlstm.onnx.reading.values import Filled, Size, Sizes, Stack, Tensor, Unfit, Value
+from fastlstm.onnx.reading.values import Filled, Ramp, Size, Sizes, Stack, Tensor, Unfit, Value
 
 
 @reads("Identity", "Dropout")
@@ -37,6 +38,8 @@ def read_shape(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Give the sizes, those of a batch and of time as such."""
     (x,) = inputs
     shape = x.sizes if isinstance(x, Filled) else x.shape
+    if isinstance(x, Tensor):
+        r.note_sizes(x.tensor, x.sizes)
     shape = shape[node.attribute("start", 0) : node.attribute("end", len(shape))]
     items = np.empty(len(shape), object)
     items[:] = shape
@@ -65,8 +68,10 @@ def read_cast(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
         return [Filled(x.number.astype(dtype), x.sizes)]
     if isinstance(x, Sizes):
         return [x]
-    x = tensor(x)
     wanted = {"f": "float32", "i": "int32", "u": "int32", "b": "bool"}[kind]
+    if isinstance(x, Ramp):
+        return [Ramp(x.size, wanted)]
+    x = tensor(x)
     return [x if x.dtype == wanted else x.with_tensor(ops.cast(x.tensor, wanted))]
 
 
@@ -140,6 +145,8 @@ def read_unsqueeze(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value
         for axis in axes:
             sizes.insert(axis, 1)
         return [Filled(x.number, tuple(sizes))]
+    if isinstance(x, Ramp):
+        return [unsqueezed(r, x, axes)]
     for axis in axes:
         x = Stack([tensor(x)], axis)
     return [x]

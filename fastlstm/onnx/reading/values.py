@@ -73,6 +73,23 @@ class Filled:
         return len(self.sizes)
 
 
+@dataclass(frozen=True)
+class Ramp:
+    """0, 1, … up to a size that is known when the model runs, before it has an axis of the batch.
+
+    Args:
+        size: The size.
+        dtype: NumPy's name of the dtype.
+    """
+
+    size: Size
+    dtype: str = "int32"
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return (self.size,)
+
+
 class Tensor:
     """A tensor.
 
@@ -181,4 +198,4 @@ class Stack:
         return Tensor(made, order, [*first.sizes, len(items)])
 
 
-Value = Any  # np.ndarray | Sizes | Filled | Tensor | Stack
+Value = Any  # np.ndarray | Sizes | Filled | Ramp | Tensor | Stack
