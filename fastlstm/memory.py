@@ -8,7 +8,8 @@ import gc
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +19,7 @@ if sys.platform != "win32":
 _ENOUGH = 2**26  # bytes that there always are: nobody is asked about less
 _UNLIMITED = 2**62
 _CGROUPS = Path("/sys/fs/cgroup")
+_take: ContextVar[Callable[[int, str], None] | None] = ContextVar("take", default=None)
 
 
 @contextlib.contextmanager
@@ -51,9 +53,25 @@ def require_array(shape: Sequence[int | None], what: str) -> None:
     Raises:
         MemoryError: It is larger than the memory that is free.
     """
-    nbytes = 4 * math.prod(cast("Sequence[int]", shape))
-    if nbytes > _ENOUGH:
+    nbytes, take = 4 * math.prod(cast("Sequence[int]", shape)), _take.get()
+    if take is not None:
+        take(nbytes, f"{what} needs an array of shape {tuple(shape)}, which")
+    elif nbytes > _ENOUGH:
         require(nbytes, f"{what} needs an array of shape {tuple(shape)}, which")
+
+
+@contextlib.contextmanager
+def asking(take: Callable[[int, str], None]) -> Iterator[None]:
+    """Have `require_array` ask somebody else, however small the array: whoever reads a file and says what it may take.
+
+    Args:
+        take: Gets the bytes and who needs them; raises where they are too many.
+    """
+    before = _take.set(take)
+    try:
+        yield
+    finally:
+        _take.reset(before)
 
 
 def require(nbytes: int, what: str) -> None:

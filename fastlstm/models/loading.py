@@ -11,7 +11,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from fastlstm.layers.base.serialization import deserialize
-from fastlstm.memory import without_collection
+from fastlstm.memory import asking, without_collection
 from fastlstm.models.compilation import arguments_of_file
 from fastlstm.models.keras_3 import check_calls, for_keras_3, legacy_problem
 from fastlstm.models.older_keras import HARD_SIGMOIDS, warn_of_other_functions, with_hard_sigmoid
@@ -77,7 +77,7 @@ def load_model(
         raise ValueError(
             f"`hard_sigmoid` should be 'auto', 'keras2' or 'keras3'. Received: hard_sigmoid={hard_sigmoid}"
         )
-    with without_collection(), open_file(filepath) as file:
+    with without_collection(), open_file(filepath) as file, asking(file.take_bytes):
         config = file.config
         if hard_sigmoid != "auto":
             config = with_hard_sigmoid(config, HARD_SIGMOIDS[hard_sigmoid])
@@ -111,7 +111,8 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     with reading(what):
         # Keras 1 and 2 name their version in it, Keras 3 does not.
         config = normalise(config, config.get("keras_version", KERAS_VERSION), budget)
-    return model_of(config, custom_objects)
+    with asking(budget.take_bytes):
+        return model_of(config, custom_objects)
 
 
 def save_model(

@@ -31,6 +31,7 @@ from fastlstm.engine.ops import Op
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, serialize
 from fastlstm.layers.base.variable import CHANGES, Variable
+from fastlstm.memory import asking
 from fastlstm.models.compilation import arguments_of_file
 from fastlstm.models.model import Model
 from fastlstm.models.plan import grouped, heads_chain
@@ -98,7 +99,8 @@ def load_packed(filepath: str | PathLike[str]) -> Model:
 
     require_packed()
     config, arrays, budget = open_packed(filepath, LAYOUT_VERSION)
-    with reading(filepath, KIND):
+    # The layers are lowered at once, and some make arrays of the sizes that the config says.
+    with reading(filepath, KIND), asking(budget.take_bytes):
         model = _model_of(config, budget)
         packed = _adopt_arrays(model, arrays)
         named = _named_packings(model)
@@ -220,7 +222,9 @@ def _programs(layer: Layer) -> Iterator[list[Op]]:
     else:
         yield from layer.lower_inside()
         for child in layer.children:
-            yield from _programs(cast(Layer, child))
+            # One that only knows shapes, as the convolution of a ConvLSTM, is not built.
+            if child.built:
+                yield from _programs(cast(Layer, child))
 
 
 def _check_arrays(

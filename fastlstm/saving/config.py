@@ -40,7 +40,7 @@ from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.graph import calls_in, count_calls_as_today, node, output_entry
 from fastlstm.saving.hard_sigmoid import OLD_HARD_SIGMOID, is_hard_sigmoid
 from fastlstm.saving.operations import operations
-from fastlstm.saving.shapes import first_input_shape, kept_values
+from fastlstm.saving.shapes import first_input_shape
 from fastlstm.saving.version import parse_version
 
 _KERAS_MODULES = ("keras.", "tf_keras.", "tensorflow.keras.", "tensorflow.python.keras.", "builtins.")
@@ -70,8 +70,6 @@ def normalise(
     dialect = _Dialect(keras_version, budget, model, refused)
     normal = dialect.layer(model, "the model")
     budget.take("calls of layers", calls_in(normal), "The model")
-    if dialect.stateful:
-        budget.take_bytes(4 * kept_values(entries(normal)), "The states of stateful layers")
     return normal
 
 
@@ -132,7 +130,6 @@ class _Dialect:
         self._before_3 = version is None or version < (3, 0)
         self._keras2_masks = self._before_3 and any(map(_makes_masks, entries(model)))
         self._budget = budget
-        self.stateful = False  # whether a layer is that was seen so far
 
     def layer(self, entry: Any, where: str) -> Config:
         """One layer, cell or model with everything below it."""
@@ -152,7 +149,6 @@ class _Dialect:
         where = f"layer '{printable(str(name))}'" if name else where
         if isinstance(config.get("name"), str):  # before Keras 3, names could have slashes
             config = config | {"name": config["name"].replace("/", "_")}
-        self.stateful |= bool(config.get("stateful"))
         registered = _foreign_name(entry)
         if registered:
             class_name = class_name.rpartition(">")[2]

@@ -93,6 +93,10 @@ class ModelFile:
         """The saved arguments of `compile`, untouched, or None."""
         return self._contents.compile_config
 
+    def take_bytes(self, amount: int, where: str) -> None:
+        """Take memory for the model, of what the load may take, before it is filled; see `Budget.take_bytes`."""
+        self._contents.budget.take_bytes(amount, where)
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """The model in today's dialect, as `normalise` describes it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 _SEQUENCE_INPUT = {
@@ -49,24 +48,6 @@ def first_input_shape(written: dict[str, Any], layer: dict[str, Any], model_conf
     candidates = [(written.get("build_config") or {}).get("input_shape")]
     candidates += [each.get(key) for each in model_configs for key in ("build_input_shape", "input_shape")]
     return next((shape for shape in candidates if _is_shape(shape)), None)
-
-
-def kept_values(entries: Iterable[dict[str, Any]]) -> int:
-    """How many values the stateful layers among others keep between calls, at most.
-
-    Args:
-        entries: Every layer in today's dialect, at any depth.
-    """
-    batch = units = 0
-    for entry in entries:
-        build_config = entry.get("build_config")
-        built_for = build_config.get("input_shape") if isinstance(build_config, dict) else None
-        shapes = [entry["config"].get("batch_shape"), built_for]
-        shapes += built_for if isinstance(built_for, list) else []  # Keras 2 listed those of several inputs
-        batch = max([batch, *(shape[0] for shape in shapes if _is_shape(shape) and shape[0] is not None)])
-        size = entry["config"].get("units")
-        units += size if isinstance(size, int) else 0
-    return 2 * batch * units
 
 
 def _own_shape(class_name: str, config: dict[str, Any]) -> Shape | None:

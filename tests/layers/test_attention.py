@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastlstm.layers import AdditiveAttention, Attention
+from fastlstm.layers import AdditiveAttention, Attention, Input
 from fastlstm.layers.base.arrays import as_tensors, carried_mask
 
 RNG = np.random.default_rng(3)
@@ -71,3 +71,10 @@ def test_errors(make, message):
     with pytest.raises(ValueError) as error:
         make()
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("make", [Attention, AdditiveAttention])
+def test_the_shape_of_the_output_takes_no_call(make):
+    """None of its inputs fits any memory."""
+    x, y = Input((5, 10**10)), Input((4, 10**10))
+    assert make(use_scale=False)([x, y]).shape == (None, 5, 10**10)

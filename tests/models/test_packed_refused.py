@@ -17,7 +17,20 @@ from hypothesis import strategies as st
 import networks
 from fastlstm import Input, Model, Sequential, load_packed, save_packed
 from fastlstm.engine import LAYOUT_VERSION
-from fastlstm.layers import GRU, LSTM, Add, Bidirectional, Dense, Embedding
+from fastlstm.layers import (
+    GRU,
+    LSTM,
+    Add,
+    AdditiveAttention,
+    Attention,
+    Bidirectional,
+    Conv1DTranspose,
+    ConvLSTM1D,
+    Dense,
+    Embedding,
+    LayerNormalization,
+    Rescaling,
+)
 from fastlstm.layers.base.variable import Variable
 from fastlstm.saving.packed import NamedArray, open_packed, write_packed
 
@@ -197,11 +210,40 @@ def test_sizes_in_a_config_are_compared_before_anything_is_made(path, make, mode
     config, arrays, _ = open_packed(path, LAYOUT_VERSION)
     drawn = []
     monkeypatch.setattr(Variable, "_initialized", lambda variable: drawn.append(variable))
+    assert refused_sizes(path, config, arrays, (10**7, 2**31, 2**40, 2**63)) > 20
+    assert not drawn
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: network(Rescaling(2), LayerNormalization(center=False, scale=False), Dense(3)),
+        lambda: network(Conv1DTranspose(3, 2, strides=3), LSTM(4)),
+        lambda: of_pairs(AdditiveAttention(use_scale=False)),
+        lambda: of_pairs(Attention(score_mode="concat")),
+        lambda: of_pairs(Attention(), use_causal_mask=True),
+        lambda: Sequential([Input((5, 6, 2), batch_size=2), ConvLSTM1D(3, 2, stateful=True)]),
+        lambda: Sequential([Input((5, 6), batch_size=2), LSTM(3, stateful=True)]),
+    ],
+)
+def test_sizes_that_no_weight_has_are_not_made_either(path, make):
+    save_packed(make(), path)
+    config, arrays, _ = open_packed(path, LAYOUT_VERSION)
+    assert refused_sizes(path, config, arrays, (2**31, 2**40)) > 5
+
+
+def of_pairs(attention, **kwargs):
+    x, y = Input((4, 6)), Input((3, 6))
+    return Model([x, y], attention([x, y], **kwargs))
+
+
+def refused_sizes(path, config, arrays, sizes):
+    """How many files were refused of those that have another size at one place; none may make arrays of that size."""
     refused = 0
     for place in nodes(config):
         if type(value_at(config, place)) is not int:
             continue
-        for size in (10**7, 2**31, 2**40, 2**63):
+        for size in sizes:
             write_packed(path, LAYOUT_VERSION, replaced(config, place, size), arrays)
             tracemalloc.start()
             try:
@@ -209,8 +251,7 @@ def test_sizes_in_a_config_are_compared_before_anything_is_made(path, make, mode
                 assert tracemalloc.get_traced_memory()[1] < 2**23, (place, size)
             finally:
                 tracemalloc.stop()
-    assert refused > 20
-    assert not drawn
+    return refused
 
 
 def test_the_error_names_the_weight_and_both_shapes(path):

@@ -399,6 +399,12 @@ _without_weights("features_of_a_normalization", (None, 10**10), layer("LayerNorm
 _without_weights("features_of_an_input", (None, 5, 10**10), layer("LSTM", "l", units=3))
 
 
+@case
+def states_of_many_positions(folder):
+    cells = layer("ConvLSTM1D", "c", filters=2, kernel_size=1, stateful=True)
+    return keras(folder, sequential(cells, shape=(2, None, 10**8, 3)))
+
+
 # Files that are none
 
 

@@ -70,6 +70,7 @@ class Attention(Layer):
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         self._check_inputs(input_shape)
+        self.build_child(self._dropout, input_shape[0])
         if self.use_scale:
             self.scale = self.add_weight((), "ones", name="scale")
         if self.score_mode == "concat":
@@ -124,7 +125,9 @@ class Attention(Layer):
         if scores is None or (causal and None in (query.shape[1], key.shape[1])):
             return None
         if causal:
-            unseen = np.where(np.tri(query.shape[1] or 0, key.shape[1], dtype=np.bool_), np.float32(0), -_MASKED)
+            seen = (query.shape[1] or 0, key.shape[1] or 0)
+            require_array(seen, f"The mask of {type(self).__name__} '{self.name}'")
+            unseen = np.where(np.tri(*seen, dtype=np.bool_), np.float32(0), -_MASKED)
             scores = graph.add(ops.MergeOp("add", unseen), scores)
         weights = graph.add(ops.ActivationOp(ops.Activation("softmax")), scores)
         outputs = graph.add(ops.ProductOp(False), weights, value.number)
@@ -134,10 +137,18 @@ class Attention(Layer):
         """Add what `_scores` returns."""
         scale = None if self.scale is None else self.scale.value.reshape(1, 1)
         if self.score_mode == "concat":
-            factor = None if query.shape[-1] is None else np.full((query.shape[-1], 1), self.concat_score_weight.value)
+            factor = self._ones(query.shape[-1])
+            factor = None if factor is None else factor * self.concat_score_weight.value
             return _lower_sums(graph, query, key, scale, factor)
         products = graph.add(ops.ProductOp(True), query.number, key.number)
         return products if scale is None else graph.add(ops.MergeOp("multiply", scale), products)
+
+    def _ones(self, features: int | None) -> np.ndarray | None:
+        """A factor for every feature, None where nobody knows how many there are."""
+        if features is None:
+            return None
+        require_array((features, 1), f"{type(self).__name__} '{self.name}'")
+        return np.ones((features, 1), np.float32)
 
     def _attended(
         self, inputs: Sequence[np.ndarray], mask: Sequence[Any] | None, training: bool, use_causal_mask: bool
@@ -281,12 +292,13 @@ class AdditiveAttention(Attention):
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         self._check_inputs(input_shape)
+        self.build_child(self._dropout, input_shape[0])
         if self.use_scale:
             self.scale: Variable | None = self.add_weight((input_shape[0][-1],), "glorot_uniform", name="scale")
 
     def _lower_scores(self, graph: Graph, query: GraphValue, key: GraphValue) -> int | None:
-        ones = None if query.shape[-1] is None else np.ones((query.shape[-1], 1), np.float32)
-        return _lower_sums(graph, query, key, None, ones if self.scale is None else self.scale.value.reshape(-1, 1))
+        factor = self._ones(query.shape[-1]) if self.scale is None else self.scale.value.reshape(-1, 1)
+        return _lower_sums(graph, query, key, None, factor)
 
     def _scores(self, query: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
         self._require_scores(query, key, of_features=True)

@@ -96,7 +96,7 @@ def deserialize(config: dict[str, Any], custom_objects: Mapping[str, Any] | None
             layer.build_from_config(config["build_config"])
     except LayerConfigError:
         raise
-    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, NotImplementedError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RuntimeError) as error:
         raise LayerConfigError(
             f"Layer '{arguments.get('name')}' (class {cls.__name__}) could not be made from its config: {error}"
         ) from error

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from fastlstm.memory import require_array
+
 if TYPE_CHECKING:
     from fastlstm.engine import IntegerMatrix
 
@@ -239,6 +241,7 @@ class Variable(Watched, NDArrayOperatorsMixin):
                 array.flags.writeable = False
                 return array
             if self._fill is not None:
+                require_array(self.shape, f"Variable '{self.path}'")
                 array = np.array(self._fill(self.shape), dtype=np.float32, order="C")
                 if array.shape != self.shape:
                     raise ValueError(

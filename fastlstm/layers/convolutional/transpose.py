@@ -22,6 +22,7 @@ from fastlstm.layers.base.weight_arguments import add_weight, set_weight_argumen
 from fastlstm.layers.convolutional.base import Convolution, check_positive
 from fastlstm.layers.convolutional.product import product_of_windows
 from fastlstm.layers.convolutional.windows import Axis
+from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.variable import Variable
@@ -120,7 +121,9 @@ class _ConvTranspose(Convolution):
         kernel = self.kernel.value
         *sizes, filters, channels = kernel.shape
         reaches = [-(-size // stride) for size, stride in zip(sizes, self.strides, strict=True)]
-        wide = np.zeros((*map(mul, reaches, self.strides), filters, channels), np.float32)
+        shape = (*map(mul, reaches, self.strides), filters, channels)
+        require_array(shape, f"{type(self).__name__} '{self.name}'")
+        wide = np.zeros(shape, np.float32)
         wide[tuple(map(slice, sizes))] = kernel
         wide = wide.reshape(*chain(*zip(reaches, self.strides, strict=True)), filters, channels)
         # A window's first position is that of the greatest m.

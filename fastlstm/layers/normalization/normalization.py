@@ -14,6 +14,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.same_shape import SameShape, axes_problem, is_last_axis
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
+from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -145,7 +146,8 @@ class LayerNormalization(ScaledAndShifted):
         return self.built and is_last_axis(self.axis, self._build_shape)
 
     def lower(self) -> list[ops.Op]:
-        size = self._build_shape[-1]
+        size = self._build_shape[-1:]
+        require_array(size, f"LayerNormalization '{self.name}'")
         scale = self.gamma.value if self.gamma is not None else np.ones(size, np.float32)
         shift = self.beta.value if self.beta is not None else np.zeros(size, np.float32)
         return [ops.LayerNormOp(scale, shift, self.epsilon)]

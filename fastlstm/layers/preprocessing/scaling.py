@@ -11,6 +11,7 @@ from fastlstm.engine import ops
 from fastlstm.layers.base.argument_validation import check_numbers
 from fastlstm.layers.base.same_shape import MaskedSinceKeras3, values_problem
 from fastlstm.layers.base.serialization import register
+from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -51,7 +52,9 @@ class Rescaling(MaskedSinceKeras3):
         return features is not None and all(np.shape(value) in ((), (features,)) for value in (self.scale, self.offset))
 
     def lower(self) -> list[ops.Op]:
-        ones = np.ones(self._build_shape[-1], np.float32)
+        features = self._build_shape[-1:]
+        require_array(features, f"Rescaling '{self.name}'")
+        ones = np.ones(features, np.float32)
         scale, offset = ones * np.float32(self.scale), ones * np.float32(self.offset)
         return [ops.AffineOp(np.zeros_like(ones), scale, offset)]
 

@@ -22,7 +22,7 @@ from fastlstm.layers.convolutional.windows import blocks, padded, place_windows,
 from fastlstm.layers.rnn.cell import Cell, own_arguments
 from fastlstm.layers.rnn.cell_layer import CellLayer
 from fastlstm.layers.rnn.lstm import LSTMCell
-from fastlstm.layers.rnn.states import as_states
+from fastlstm.layers.rnn.states import as_states, zero_state
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.variable import Variable
@@ -220,7 +220,7 @@ class ConvLSTMCell(Cell):
 
     def get_initial_state(self, batch_size: int) -> list[np.ndarray]:
         shape: tuple[Any, ...] = self.state_shape(batch_size)
-        return [np.zeros(shape, np.float32) for _ in range(2)]
+        return [zero_state(shape) for _ in range(2)]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rank": self.rank}

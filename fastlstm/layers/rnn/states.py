@@ -9,11 +9,18 @@ import numpy as np
 
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.layers.base.structure import flatten, map_structure
+from fastlstm.memory import require_array
 
 
 def zero_states(state_size: Any, batch_size: int) -> Any:
     """Return zeros `(batch_size, size)` for every size in `state_size`, nested as it is."""
-    return map_structure(lambda size: np.zeros((batch_size, size), np.float32), state_size)
+    return map_structure(lambda size: zero_state((batch_size, size)), state_size)
+
+
+def zero_state(shape: tuple[int, ...]) -> np.ndarray:
+    """Return zeros of a shape."""
+    require_array(shape, "A state of a recurrent layer")
+    return np.zeros(shape, np.float32)
 
 
 def as_states(states: Any, shapes: Sequence[tuple[int | None, ...]], layer_name: str) -> list[np.ndarray]:
