@@ -34,6 +34,7 @@ from bench import (
     service,
     soak,
     streams,
+    sweep,
     train,
 )
 from bench.cases import CASES, Case, parse_case
@@ -55,6 +56,7 @@ def main(arguments: list[str]) -> int:
             time_quantized,
             "time the cases in integers beside engines that give up exactness; or weigh models",
         ),
+        "sweep": (time_sweep, "time shapes off the cases' grid beside ONNX Runtime, on one thread and on two"),
         "train": (time_training, "time epochs of training, beside PyTorch, Keras and JAX"),
         "demo": (time_demo, "time the call of `fastlstm demo` by fastlstm and by Keras"),
         "memory": (take_memory, "what a loaded model takes by its weights, and a call by its time steps"),
@@ -79,6 +81,7 @@ def main(arguments: list[str]) -> int:
         "serve",
         "train",
         "quantized",
+        "sweep",
     ):
         subparsers[name].add_argument("--environments", type=Path, default=environments.DEFAULT, metavar="DIR")
     add_run_arguments(subparsers["run"])
@@ -103,6 +106,7 @@ def main(arguments: list[str]) -> int:
     subparsers["train"].add_argument("--epochs", type=int, default=3, help="that are timed in one process")
     subparsers["train"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
     add_quantized_arguments(subparsers["quantized"])
+    add_sweep_arguments(subparsers["sweep"])
     subparsers["demo"].add_argument("--rounds", type=int, default=7)
     subparsers["demo"].add_argument("--seconds", type=float, default=2.0, help="of one engine in one process")
     subparsers["demo"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
@@ -152,6 +156,14 @@ def add_quantized_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.2, help="of one engine's turn at one case")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the run to a file")
+
+
+def add_sweep_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shapes", nargs="*", type=own_case, help="batch,timesteps,features,units…; default all")
+    parser.add_argument("--integers", action="store_true", help="also ours in int16 and int8")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.1, help="of one engine's turn at one shape")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
@@ -333,16 +345,32 @@ def time_real(options: argparse.Namespace) -> int:
             status.update(f"{len(result['models'])}: {result['models'][-1]['name']}")
             if options.json:
                 options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    headings, *rows = real.table(result)
+    print_with_remarks(real.table(result), real.remarks(result))
+    if options.chart:
+        options.chart.write_text(real.svg(result), encoding="utf-8")
+    return 0
+
+
+def time_sweep(options: argparse.Namespace) -> int:
+    result: dict = {}
+    cases, keys = options.shapes or sweep.shapes(), sweep.engines(options.integers)
+    with Console(stderr=True).status("shapes") as status:
+        for result in sweep.run(cases, keys, options.environments, options.rounds, options.seconds):
+            status.update(f"{len(result['cases'])} of {len(cases)}: {result['cases'][-1]['name']}")
+            if options.json:
+                options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print_with_remarks(sweep.table(result), sweep.remarks(result))
+    return 0
+
+
+def print_with_remarks(table: list[list[str]], remarks: list[str]) -> None:
+    headings, *rows = table
     shown = Table(*headings, box=box.MARKDOWN)
     for row in rows:
         shown.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 300).print(shown)
-    for line in real.remarks(result):
+    for line in remarks:
         print(f"- {line}")
-    if options.chart:
-        options.chart.write_text(real.svg(result), encoding="utf-8")
-    return 0
 
 
 def time_training(options: argparse.Namespace) -> int:

@@ -45,46 +45,52 @@ def run(
     """
     cpus = usable_cpus()[-threads:]
     machine = limits.measure(cpus[0])
-    result: dict[str, Any] = {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "threads": threads,
-        "rounds": rounds,
-        "machine": describe_machine() | asdict(machine),
-        "cases": [],
-    }
+    result = described_run(rounds) | {"threads": threads}
+    result["machine"] |= asdict(machine)
     with ExitStack() as stack:
-        workers = [stack.enter_context(working(key, python(environments, key), cpus, threads)) for key in keys]
-        result["versions"] = {worker.key: worker.ask("versions") for worker in workers}
+        workers = {key: stack.enter_context(working(key, python(environments, key), cpus, threads)) for key in keys}
+        result["versions"] = {key: worker.ask("versions") for key, worker in workers.items()}
         for case in cases:
-            measured = _run_case(case, workers, rounds, seconds)
+            measured = run_case(case, workers, rounds, seconds)
             limit = 1e6 * machine.case_seconds(case, threads)
             result["cases"].append({**asdict(case), "limit": limit, "engines": measured})
             yield result
 
 
-def _run_case(case: Case, workers: list[Worker], rounds: int, seconds: float) -> dict[str, dict[str, Any]]:
+def described_run(rounds: int) -> dict[str, Any]:
+    """A result without cases: when and where."""
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "rounds": rounds,
+        "machine": describe_machine(),
+        "cases": [],
+    }
+
+
+def run_case(case: Case, workers: dict[str, Worker], rounds: int, seconds: float) -> dict[str, dict[str, Any]]:
+    """What every worker, by its name, gives for a case, turn about."""
     expected = reference(case)
     measured: dict[str, dict[str, Any]] = {}
-    for worker in workers:
+    for name, worker in workers.items():
         try:
             y = worker.build(case)
         except RuntimeError as error:
-            measured[worker.key] = {"failed": str(error)}
+            measured[name] = {"failed": str(error)}
             continue
         if y.shape != expected.shape:
-            measured[worker.key] = {"failed": f"y has shape {y.shape}, not {expected.shape}"}
+            measured[name] = {"failed": f"y has shape {y.shape}, not {expected.shape}"}
             continue
-        measured[worker.key] = {"microseconds": [], "error": float(np.abs(y - expected).max())}
+        measured[name] = {"microseconds": [], "error": float(np.abs(y - expected).max())}
     for _ in range(rounds):
-        for worker in workers:
-            if "failed" in measured[worker.key]:
+        for name, worker in workers.items():
+            if "failed" in measured[name]:
                 continue
             sleep(SETTLE_SECONDS)
             answer = worker.ask("time", seconds=seconds)
             if "failed" in answer:
-                measured[worker.key] = answer
+                measured[name] = answer
             else:
-                measured[worker.key]["microseconds"].append(1e6 * answer["seconds"])
+                measured[name]["microseconds"].append(1e6 * answer["seconds"])
     return measured
 
 

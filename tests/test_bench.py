@@ -40,6 +40,7 @@ from bench import (  # noqa: E402
     soak,
     start,
     streams,
+    sweep,
     train,
 )
 from bench.engines import rtneural  # noqa: E402
@@ -393,6 +394,35 @@ def test_chart_cuts_what_is_no_peer(result):
     rights = [float(bar.get("x")) + float(bar.get("width")) for bar in root if len(bar)]
     assert max(rights) == pytest.approx(chart.WIDTH - chart.RIGHT, abs=0.2)
     assert rights.count(max(rights)) == 2 and "10x" not in texts  # with JAX' 9.09x
+
+
+def test_a_sweep_of_shapes(tmp_path, monkeypatch):
+    """Engines of ours in the peer's place, and in fastlstm_int16's."""
+    shapes = sweep.shapes()
+    assert len({shape.name for shape in shapes}) == len(shapes) >= 50
+    assert {shape.batch for shape in shapes} == set(range(1, 8))
+    assert {1, 20_000} <= {shape.timesteps for shape in shapes} and {1, 12} <= {len(shape.units) for shape in shapes}
+    monkeypatch.setattr(sweep, "PEER", "fastlstm_blas")
+    cases_of_run = [cases.parse_case("1,3,2,5"), cases.parse_case("2,2,3,4x2")]
+    for result in sweep.run(cases_of_run, sweep.engines(False), tmp_path, 3, 0):
+        found = result["cases"][-1]["engines"]
+        assert set(found) == {f"{key} {n}" for key in ("fastlstm", "fastlstm_blas") for n in (1, 2)}
+        assert all(len(one["microseconds"]) == 3 and one["error"] < 1e-5 for one in found.values())
+    for case, times in zip(result["cases"], ([9, 4, 8], [2, 2, 3]), strict=True):
+        case["engines"] = {
+            f"{key} {threads}": {"microseconds": [time * scale / threads for time in times]}
+            for key, scale in (("fastlstm", 1), ("fastlstm_blas", 0.5 if len(set(times)) == 2 else 3))
+            for threads in (1, 2)
+        }
+    headings, *rows = sweep.table(result)
+    assert [row[0] for row in rows] == ["2,2,3,4x2", "1,3,2,5"]  # what is behind first
+    assert headings[3] == "ratio, 1 t" and [row[3] for row in rows] == ["0.50x", "3.00x"]
+    assert [row[-1] for row in rows] == ["2.00x", "2.00x"]
+    text = "\n".join(sweep.remarks(result))
+    assert "1 thread(s): geometric mean 1.22x over 2 shapes, behind in 1: 2,2,3,4x2 0.50x." in text
+    assert "fastlstm, two threads by one: geometric mean 2.00x, slower in 0." in text
+    result["cases"][0]["engines"]["fastlstm 2"] = {"failed": "why"}
+    assert sweep.table(result)[1][0] == "1,3,2,5" and "1,3,2,5 on fastlstm 2: why" in sweep.remarks(result)
 
 
 def test_networks_over_frames(tmp_path, monkeypatch):
