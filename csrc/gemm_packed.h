@@ -30,8 +30,12 @@ INLINE void sums_of_tile(float *out, size_t out_stride, const float *initial, si
     for (size_t piece = 0; piece < pieces; piece++) {
         const float *values = offsets ? x + offsets[piece] : x;
         for (size_t k = 0; k < features; k++, panel += wide * FL_GROUP) {
-            UNROLL for (int j = 0; j < per_row; j++)
+            UNROLL for (int j = 0; j < per_row; j++) {
                 weights[j] = vec_load(panel + j / vecs * FL_GROUP + j % vecs * VEC_WIDTH);
+                if (keeps_weights(rows, per_row)) weights[j] = vec_kept(weights[j]);
+            }
+            if (reads_ahead(rows))
+                UNROLL for (int j = 0; j < wide; j++) __builtin_prefetch(panel + AHEAD + j * FL_GROUP);
             UNROLL for (int m = 0; m < rows; m++) {
                 vec a = vec_set(values[m * x_stride + k]);
                 UNROLL for (int j = 0; j < per_row; j++)

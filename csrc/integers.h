@@ -128,8 +128,11 @@ INLINE void integer_sums(float *out, size_t out_stride, const float *initial, si
         UNROLL for (int j = 0; j < per_row; j++)
             sums[m * per_row + j] = first_sums(panel, place + j / vecs * FL_GROUP + j % vecs * VEC_WIDTH);
     for (size_t k = 0; k < count; k++, words += wide * FL_GROUP) {
-        UNROLL for (int j = 0; j < per_row; j++)
+        UNROLL for (int j = 0; j < per_row; j++) {
             weights[j] = ints_load(words + j / vecs * FL_GROUP + j % vecs * VEC_WIDTH);
+            if (keeps_weights(rows, per_row)) weights[j] = ints_kept(weights[j]);
+        }
+        if (reads_ahead(rows)) UNROLL for (int j = 0; j < wide; j++) __builtin_prefetch(words + AHEAD + j * FL_GROUP);
         UNROLL for (int m = 0; m < rows; m++) {
             const ints a = ints_set(row_words[m * stride + k]);
             UNROLL for (int j = 0; j < per_row; j++)

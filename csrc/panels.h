@@ -11,6 +11,19 @@
 #define TILE_SUMS 12
 #endif
 
+/* Two or three rows wait for weights beyond the L1 cache between their products: they are asked for this many floats ahead.
+ * One row has nothing else to do, and more have enough (`python -m bench sweep`). */
+#define AHEAD 512
+INLINE int reads_ahead(const int rows) { return rows == 2 || rows == 3; }
+
+/* Whether there are registers for a few weights beside so many sums of every one of `rows` rows. Else, and for one row, the
+ * weights are read where they are multiplied; GCC reads those of two and three rows once a row, if it is not told to keep
+ * them, and then a tile of three takes longer than one of four. */
+INLINE int keeps_weights(const int rows, const int per_row)
+{
+    return rows > 1 && rows * per_row + per_row < VEC_REGISTERS;
+}
+
 static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Rows of the next tile of at most `most` where `left` are left: all tiles of about one size. */

@@ -10,9 +10,11 @@
  *   vec_scale(x, n)                                  x * 2^n for integral n in [-252, 252]; one rounding
  *   vec_less(a, b)  vec_select(mask, a, b)           false where either is NaN; mask ? a : b
  *   vec_larger(a, b)  vec_largest(x)                 of values that are not negative; NaN is above all
+ *   vec_kept(x)                                      x, which GCC is not to read from memory again at each use
  *   vec_store_int16(p, x)  vec_store_int8(p, x)      x rounded as by vec_round, in range; the latter DOT8_OFFSET higher
  * and the type `ints` of as many words of 32 bits, with
  *   ints_set(a)  ints_load(p)  vec_of_ints(x)        the last rounded once
+ *   ints_kept(x)                                     as vec_kept
  *   ints_dot16(sums, a, b)                           sums + the products of the 2 int16 of every word
  *   ints_dot8(sums, a, b)                            of the 4 int8, those of a DOT8_OFFSET (0 or 128) higher, and as
  *                                                    many times that of b; no value is -128

@@ -14,6 +14,11 @@ static inline __m256i vec_part(size_t n)
 static inline vec vec_set(float a) { return _mm256_set1_ps(a); }
 static inline vec vec_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void vec_store(float *p, vec x) { _mm256_storeu_ps(p, x); }
+static inline vec vec_kept(vec x)
+{
+    __asm__("" : "+x"(x));
+    return x;
+}
 static inline vec vec_load_part(const float *p, size_t n) { return _mm256_maskload_ps(p, vec_part(n)); }
 static inline void vec_store_part(float *p, vec x, size_t n) { _mm256_maskstore_ps(p, vec_part(n), x); }
 static inline vec vec_add(vec a, vec b) { return _mm256_add_ps(a, b); }
@@ -77,6 +82,11 @@ typedef __m256i ints;
 #define DOT8_OFFSET 0
 static inline ints ints_set(int32_t a) { return _mm256_set1_epi32(a); }
 static inline ints ints_load(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline ints ints_kept(ints x)
+{
+    __asm__("" : "+x"(x));
+    return x;
+}
 static inline vec vec_of_ints(ints x) { return _mm256_cvtepi32_ps(x); }
 static inline ints ints_dot16(ints sums, ints a, ints b) { return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b)); }
 

@@ -13,6 +13,11 @@ static inline __m512i vec_sign_bit(void) { return _mm512_set1_epi32((int)0x80000
 static inline vec vec_set(float a) { return _mm512_set1_ps(a); }
 static inline vec vec_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void vec_store(float *p, vec x) { _mm512_storeu_ps(p, x); }
+static inline vec vec_kept(vec x)
+{
+    __asm__("" : "+v"(x));
+    return x;
+}
 static inline vec vec_load_part(const float *p, size_t n) { return _mm512_maskz_loadu_ps(vec_part(n), p); }
 static inline void vec_store_part(float *p, vec x, size_t n) { _mm512_mask_storeu_ps(p, vec_part(n), x); }
 static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
@@ -65,6 +70,11 @@ static inline void vec_store_int8(void *p, vec x)
 typedef int ints __attribute__((vector_size(64)));
 static inline ints ints_set(int32_t a) { return (ints)_mm512_set1_epi32(a); }
 static inline ints ints_load(const int32_t *p) { return (ints)_mm512_loadu_si512(p); }
+static inline ints ints_kept(ints x)
+{
+    __asm__("" : "+v"(x));
+    return x;
+}
 static inline vec vec_of_ints(ints x) { return _mm512_cvtepi32_ps((__m512i)x); }
 
 #ifdef FL_VNNI

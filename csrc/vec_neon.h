@@ -9,6 +9,11 @@ typedef uint32x4_t vec_mask;
 static inline vec vec_set(float a) { return vdupq_n_f32(a); }
 static inline vec vec_load(const float *p) { return vld1q_f32(p); }
 static inline void vec_store(float *p, vec x) { vst1q_f32(p, x); }
+static inline vec vec_kept(vec x)
+{
+    __asm__("" : "+w"(x));
+    return x;
+}
 
 static inline vec vec_load_part(const float *p, size_t n)
 {
@@ -73,6 +78,11 @@ typedef int32x4_t ints;
 #define DOT8_OFFSET 0
 static inline ints ints_set(int32_t a) { return vdupq_n_s32(a); }
 static inline ints ints_load(const int32_t *p) { return vld1q_s32(p); }
+static inline ints ints_kept(ints x)
+{
+    __asm__("" : "+w"(x));
+    return x;
+}
 static inline vec vec_of_ints(ints x) { return vcvtq_f32_s32(x); }
 
 static inline ints ints_dot16(ints sums, ints a, ints b)

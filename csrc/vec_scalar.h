@@ -11,6 +11,7 @@ typedef int vec_mask;
 static inline vec vec_set(float a) { return a; }
 static inline vec vec_load(const float *p) { return *p; }
 static inline void vec_store(float *p, vec x) { *p = x; }
+static inline vec vec_kept(vec x) { return x; }
 static inline vec vec_load_part(const float *p, size_t n) { return n ? *p : 0.0f; }
 static inline void vec_store_part(float *p, vec x, size_t n) { if (n) *p = x; }
 static inline vec vec_add(vec a, vec b) { return a + b; }
@@ -59,6 +60,7 @@ typedef int32_t ints;
 #define DOT8_OFFSET 0
 static inline ints ints_set(int32_t a) { return a; }
 static inline ints ints_load(const int32_t *p) { return *p; }
+static inline ints ints_kept(ints x) { return x; }
 static inline vec vec_of_ints(ints x) { return (float)x; }
 
 static inline ints ints_dot16(ints sums, ints a, ints b)
