@@ -26,8 +26,11 @@ import numpy as np
 cnp.import_array()
 
 cdef enum:
-    # With the ops on several threads: the shorter, the sooner the next one starts. One tile of rows.
+    # With the ops on several threads: the shorter, the sooner the next one starts. One tile of rows; some where the
+    # largest kernel is read from beyond the L2 cache (in weights).
     PIPELINE_CHUNK_ROWS = 6
+    LONG_PIPELINE_CHUNK_ROWS = 24
+    LONG_KERNEL = 262_144
     LARGEST_KEPT_WORKSPACE = 16_777_216  # bytes
     # A step's cost (OpList.cost times rows) from which on a batch is run in several parts, one after the other.
     LONG_STEP = 250_000_000
@@ -209,7 +212,7 @@ cdef class Executor(OpList):
         """Runs rows start .. end on acquired threads: cut into `by_rows` parts, each call into `parts`."""
         cdef Rows rows[FL_MAX_PARTS]
         cdef int i, k
-        cdef Py_ssize_t first, n = end - start
+        cdef Py_ssize_t first, chunk, n = end - start
         cdef list workspaces = []
         cdef Workspace workspace
         cdef double whole = (ends.work.in_steps + ends.work.of_windows) * ends.batch
@@ -222,7 +225,8 @@ cdef class Executor(OpList):
             rows[i].call.parts, rows[i].call.by_units = parts, by_units
             rows[i].call.interrupt, rows[i].call.on_caller = interrupt, i == 0
             if parts > 1 and not by_units:
-                rows[i].call.chunk = max(1, PIPELINE_CHUNK_ROWS // n)
+                chunk = LONG_PIPELINE_CHUNK_ROWS if self.largest_kernel > LONG_KERNEL else PIPELINE_CHUNK_ROWS
+                rows[i].call.chunk = max(1, chunk // n)
             for k in range(self.wiring.n_ends):
                 rows[i].ends[k] = ends.data[k] + first * ends.sizes[k]
             workspace.lay_out(&rows[i].call, &self.wiring, self.ops, self.n_ops)

@@ -42,20 +42,29 @@ cdef void embedding_forward(const Engine *engine, const Op *op, Call *call, Stat
     fl_gather_rows(out, op.table, ids, steps * call.batch, op.units, op.units, op.vocabulary)
 
 
-cdef void project(const Engine *engine, const Op *op, Scratch *scratch, float *z, const float *x,
-                  Py_ssize_t rows) noexcept nogil:
-    """z (rows, z_width) = x (rows, features) @ kernel + bias, looked up where the table holds it for every id."""
+cdef void project(const Engine *engine, const Op *op, Scratch *scratch, float *z, const float *x, Py_ssize_t rows,
+                  Py_ssize_t first, Py_ssize_t columns) noexcept nogil:
+    """Some columns of z (rows, z_width) = x (rows, features) @ kernel + bias, looked up where the table has all ids'.
+
+    `first` is a multiple of a panel's 4 groups; BLAS takes all columns alone.
+    """
     if op.table != NULL:
-        fl_gather_rows(z, op.table, x, rows, op.z_width, op.z_width, op.vocabulary)
+        fl_gather_rows(z + first, op.table + first, x, rows, columns, op.z_width, op.vocabulary)
     else:
-        product(engine, z, op.bias, x, &op.kernel, rows, scratch)
+        op.kernel.product(engine, z + first, op.z_width, op.bias + first, 0, x, &op.kernel, rows, first, columns,
+                          scratch)
 
 
 cdef void dense_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
                         const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
     """out (rows, units) = activation(x (rows, features) @ kernel + bias)"""
-    product(engine, out, op.bias, x, &op.kernel, steps * call.batch, scratch)
-    engine.kernels.activation_forward(out, out, steps * call.batch, op.units, &op.activation)
+    project(engine, op, scratch, out, x, steps * call.batch, 0, op.z_width)
+    dense_finish(engine, op, call.batch, state, scratch, out, out, steps)
+
+
+cdef void dense_finish(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
+                       float *out, float *z, Py_ssize_t steps) noexcept nogil:
+    engine.kernels.activation_forward(out, z, steps * batch, op.units, &op.activation)
 
 
 cdef void activation_forward(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
@@ -83,7 +92,7 @@ cdef void recurrent_forward(const Engine *engine, const Op *op, Call *call, Stat
     if call.mask != NULL:
         masked_forward(engine, op, call, state, scratch, out, x, width, start, steps)
         return
-    project(engine, op, scratch, scratch.z, x, steps * call.batch)
+    project(engine, op, scratch, scratch.z, x, steps * call.batch, 0, op.z_width)
     run_steps(engine, op, call.batch, state, scratch, out, scratch.z, steps)
 
 
@@ -117,7 +126,8 @@ cdef void masked_forward(const Engine *engine, const Op *op, Call *call, State *
         end -= 1
     if first < end:
         project(engine, op, scratch, z + first * call.batch * op.z_width,
-                x + first * call.batch * (op.features if op.table == NULL else 1), (end - first) * call.batch)
+                x + first * call.batch * (op.features if op.table == NULL else 1), (end - first) * call.batch, 0,
+                op.z_width)
     while t < steps:
         rows, n = rows_that_count(call, op, start + t), 1
         while rows in (0, call.batch) and t + n < steps and rows_that_count(call, op, start + t + n) == rows:
@@ -173,11 +183,7 @@ cdef void lstm_units_forward(const Engine *engine, const Op *op, Call *call, Sta
     cdef Py_ssize_t columns = (op.z_width if last == op.units else 4 * last) - 4 * first
     cdef float *z = scratch.z
     cdef float *h
-    if op.table != NULL:
-        fl_gather_rows(z + 4 * first, op.table + 4 * first, x, steps * call.batch, columns, op.z_width, op.vocabulary)
-    else:
-        op.kernel.product(engine, z + 4 * first, op.z_width, op.bias + 4 * first, 0, x, &op.kernel,
-                          steps * call.batch, 4 * first, columns, &call.scratch[part])
+    project(engine, op, &call.scratch[part], z, x, steps * call.batch, 4 * first, columns)
     for t in range(steps):
         h = out + t * size if op.return_sequences else mine.h_next
         fl_prefetch_to_write(h, call.batch, op.units, first, last)
@@ -286,6 +292,8 @@ cdef void choose_forward(Op *op, bint fused, bint reset_after) noexcept:
         reset_after: Of a GRU.
     """
     op.forward = recurrent_forward
+    if op.kind >= LSTM:
+        op.finish = run_steps
     if op.kind == ACTIVATION:
         op.forward = activation_forward
     elif op.kind == AFFINE:
@@ -298,7 +306,7 @@ cdef void choose_forward(Op *op, bint fused, bint reset_after) noexcept:
     elif op.kind == EMBEDDING:
         op.forward = embedding_forward
     elif op.kind == DENSE:
-        op.forward = dense_forward
+        op.forward, op.finish = dense_forward, dense_finish
     elif op.kind == LSTM:
         op.step = lstm_step if fused else lstm_step_unfused
         if fused:

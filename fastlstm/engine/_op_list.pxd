@@ -21,6 +21,7 @@ cdef class OpList:
     cdef tuple recurrent              # (units, number of states) of every recurrent op
     cdef double work                  # multiplications of a row and step
     cdef double cost                  # about as many as take as long as the row and step
+    cdef Py_ssize_t largest_kernel    # weights
     cdef readonly bint takes_masks    # whether a mask of the input changes anything
     cdef bint makes_masks             # whether ops do
     cdef list names                   # of the ops, for errors

@@ -56,6 +56,9 @@ from fastlstm.engine._structs cimport (
     Op,
     Stage,
     Wiring,
+    cost_of_inputs,
+    cost_of_rest,
+    may_be_cut,
     work_of,
 )
 
@@ -100,6 +103,10 @@ def kernel_names():
     while fl_kernels_name(len(names)) != NULL:
         names.append(fl_kernels_name(len(names)).decode())
     return names
+
+
+# How many times as fast as one thread several have to be by their costs.
+cdef double LEAST_GAIN = 1.12
 
 
 cdef class OpList:
@@ -171,6 +178,7 @@ cdef class OpList:
             self.recurrent += ((op.units, 2 if op.kind == LSTM else 1),)
         choose_forward(op, lowered.fused, lowered.reset_after)
         self.work += work_of(op)
+        self.largest_kernel = max(self.largest_kernel, op.features * op.z_width)
         self.cost += work_of(op) + 16.0 * max(op.units, self.features) + 64.0
         self.n_ops += 1
 
@@ -201,6 +209,33 @@ cdef class OpList:
         ends = self._ints([*range(n_inputs), *wiring.outputs])
         self.wiring = Wiring(self.stages, len(wiring.stages), len(wiring.buffers), ends, n_inputs, n_ends,
                              self._ints(wiring.buffers), max(wiring.buffers) + 1)
+
+    def pipeline_parts(self, Py_ssize_t batch, bint masked, int threads):
+        """How many threads, each with some of the ops and of their products, take less time than fewer of them.
+
+        Args:
+            batch: Rows.
+            masked: Whether the call has a mask, with which products are not cut.
+            threads: At most; positive.
+        """
+        cdef double alone = 0, shared = 0, most = 1, total, largest, inputs, rest
+        cdef const Stage *stage
+        cdef int number, i
+        for number in range(self.wiring.n_stages):
+            stage, total, largest = &self.stages[number], 0, 0
+            for i in range(stage.first, stage.end):
+                inputs, rest = cost_of_inputs(&self.ops[i]), cost_of_rest(&self.ops[i], batch)
+                total += inputs + rest
+                largest = max(largest, rest if may_be_cut(&self.ops[i]) and not masked else inputs + rest)
+            if total > 0 and self.ops[stage.first].whole == NULL:
+                if stage.beside or number > 0 and self.stages[number - 1].beside:
+                    largest = total / 2  # it runs at the same time as another one
+                most = max(most, total / largest if largest > 0 else threads)
+                shared += max(largest, total / threads)
+                alone += total
+        if alone < LEAST_GAIN * shared:
+            return 1
+        return min(threads, <int> min(most + 0.85, threads))
 
     cdef const int *_ints(self, numbers):
         array = np.array(numbers, np.intc)

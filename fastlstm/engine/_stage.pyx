@@ -4,7 +4,9 @@ A chunk passes through all ops of the stage before the next one is read, so that
 cache. Several threads share a stage in one of two ways; the sums are the same, so the bits are.
 
 - By ops: each thread has some of the layers, and they form a pipeline: layer 1 works on chunk k + 1 while layer 2 works
-  on chunk k. Each keeps its own layers' weights in its own cache, and the hand-over is one flag a chunk.
+  on chunk k. Each keeps its own layers' weights in its own cache, and the hand-over is one flag a chunk. So that all
+  have about as much to do, the product of a layer's inputs may be cut: the threads before the one that has the layer
+  make its first columns. Of the first layer, whose inputs nobody has to wait for, all make theirs at once.
 - By units: each thread computes some units of every LSTM, with a barrier after every step. For layers so wide that a
   step takes far longer than the barrier.
 
@@ -15,8 +17,9 @@ at the same time.
 from libc.limits cimport LONG_MAX
 from libc.string cimport memcpy
 
+from fastlstm.engine._forward cimport project
 from fastlstm.engine._interrupt cimport stops
-from fastlstm.engine._kernels cimport fl_gather_steps, fl_scatter_steps
+from fastlstm.engine._kernels cimport FL_GROUP, fl_gather_steps, fl_prefetch, fl_scatter_steps
 from fastlstm.engine._pool cimport FL_LINE, FL_MAX_PARTS, advance, atomic_long, barrier, run, wait_for
 from fastlstm.engine._structs cimport (
     HANDED_OVER,
@@ -29,9 +32,17 @@ from fastlstm.engine._structs cimport (
     State,
     Value,
     Wiring,
+    cost_of_inputs,
+    cost_of_rest,
+    may_be_cut,
     width_after,
-    work_of,
 )
+
+cdef enum:
+    PANEL = 4 * FL_GROUP              # columns that a product is cut at
+
+cdef double LEAST_CUT = 0.1           # of a part: what is cut costs as much at least
+
 
 cdef struct Running:                  # a stage in a call
     const Engine *engine
@@ -46,7 +57,8 @@ cdef struct Running:                  # a stage in a call
     bint in_place                     # the output lies as the chunks do
     bint stopped                      # by units: as of the last barrier
     int parts
-    int starts[FL_MAX_PARTS + 1]         # first op of every part
+    int starts[FL_MAX_PARTS + 1]      # first op of every part
+    Py_ssize_t columns[FL_MAX_PARTS + 1]  # of that op's product of inputs, that parts before make
     atomic_long done[FL_MAX_PARTS * FL_LINE]
 
 
@@ -113,7 +125,7 @@ cdef void stage_forward(const Engine *engine, const Op *ops, const Stage *stage,
     running.backwards = ops[stage.first].kind >= LSTM and ops[stage.first].go_backwards
     running.ends = last.kind >= LSTM and not last.return_sequences
     running.in_place, running.stopped = out.time_major, False
-    share_out(&running, stage.first, 1 if call.by_units else min(call.parts, n_recurrent))
+    share_out(&running, stage.first, 1 if call.by_units else call.parts)
     if call.by_units and call.parts > 1 and n_recurrent > 0 and call.mask == NULL:
         run(units_forward, &running, call.parts)
     elif running.parts > 1:
@@ -127,23 +139,35 @@ cdef void stage_forward(const Engine *engine, const Op *ops, const Stage *stage,
 
 
 cdef void share_out(Running *stage, int first, int parts) noexcept nogil:
-    """Gives every part ops in a row, about the same number of weights each; at most `parts` of them."""
-    cdef int i
-    cdef double total = 0, sum = 0
+    """Gives every part ops in a row, and columns, that cost about the same; at most `parts` of them."""
+    cdef int i, k = 1
+    cdef double total = 0, cost = 0, inputs, rest
+    cdef bint cut
     for i in range(first, stage.end):
-        total += work_of(&stage.ops[i])
-    stage.parts, stage.starts[0] = 1, first
+        total += cost_of_inputs(&stage.ops[i]) + cost_of_rest(&stage.ops[i], stage.call.batch)
+    stage.parts, stage.starts[0], stage.columns[0] = 1, first, 0
     for i in range(first, stage.end):
-        # The op goes to the next part if more than half of it lies beyond this one's share.
-        if stage.parts < parts and i > stage.starts[stage.parts - 1] and (
-            (sum + work_of(&stage.ops[i]) / 2) * parts > total * stage.parts
-        ):
-            stage.starts[stage.parts] = i
-            stage.parts += 1
-        sum += work_of(&stage.ops[i])
-    stage.starts[stage.parts] = stage.end
+        inputs, rest = cost_of_inputs(&stage.ops[i]), cost_of_rest(&stage.ops[i], stage.call.batch)
+        cut = stage.call.mask == NULL and may_be_cut(&stage.ops[i]) and inputs * parts >= LEAST_CUT * total
+        # The next part begins in this op's product of inputs, else with this op or the next one, whichever is nearer.
+        while k < parts and total * k <= (cost + (inputs + rest / 2 if cut else (inputs + rest) / 2)) * parts:
+            begin_part(stage, i, (total * k / parts - cost) / inputs if cut else 0.0)
+            k += 1
+        cost += inputs + rest
+    stage.starts[stage.parts], stage.columns[stage.parts] = stage.end, 0
     for i in range(max(stage.parts, stage.call.parts)):
         advance(&stage.done[i * FL_LINE], 0)
+
+
+cdef void begin_part(Running *stage, int i, double share) noexcept nogil:
+    """Begins a part with op i, of whose product of inputs the parts before make a share, unless one begins there."""
+    cdef Py_ssize_t width = stage.ops[i].z_width
+    cdef Py_ssize_t columns = 0
+    if share > 0:
+        columns = min(width, <Py_ssize_t> (share * width / PANEL + 0.5) * PANEL)
+    if i > stage.starts[stage.parts - 1] or columns > stage.columns[stage.parts - 1]:
+        stage.starts[stage.parts], stage.columns[stage.parts] = i, columns
+        stage.parts += 1
 
 
 cdef void part_forward(void *context, int part) noexcept nogil:
@@ -153,24 +177,30 @@ cdef void part_forward(void *context, int part) noexcept nogil:
     cdef Scratch *scratch = &call.scratch[part]
     cdef Py_ssize_t chunk, start, steps, width = stage.value.width
     cdef int i, state = stage.state
+    # The part that gives x, -1: it is the stage's input; and the last one that reads what this part leaves.
+    cdef int source = part - 1, reader = part + 1
     cdef const float *x
     for i in range(stage.starts[0], stage.starts[part]):
         state += stage.ops[i].kind >= LSTM
         width = width_after(&stage.ops[i], width)
+    while source >= 0 and stage.starts[source] == stage.starts[part]:
+        source -= 1
+    while reader < stage.parts and stage.starts[reader + 1] == stage.starts[part + 1]:
+        reader += 1
     for chunk in range((stage.value.timesteps + call.chunk - 1) // call.chunk):
         start = chunk * call.chunk
         steps = min(call.chunk, stage.value.timesteps - start)
         if stops(call.interrupt, part == 0 and call.on_caller):
             advance(&stage.done[part * FL_LINE], LONG_MAX)  # nobody waits for this part any more
             return
-        if part > 0:
-            wait_for(&stage.done[(part - 1) * FL_LINE], chunk + 1)
-            x = slot(&call.scratch[part - 1], call, chunk, width)
+        if source >= 0:
+            wait_for(&stage.done[source * FL_LINE], chunk + 1)
+            x = slot(call.scratch[source].handed_over, call, chunk, width)
         else:
             x = input_steps(stage, scratch.buffers[0], start, steps)
-        if part < stage.parts - 1 and chunk >= HANDED_OVER:
-            wait_for(&stage.done[(part + 1) * FL_LINE], chunk - HANDED_OVER + 1)
-        ops_forward(stage, part, scratch, x, width, state, chunk, start, steps)
+        for i in range(part + 1, min(reader + 1, stage.parts)):
+            wait_for(&stage.done[i * FL_LINE], chunk - HANDED_OVER + 1)
+        ops_forward(stage, part, source, reader, x, width, state, chunk, start, steps)
         advance(&stage.done[part * FL_LINE], chunk + 1)
 
 
@@ -226,28 +256,60 @@ cdef const float *input_steps(const Running *stage, float *buffer, Py_ssize_t st
     return buffer
 
 
-cdef float *slot(const Scratch *scratch, const Call *call, Py_ssize_t chunk, Py_ssize_t width) noexcept nogil:
-    """Where a part leaves a chunk for the next one."""
-    return scratch.handed_over + (chunk % HANDED_OVER) * call.chunk * call.batch * width
+cdef float *slot(float *handed, const Call *call, Py_ssize_t chunk, Py_ssize_t width) noexcept nogil:
+    """Where a part leaves a chunk for a later one."""
+    return handed + (chunk % HANDED_OVER) * call.chunk * call.batch * width
 
 
-cdef void ops_forward(Running *stage, int part, Scratch *scratch, const float *x, Py_ssize_t width, int state,
+cdef void ops_forward(Running *stage, int part, int source, int reader, const float *x, Py_ssize_t width, int state,
                       Py_ssize_t chunk, Py_ssize_t start, Py_ssize_t steps) noexcept nogil:
-    """One chunk through one part's ops, to the next part or to the destination."""
-    cdef int i, end = stage.starts[part + 1]
+    """One chunk through one part's ops, to later parts or to the destination."""
+    cdef int i, end = stage.starts[part + 1], last = stage.parts - 1
+    cdef Call *call = stage.call
+    cdef Scratch *scratch = &call.scratch[part]
     cdef const Op *op
     cdef float *out
     for i in range(stage.starts[part], end):
         op = &stage.ops[i]
         width = width_after(op, width)
         out = output_of(stage, scratch, i, x, width, start)
-        if i == end - 1 and part < stage.parts - 1:
-            out = slot(scratch, stage.call, chunk, width)
-        op.forward(stage.engine, op, stage.call, &stage.call.states[state], scratch, out, x, width, start, steps)
+        if i == end - 1 and part < last:
+            out = slot(scratch.handed_over, call, chunk, width)
+        if i == stage.starts[part] and stage.columns[part]:
+            cut_forward(stage, part, source, state, out, x, chunk, steps)
+        else:
+            op.forward(stage.engine, op, call, &call.states[state], scratch, out, x, width, start, steps)
         state += op.kind >= LSTM
         x = out
-    if end == stage.end:
+    if stage.columns[part + 1]:
+        # The next op's, as far as no part before has them.
+        i = 0 if stage.starts[part] < end else stage.columns[part]
+        project_some(stage, end, reader, scratch, x, chunk, steps, i, stage.columns[part + 1])
+    if end == stage.end and part == last:
         scatter_output(stage, x, width, start, steps)
+
+
+cdef void cut_forward(Running *stage, int part, int source, int state, float *out, const float *x, Py_ssize_t chunk,
+                      Py_ssize_t steps) noexcept nogil:
+    """The part's first op, whose product of inputs other parts have begun."""
+    cdef const Op *op = &stage.ops[stage.starts[part]]
+    cdef Call *call = stage.call
+    cdef int i
+    project_some(stage, stage.starts[part], part, &call.scratch[part], x, chunk, steps, stage.columns[part], op.z_width)
+    cdef float *z = slot(call.scratch[part - 1].handed_z, call, chunk, op.z_width)
+    for i in range(source + 1, part):
+        wait_for(&stage.done[i * FL_LINE], chunk + 1)
+    fl_prefetch(z, steps * call.batch * op.z_width)
+    op.finish(stage.engine, op, call.batch, &call.states[state], &call.scratch[part], out, z, steps)
+
+
+cdef void project_some(Running *stage, int i, int owner, Scratch *scratch, const float *x, Py_ssize_t chunk,
+                       Py_ssize_t steps, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """The columns first .. last - 1 of the product of op i's inputs, to where its owner finds it."""
+    cdef const Op *op = &stage.ops[i]
+    cdef float *z = slot(stage.call.scratch[owner - 1].handed_z, stage.call, chunk, op.z_width)
+    if first < last:
+        project(stage.engine, op, scratch, z, x, steps * stage.call.batch, first, last - first)
 
 
 cdef float *output_of(const Running *stage, Scratch *scratch, int i, const float *x, Py_ssize_t width,

@@ -64,6 +64,10 @@ cdef struct Matrix:                   # (features, columns)
 ctypedef void (*OpForward)(const Engine *engine, const Op *op, Call *call, State *state, Scratch *scratch, float *out,
                            const float *x, Py_ssize_t width, Py_ssize_t start, Py_ssize_t steps) noexcept nogil
 
+# What is left of it when z (steps, batch, z_width), which is used up, holds the products of all inputs.
+ctypedef void (*OpFinish)(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
+                          float *out, float *z, Py_ssize_t steps) noexcept nogil
+
 # One step of a recurrent op: h (batch, units), which is not state.h, and state.c from z, which is used up.
 ctypedef void (*OpStep)(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch, float *h,
                         float *z, bint descending) noexcept nogil
@@ -84,6 +88,7 @@ ctypedef void (*OpWhole)(const Engine *engine, const Op *op, const Call *call, S
 cdef struct Op:
     OpKind kind
     OpForward forward                 # a chunk of time steps; NULL where `whole` is not
+    OpFinish finish                   # NULL where there is no such product
     OpWhole whole
     OpStep step                       # recurrent
     OpUnitsForward units_forward      # NULL where threads cannot share the units, as units_step
@@ -179,6 +184,35 @@ cdef inline double work_of(const Op *op) noexcept nogil:
     return <double> op.z_width * (op.features + (op.units if op.kind >= LSTM else 0))
 
 
+cdef inline double cost_of(const Matrix *matrix, double features) noexcept nogil:
+    """About how many multiplications in float32, of many rows, take as long as a row's product with the matrix."""
+    return features * matrix.columns * (matrix.integers.bits / 32.0 if matrix.integers.bits else 1.0)
+
+
+cdef enum:
+    # What a column costs at least, for a row, that one thread makes for another: so much its way between cores costs.
+    LEAST_COLUMN = 60
+
+
+cdef inline bint may_be_cut(const Op *op) noexcept nogil:
+    """Whether threads may share the product of the op's inputs by its columns."""
+    return (op.finish != NULL and op.table == NULL and (op.kernel.packed or op.kernel.integers.bits)
+            and cost_of(&op.kernel, op.features) >= <double> LEAST_COLUMN * op.kernel.columns)
+
+
+cdef inline double cost_of_inputs(const Op *op) noexcept nogil:
+    """The cost of a row of what `may_be_cut`."""
+    return <double> op.z_width if op.table != NULL else cost_of(&op.kernel, op.features)
+
+
+cdef inline double cost_of_rest(const Op *op, Py_ssize_t batch) noexcept nogil:
+    """The same of the rest of the op: a step's product of few rows waits for its weights, and then the cells follow."""
+    if op.kind < LSTM:
+        return 0.0 if op.finish != NULL else work_of(op) + 16.0 * op.units
+    return ((1.0 + 1.0 / batch) * (cost_of(&op.recurrent_kernel, op.units) + cost_of(&op.candidate_kernel, op.units))
+            + 64.0 * op.units + 4000.0 / batch)
+
+
 cdef struct State:                    # of one recurrent op during one call, each (batch, units)
     float *h
     float *h_next
@@ -211,6 +245,7 @@ cdef struct Scratch:                  # of one part
     int32_t *quantized                # rows of x for a product of integers, or of h
     float *row_scales                 # of these rows
     float *handed_over                # (HANDED_OVER, chunk, batch, width): chunks for the next part
+    float *handed_z                   # (HANDED_OVER, chunk, batch, z_width): products of its inputs that others made
 
 cdef struct Call:
     Py_ssize_t batch

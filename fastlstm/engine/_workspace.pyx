@@ -8,7 +8,19 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport SIZE_MAX, int32_t, uintptr_t
 
 from fastlstm.engine._kernels cimport FL_GROUP, fl_plus, fl_times
-from fastlstm.engine._structs cimport GRU, HANDED_OVER, LSTM, Call, Matrix, Op, Scratch, State, Value, Wiring
+from fastlstm.engine._structs cimport (
+    GRU,
+    HANDED_OVER,
+    LSTM,
+    Call,
+    Matrix,
+    Op,
+    Scratch,
+    State,
+    Value,
+    Wiring,
+    may_be_cut,
+)
 from fastlstm.engine._whole cimport shape_after, window_size
 
 cdef enum:
@@ -97,7 +109,7 @@ cdef class Workspace:
 
 cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, int n_ops) noexcept:
     cdef size_t batch = call.batch, rows = fl_times(call.chunk, call.batch)
-    cdef size_t widest = 0, widest_z = 0, widest_products = 0, window = 0, quantized = 0
+    cdef size_t widest = 0, widest_z = 0, widest_handed = 0, widest_products = 0, window = 0, quantized = 0
     cdef int i, n_states = 0
     for i in range(n_ops):
         n_states += ops[i].kind >= LSTM
@@ -106,6 +118,7 @@ cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, i
     n_states = 0
     for i in range(n_ops):
         widest = max(widest, <size_t> ops[i].units)
+        widest_handed = max(widest_handed, <size_t> ops[i].z_width if may_be_cut(&ops[i]) else 0)
         if ops[i].kind >= LSTM:
             widest_z = max(widest_z, <size_t> ops[i].z_width)
             if ops[i].kind == GRU:
@@ -121,7 +134,7 @@ cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, i
         window = max(window, window_size(&ops[wiring.stages[i].first], &wiring.stages[i], call.values))
     for i in range(call.parts):
         place_scratch(arena, call, i, max(fl_times(rows, widest_z), window), fl_times(batch, widest_products),
-                      fl_times(rows, widest), quantized, rows if quantized else 0)
+                      fl_times(rows, widest), fl_times(rows, widest_handed), quantized, rows if quantized else 0)
     place_values(arena, call, wiring)
 
 
@@ -154,7 +167,7 @@ cdef void place_values(Arena *arena, Call *call, const Wiring *wiring) noexcept:
 
 
 cdef void place_scratch(Arena *arena, Call *call, int part, size_t z, size_t products, size_t chunk,
-                        size_t quantized, size_t quantized_rows) noexcept:
+                        size_t handed_z, size_t quantized, size_t quantized_rows) noexcept:
     cdef Scratch scratch
     scratch.z = take_floats(arena, z)
     scratch.products = take_floats(arena, products)
@@ -162,9 +175,10 @@ cdef void place_scratch(Arena *arena, Call *call, int part, size_t z, size_t pro
     scratch.buffers[1] = take_floats(arena, chunk)
     scratch.quantized = <int32_t *> take(arena, fl_times(quantized, sizeof(int32_t)))
     scratch.row_scales = take_floats(arena, quantized_rows)
-    scratch.handed_over = NULL
-    if part < call.parts - 1:
+    scratch.handed_over = scratch.handed_z = NULL
+    if part < call.parts - 1 and not call.by_units:
         scratch.handed_over = take_floats(arena, fl_times(HANDED_OVER, chunk))
+        scratch.handed_z = take_floats(arena, fl_times(HANDED_OVER, handed_z))
     if arena.base != NULL:
         call.scratch[part] = scratch
 

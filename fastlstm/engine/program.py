@@ -15,7 +15,7 @@ from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine.description import describe_ops, describe_sharing
 from fastlstm.engine.graph import Graph, chain
 from fastlstm.engine.integers import INTEGER_MODES, quantized_graph
-from fastlstm.engine.lowering import features_of, looked_up, lower_graph, packs, units_of
+from fastlstm.engine.lowering import Matrix, features_of, looked_up, lower_graph, packs, units_of
 from fastlstm.engine.ops import (
     Activation,
     ActivationOp,
@@ -86,13 +86,12 @@ class Program(Executor):
         if tables:
             wiring = wiring_of(graph)._replace(axes=wiring.axes, out_axes=wiring.out_axes)
         lowered = lower_graph(graph, tables, isa, backend, obtain)
-        recurrent = [op for op in lowered if op.recurrent_kernel is not None]
-        self._n_recurrent = len(recurrent)
-        # Of a layer, on average; 0 where its units cannot be shared.
+        kernels = [op.recurrent_kernel for op in lowered if op.recurrent_kernel is not None]
+        self._n_recurrent = len(kernels)
+        # Of a layer, on average, in floats' bytes; 0 where its units cannot be shared.
         self._recurrent_weights = 0
-        if recurrent and all(op.kind == "LSTMOp" and op.fused for op in recurrent):
-            weights = [wire.op.recurrent_kernel.size for wire in graph.wires if isinstance(wire.op, RecurrentOp)]
-            self._recurrent_weights = sum(weights) // len(weights)
+        if kernels and all(op.kind == "LSTMOp" and op.fused for op in lowered if op.recurrent_kernel is not None):
+            self._recurrent_weights = sum(map(_floats, kernels)) // len(kernels)
         super().__init__(lowered, wiring, isa)
         self._description = describe_ops(lowered, [stage.first for stage in wiring.stages], isa)
 
@@ -106,8 +105,8 @@ class Program(Executor):
         """How a call large enough for several threads uses them (`python -m bench --threads 2`).
 
         A batch is cut by rows, each part with all layers. Few rows are not: there all threads work on the same layer,
-        each on some of its units, if its steps are long enough; else each has some of the layers, and they pass chunks
-        of time steps on.
+        each on some of its units, if its steps are long enough; else each has some of the layers, or of the products of
+        their inputs, and they pass chunks of time steps on.
 
         Args:
             batch: Rows.
@@ -120,14 +119,16 @@ class Program(Executor):
         """
         if batch >= ENOUGH_ROWS:
             return min(threads, batch), 1, 1
-        work = 0 if masked else batch * self._recurrent_weights
-        by_ops = min(threads, self._n_recurrent) if timesteps > 1 else 1
+        # Of several rows each takes about half as long as one alone, which waits for the weights.
+        work = 0 if masked else (batch + 1) * self._recurrent_weights // 2
+        by_ops = self.pipeline_parts(batch, masked, threads) if timesteps > 1 else 1
         by_units = min(threads, work // LONG_SHARED_STEP)
         if by_units > 1 and by_units >= by_ops:
             return 1, 1, by_units
-        if by_ops > 1:
+        by_units = min(threads, work // SHARED_STEP)
+        if by_ops > 1 and (self._n_recurrent > 1 or by_units <= 1):
             return 1, by_ops, 1
-        return 1, 1, max(1, min(threads, work // SHARED_STEP))
+        return 1, 1, max(1, by_units)
 
 
 def packings(ops: Sequence[Op] | Graph) -> list[Packing]:
@@ -269,6 +270,12 @@ def _check_shapes(op: RecurrentOp | DenseOp) -> None:
         array = getattr(op, name)
         if array is not None and (array.shape != shape or 0 in shape):
             raise ValueError(f"{type(op).__name__}: {name} must have shape {shape}, received {array.shape}.")
+
+
+def _floats(matrix: Matrix) -> int:
+    """As many floats as have the bytes of its weights: about how long it takes to read them."""
+    itemsize = 4 if matrix.integers is None else matrix.integers.values.itemsize
+    return matrix.features * matrix.columns * itemsize // 4
 
 
 # Blocks of `units` columns in a kernel.

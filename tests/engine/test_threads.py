@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastlstm.engine import PoolStepper, Program, get_num_threads, run_pair, set_num_threads, threads
-from fastlstm.engine.ops import Activation, DenseOp, GRUOp, LSTMOp
+from fastlstm.engine.ops import Activation, DenseOp, GRUOp, LSTMOp, RecurrentOp, SimpleRNNOp
 from networks import weights
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
@@ -18,6 +18,12 @@ TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
 def lstm(features, units, **flags):
     return LSTMOp(
         weights(features, 4 * units), weights(units, 4 * units, seed=1), weights(4 * units), TANH, SIGMOID, **flags
+    )
+
+
+def gru(features, units, **flags):
+    return GRUOp(
+        weights(features, 3 * units), weights(units, 3 * units, seed=1), weights(2, 3 * units), TANH, SIGMOID, **flags
     )
 
 
@@ -42,6 +48,13 @@ STACKS = {
         lstm(50, 20, return_sequences=True),
     ],
     "one layer": [lstm(50, 64)],
+    "of every kind": [
+        DenseOp(weights(50, 201), weights(201), TANH),
+        gru(201, 23, return_sequences=True),
+        SimpleRNNOp(weights(23, 130), weights(130, 130, seed=1), weights(130), TANH, return_sequences=True),
+        DenseOp(weights(130, 300), weights(300), Activation("softmax")),
+        lstm(300, 33),
+    ],
     "wide": [lstm(50, 273, return_sequences=True), DenseOp(weights(273, 40), None, TANH), lstm(40, 37)],
 }
 
@@ -54,16 +67,23 @@ STACKS = {
         ("four layers", 7, False, (1, 4, 1)),
         ("four layers", 7, True, (1, 4, 1)),
         ("one layer", 1, False, (1, 1, 1)),
-        ("one layer", 4, False, (1, 1, 4)),
+        ("one layer", 4, False, (1, 1, 2)),
         ("one layer", 1, True, (1, 1, 1)),
         ("narrow", 1, False, (1, 1, 1)),
         ("wide", 1, False, (1, 1, 2)),
         ("GRU", 1, False, (1, 1, 1)),
+        ("many features", 1, False, (1, 4, 1)),
+        ("many features", 1, True, (1, 1, 1)),
+        ("one wide layer", 1, False, (1, 1, 1)),
     ],
 )
 def test_how_four_threads_share_a_call(ops, batch, masked, split):
-    gru = GRUOp(weights(50, 600), weights(200, 600), None, TANH, SIGMOID)
-    others = {"narrow": [lstm(50, 31)], "GRU": [gru]}
+    others = {
+        "narrow": [lstm(9, 31)],
+        "GRU": [gru(50, 200)],
+        "many features": [lstm(900, 64)],
+        "one wide layer": [gru(9, 300, return_sequences=True), gru(300, 8)],
+    }
     assert Program((STACKS | others)[ops], backend="packed").split(batch, 100, masked, 4) == split
 
 
@@ -105,9 +125,14 @@ def test_how_threads_share_a_call_in_words(ops, number, words):
 
 def test_rows_make_a_step_long_enough():
     program = Program(STACKS["four layers"], backend="packed")
-    assert program.split(3, 1, False, 2) == (1, 1, 1)
-    assert program.split(4, 1, False, 2) == (1, 1, 2)
-    assert program.split(4, 100, False, 2) == (1, 2, 1)
+    assert program.split(5, 1, False, 2) == (1, 1, 1)
+    assert program.split(6, 1, False, 2) == (1, 1, 2)
+    assert program.split(6, 100, False, 2) == (1, 2, 1)
+
+
+@pytest.mark.parametrize(("mode", "split"), [("float32", (1, 1, 2)), ("int16", (1, 1, 2)), ("int8", (1, 1, 1))])
+def test_a_step_of_integers_is_shorter(mode, split):
+    assert Program([lstm(9, 150)], backend="packed", mode=mode).split(1, 100, False, 2) == split
 
 
 def run(program, number, x, mask, states):
@@ -139,13 +164,36 @@ def test_bits_do_not_depend_on_the_threads(name, batch, kind):
     program = kind(ops, backend="packed")
     x = weights(batch, 205, 50)
     mask = np.random.default_rng(3).random((batch, 205)) < 0.8
-    units = [op.recurrent_kernel.shape[0] for op in ops if isinstance(op, LSTMOp)]
-    states = [[weights(batch, n, seed=2), weights(batch, n, seed=3)] for n in units]
+    states = [
+        [
+            weights(batch, op.recurrent_kernel.shape[0], seed=seed)
+            for seed in ((2, 3) if isinstance(op, LSTMOp) else (2,))
+        ]
+        for op in ops
+        if isinstance(op, RecurrentOp)
+    ]
     for m in (None, mask):
         expected = run(program, 1, x, m, states)
         for number in (2, 3, 5):
             for actual, exact in zip(run(program, number, x, m, states), expected, strict=True):
                 np.testing.assert_array_equal(actual, exact)
+
+
+@pytest.mark.parametrize("mode", ["float32", "int16", "int8"])
+@pytest.mark.parametrize("number", [2, 3, 5])
+def test_threads_share_the_product_of_many_inputs(mode, number):
+    """The first layer's, whose inputs are there, also from their end, and a later one's."""
+    for ops, x in (
+        ([lstm(400, 77)], weights(2, 71, 400)),
+        ([lstm(400, 77, go_backwards=True)], weights(1, 71, 400)),
+        ([gru(20, 500, return_sequences=True), lstm(500, 50)], weights(2, 71, 20)),
+    ):
+        program = ByOps(ops, backend="packed", mode=mode)
+        set_num_threads(1)
+        expected = program.run(x)[0]
+        set_num_threads(number)
+        for _ in range(3):
+            np.testing.assert_array_equal(program.run(x)[0], expected)
 
 
 def calls():
