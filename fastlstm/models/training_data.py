@@ -62,18 +62,18 @@ class Epochs:
         self._steps = steps
         self._seen = 0
         self._current: Iterator[Batch] | None = None
-        self._data: _Arrays | _Batches | _Dataset
+        self._data: _Arrays | _Batches | _Dataset | _OrderedDataset
         if is_arrays(x) and all(part is None or is_arrays(part) for part in (y, sample_weight)):
             self._data = _Arrays(x, y, sample_weight, batch_size, steps, shuffle, class_weight, prepared)
         elif is_generator(x):
-            kind = "generator" if isinstance(x, GeneratorType) else "PyDataset"
+            kind, adapter = _kind_of(x)
             for argument, value, words in (("y", y, "targets"), ("sample_weights", sample_weight, "sample weights")):
                 if value is not None:
                     raise ValueError(
                         f"When providing `x` as a {kind}, `{argument}` should not be passed. Instead, the {words} "
                         f"should be included as part of the {kind}."
                     )
-            self._data = (_Batches if kind == "generator" else _Dataset)(x, shuffle, class_weight, prepared)
+            self._data = adapter(x, shuffle, class_weight, prepared)
         else:
             raise ValueError(f"Unrecognized data type: x={x} (of type {type(x)})")
         self._count = self._data.count
@@ -296,6 +296,53 @@ class _Dataset:
             if self._class_weight is not None:
                 weight = weights_of_classes(y, self._class_weight)
             yield self._prepared(x, None), standardized(y), standardized(weight)
+
+
+class _OrderedDataset:
+    """The batches of a dataset that has an order of its own, such as `timeseries_dataset_from_array` makes.
+
+    Args:
+        dataset: Every `for` loop over it begins again; `num_batches` says how many batches there are.
+        shuffle, class_weight, prepared: As for `Epochs`.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        shuffle: Any,
+        class_weight: Mapping[int, float] | None,
+        prepared: Callable[[Any, int | None], Any],
+    ) -> None:
+        self._dataset = dataset
+        self._class_weight = class_weight
+        self._prepared = prepared
+        self.count: int | None = dataset.num_batches
+        if shuffle:
+            warnings.warn(
+                "`shuffle=True` was passed, but will be ignored since the data `x` was provided as a tf.data.Dataset. "
+                "The Dataset is expected to already be shuffled (via `.shuffle(buffer_size)`).",
+                stacklevel=4,
+            )
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._dataset:
+            x, y, weight = unpacked(batch)
+            if self._class_weight is not None:
+                weight = weights_of_classes(y, self._class_weight)
+            yield self._prepared(x, None), standardized(y), standardized(weight)
+
+
+def _kind_of(x: Any) -> tuple[str, type[_Batches | _Dataset | _OrderedDataset]]:
+    """Keras' name of what batches come from, and what reads them."""
+    if isinstance(x, GeneratorType):
+        return "generator", _Batches
+    return ("PyDataset", _Dataset) if hasattr(x, "on_epoch_begin") else ("tf.data.Dataset", _OrderedDataset)
 
 
 def standardized(nested: Any) -> Any:

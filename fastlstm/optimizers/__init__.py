@@ -66,9 +66,8 @@ def get(identifier: Any) -> Any:
     Raises:
         ValueError: When it is none of these, or names nothing known.
     """
-    if isinstance(identifier, str):
-        identifier = {"class_name": identifier, "config": {}}
-    found = deserialize(identifier) if isinstance(identifier, dict) else identifier
+    named = {"class_name": identifier, "config": {}} if isinstance(identifier, str) else identifier
+    found = deserialize(named) if isinstance(named, dict) else named
     if found is None or isinstance(found, Optimizer):
         return found
     raise ValueError(f"Could not interpret optimizer identifier: {identifier}")

@@ -52,6 +52,34 @@ def test_predict_takes_datasets(model):
     np.testing.assert_array_equal(model.predict(Batches(), steps=2, verbose=0), expected[:8])
 
 
+def test_fit_and_evaluate_take_windows():
+    """Keras' tutorial of the weather; as there, the order is the dataset's."""
+    windows, targets = np.stack([SERIES[i : i + 5] for i in range(36)]), SERIES[:36, :1]
+    models = [Sequential([Input((5, 2)), LSTM(3), Dense(1)]) for _ in range(2)]
+    models[1].set_weights(models[0].get_weights())
+    for model in models:
+        model.compile("adam", "mse")
+    dataset = timeseries_dataset_from_array(SERIES, targets, 5, batch_size=7)
+    with pytest.warns(UserWarning, match=r"provided as a tf\.data\.Dataset"):
+        history = models[0].fit(dataset, epochs=2, validation_data=dataset, verbose=0)
+    expected = models[1].fit(windows, targets, batch_size=7, epochs=2, shuffle=False, verbose=0)
+    assert history.history["loss"] == expected.history["loss"] and len(history.history["val_loss"]) == 2
+    for ours, other in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, other)
+    assert models[0].evaluate(dataset, verbose=0) == models[1].evaluate(windows, targets, batch_size=7, verbose=0)
+    with pytest.raises(ValueError, match=r"When providing `x` as a tf\.data\.Dataset, `y` should not be passed"):
+        models[0].fit(dataset, targets)
+
+
+def test_fit_shuffles_windows_anew_in_every_epoch():
+    model = Sequential([Input((5, 2)), LSTM(3), Dense(1)])
+    model.compile("sgd", "mse")
+    dataset = timeseries_dataset_from_array(SERIES, SERIES[:, :1], 5, batch_size=7, shuffle=True, seed=1)
+    seen = [next(iter(dataset))[1].tolist() for _ in range(2)]
+    assert seen[0] != seen[1]
+    assert len(model.fit(dataset, epochs=2, shuffle=False, verbose=0).history["loss"]) == 2
+
+
 def test_batches_by_number():
     dataset = timeseries_dataset_from_array(SERIES, None, 5, batch_size=7)
     assert len(dataset) == dataset.num_batches == 6
