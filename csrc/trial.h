@@ -2,8 +2,9 @@
  * cost each other depends on how near their cores are, on whether they still spin and on what else their cores do, which
  * nobody says, and where cores are virtual it changes. The results are the same bits either way.
  *
- * The first calls of a shape are made on several threads, the next on one, then all on those that were faster of late. A
- * trial is made anew after RENEWED calls, so that about a hundredth of them are slower than they could be.
+ * The first calls of a shape are made on several threads, the next on one, then all on those that were faster of late. The
+ * trial is made anew after SOON calls, and as long as it ends as before after twice as many each time, RENEWED at most: in
+ * the long run a hundredth of the calls are slower than they could be.
  */
 #ifndef FL_TRIAL_H
 #define FL_TRIAL_H
@@ -13,6 +14,7 @@
 enum {
     TRIED = 6,
     MOST_MISSED = 32, /* calls of a trial for which no threads were to be had, as those that sleep are late */
+    SOON = 64,
     RENEWED = 1024,
     MOST_TRIALS = 4
 };
@@ -22,6 +24,7 @@ typedef struct {
     int masked, threads;              /* threads: 0 if it is of no shape yet */
     int by_rows, by_ops, by_units;    /* how such a call is cut: the caller's to set */
     int calls, missed;                /* since the trial began */
+    int most_calls, shared;           /* until it begins anew, and whether the last one ended with calls on several threads */
     long fastest[2];                  /* nanoseconds of late, on one thread and on several */
 } fl_trial;
 
@@ -53,6 +56,7 @@ static inline fl_trial *fl_trial_new(fl_trials *trials, long batch, long timeste
     fl_trial *trial = &trials->kept[trials->next];
     trials->next = (trials->next + 1) % MOST_TRIALS;
     trial->batch = batch, trial->timesteps = timesteps, trial->masked = masked, trial->threads = threads;
+    trial->most_calls = SOON, trial->shared = 1;
     fl_trial_begin(trial);
     return trial;
 }
@@ -69,9 +73,12 @@ static inline void fl_trial_took(fl_trial *trial, int parts, long nanoseconds)
     int shares = fl_trial_shares(trial);
     long *fastest = &trial->fastest[shares];
     if (shares && parts == 1 && trial->calls < TRIED && ++trial->missed < MOST_MISSED) return;
-    long of_late = *fastest < LONG_MAX ? *fastest + *fastest / 128 : LONG_MAX;
+    long of_late = *fastest < LONG_MAX ? *fastest + *fastest / 32 : LONG_MAX;
     *fastest = nanoseconds < of_late ? nanoseconds : of_late;
-    if (++trial->calls == RENEWED) fl_trial_begin(trial);
+    if (++trial->calls < trial->most_calls) return;
+    trial->most_calls = shares != trial->shared ? SOON : trial->most_calls < RENEWED ? 2 * trial->most_calls : RENEWED;
+    trial->shared = shares;
+    fl_trial_begin(trial);
 }
 
 #endif

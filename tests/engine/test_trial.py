@@ -10,12 +10,12 @@ ROOT = Path(__file__).parents[2]
 
 # Runs of calls on several threads (s) and alone (a); see tests/c/trial.c.
 EXPECTED = """\
-6s 6a 88s
+6s 6a 58s 6a 24s
 1s
-6s 1018a 6s 14a
-37s 63a
+6s 58a 6s 58a 6s 122a 6s 250a 6s 506a 6s 14a
+37s 58a 5s
 6s 6a 8s
-15s 185a
+4s 40a 6s 58a 6s 86a
 1 1 1
 1 1 1
 """
