@@ -39,7 +39,7 @@ from fastlstm.engine._structs cimport (
 )
 
 cdef enum:
-    PANEL = 4 * FL_GROUP              # columns that a product is cut at
+    PANEL = 64                        # columns that a product is cut at, 4 * FL_GROUP: no sum where overflow is checked
 
 cdef double LEAST_CUT = 0.1           # of a part: what is cut costs as much at least
 

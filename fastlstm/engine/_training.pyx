@@ -28,7 +28,7 @@ cnp.import_array()
 cdef enum:
     ALIGNMENT = 64
     GROUP = 16
-    LARGEST_KEPT = 1 << 30            # bytes of call memory that wait for the next call
+    LARGEST_KEPT = 1_073_741_824      # bytes of call memory that wait for the next call
 
 cdef dict OP_KINDS = {
     "ActivationOp": ACTIVATION,

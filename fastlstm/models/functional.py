@@ -13,6 +13,7 @@ from fastlstm.layers.base.arrays import as_float32, as_raw, is_array, is_strings
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure, packed
+from fastlstm.layers.symbolic.calling import call_shapes
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 from fastlstm.layers.symbolic.node import output_shapes
 from fastlstm.layers.symbolic.operation import Operation, find
@@ -146,7 +147,8 @@ class Functional(Model, builds_once=False):
             if isinstance(node.layer, Operation):
                 outputs = _shapes(node.layer.compute_output_shape(*args, **kwargs))
             else:
-                outputs = _shapes(output_shapes(node.layer, args[0], args[1:], kwargs))
+                of_call = node.layer, args[0], args[1:], kwargs
+                outputs = _shapes(output_shapes(*of_call, call_shapes(*of_call)))
             known |= {id(tensor): shape for tensor, shape in zip(node.outputs, outputs, strict=True)}
         return [known[id(graph.source(tensor))] for tensor in graph.outputs]
 

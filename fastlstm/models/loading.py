@@ -77,7 +77,13 @@ def load_model(
         raise ValueError(
             f"`hard_sigmoid` should be 'auto', 'keras2' or 'keras3'. Received: hard_sigmoid={hard_sigmoid}"
         )
-    with without_collection(), open_file(filepath) as file, asking(file.take_bytes):
+    with without_collection():
+        return _loaded(filepath, custom_objects, compile, hard_sigmoid)
+
+
+def _loaded(filepath: Source, custom_objects: Mapping[str, Any] | None, compile: bool, hard_sigmoid: str) -> Model:
+    """The model; what it was made from is gone when this returns, before Python looks for what is unreachable."""
+    with open_file(filepath) as file, asking(file.take_bytes):
         config = file.config
         if hard_sigmoid != "auto":
             config = with_hard_sigmoid(config, HARD_SIGMOIDS[hard_sigmoid])

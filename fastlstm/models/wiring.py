@@ -83,7 +83,7 @@ def connect(
         (name, 0): [layer.output] for name, layer in layers.items() if isinstance(layer, InputLayer)
     }
     for name, number, encoded in _in_order(layers, calls):
-        args, kwargs = (_decoded(encoded.get(part) or empty, made) for part, empty in (("args", []), ("kwargs", {})))
+        args, kwargs = _decoded(encoded.get("args") or [], made), _decoded(encoded.get("kwargs") or {}, made)
         made[name, number] = flatten(_made(layers[name], args, kwargs, call))
 
     def tensor(name: str, number: int, index: int) -> KerasTensor:
@@ -101,27 +101,30 @@ def _in_order(
     given = {(name, 0) for name, layer in layers.items() if isinstance(layer, InputLayer)}
     if not given.isdisjoint(encoded):
         raise ValueError("An InputLayer takes nothing, but the config says what it is called on.")
-    waiting: dict[_Key, set[_Key]] = {}
+    waiting: dict[_Key, int] = {}  # for how many others
     dependents: dict[_Key, list[_Key]] = {}
     for key, item in encoded.items():
-        needed = {reference[:2] for reference in _references(item)} - given
+        needed: set[_Key] = set()
+        _add_references(item, needed)
+        needed -= given
         for name, number in needed:
             if (name, number) not in encoded:
                 raise ValueError(
                     f"Invalid Functional model configuration. Layer '{key[0]}' takes the output of call {number} of "
                     f"layer '{name}', which there is not."
                 )
-        # The calls of a layer keep their numbers.
-        waiting[key] = needed | ({(key[0], key[1] - 1)} if key[1] else set())
-        for other in waiting[key]:
+        if key[1]:  # the calls of a layer keep their numbers
+            needed.add((key[0], key[1] - 1))
+        waiting[key] = len(needed)
+        for other in needed:
             dependents.setdefault(other, []).append(key)
-    ready = deque(key for key, needed in waiting.items() if not needed)
+    ready = deque(key for key, count in waiting.items() if not count)
     while ready:
         key = ready.popleft()
         del waiting[key]
         yield *key, encoded[key]
         for other in dependents.get(key, ()):
-            waiting[other].discard(key)
+            waiting[other] -= 1
             if not waiting[other]:
                 ready.append(other)
     if waiting:
@@ -132,17 +135,18 @@ def _in_order(
         )
 
 
-def _references(encoded: Any) -> Iterator[_Reference]:
-    """Every tensor in the arguments of a call."""
-    if isinstance(encoded, list):
-        for item in encoded:
-            yield from _references(item)
-    elif isinstance(encoded, dict):
-        if encoded.get("class_name") == _TENSOR:
-            yield _reference(encoded)
-        elif encoded.get("class_name") not in _ARRAYS:
-            for item in encoded.values():
-                yield from _references(item)
+def _add_references(encoded: Any, found: set[_Key]) -> None:
+    """Add the calls that give the tensors in the arguments of a call."""
+    items = encoded
+    if isinstance(encoded, dict):
+        class_name = encoded.get("class_name")
+        if class_name == _TENSOR:
+            found.add(_reference(encoded)[:2])
+            return
+        items = () if class_name in _ARRAYS else encoded.values()
+    for item in items:
+        if isinstance(item, (list, dict)):
+            _add_references(item, found)
 
 
 def _reference(encoded: dict[str, Any]) -> _Reference:
@@ -175,7 +179,7 @@ def _output(reference: _Reference, made: Mapping[_Key, list[Any]]) -> KerasTenso
 
 def _made(layer: Layer, args: list[Any], kwargs: dict[str, Any], call: Callable[..., Any] | None) -> Any:
     """The outputs of one call."""
-    if not is_symbolic(args, kwargs):
+    if not is_symbolic(*args, kwargs):
         raise ValueError(f"Invalid Functional model configuration. Layer '{layer.name}' is called on no tensor.")
     parameters = call_parameters(type(layer))
     kwargs = {name: value for name, value in kwargs.items() if value is not None or name in parameters}

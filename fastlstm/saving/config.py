@@ -87,7 +87,7 @@ def stored_classes(model: Config) -> dict[str, str]:
 
 
 def entries(data: Any) -> Iterator[Config]:
-    """Every `{"class_name": str, "config": dict}` at any depth."""
+    """Every `{"class_name": str, "config": dict}` at any depth, but among what layers are called on: there are none."""
     pending = [data]
     while pending:
         container = pending.pop()
@@ -95,7 +95,7 @@ def entries(data: Any) -> Iterator[Config]:
         if type(container) is dict:
             if isinstance(container.get("class_name"), str) and isinstance(container.get("config"), dict):
                 yield container
-            values = container.values()
+            values = [value for key, value in container.items() if key != "inbound_nodes"]
         for value in values:
             if type(value) is dict or type(value) is list:
                 pending.append(value)

@@ -200,7 +200,7 @@ def test_streams_find_the_packed_weights(model, path, request):
 def test_kernels_that_a_layer_makes_anew(path):
     """Those of a ConvLSTM are joined: the file has the weights alone, and its convolution has none."""
     model = network(ConvLSTM1D(4, 2), shape=(STEPS, 6, 3))
-    same(outputs(saved(model, path)), outputs(model))
+    assert same(outputs(saved(model, path)), outputs(model))
 
 
 def test_weights_set_later_are_private(path):

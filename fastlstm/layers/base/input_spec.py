@@ -57,7 +57,7 @@ def standardize_shape(shape: object) -> Shape:
         raise ValueError(f"Cannot convert '{shape}' to a shape.")
     dimensions = tuple(shape)
     for dimension in dimensions:
-        if dimension is None:
+        if dimension is None or (type(dimension) is int and 0 <= dimension <= sys.maxsize):
             continue
         if isinstance(dimension, str) or not hasattr(dimension, "__index__"):
             raise ValueError(

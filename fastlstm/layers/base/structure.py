@@ -12,10 +12,10 @@ def flatten(nested: Any) -> list[Any]:
     Args:
         nested: A leaf, or a list, tuple or dict of nested structures.
     """
+    if not isinstance(nested, (list, tuple, dict)):
+        return [nested]
     if isinstance(nested, dict):
         nested = [nested[key] for key in sorted(nested)]
-    elif not isinstance(nested, (list, tuple)):
-        return [nested]
     leaves: list[Any] = []
     for item in nested:
         if isinstance(item, (list, tuple, dict)):
@@ -43,7 +43,9 @@ def packed(structure: Any, leaves: Iterable[Any]) -> Any:
 
 def is_shape(nested: Any) -> bool:
     """Return whether this is one shape, rather than a structure of shapes."""
-    return isinstance(nested, (list, tuple)) and not any(isinstance(item, (list, tuple, dict)) for item in nested)
+    if not isinstance(nested, (list, tuple)):
+        return False
+    return all(not isinstance(item, (list, tuple, dict)) for item in nested)
 
 
 def map_shapes(function: Callable[[Any], Any], nested: Any) -> Any:

@@ -135,9 +135,14 @@ def call_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
         args, kwargs: The others.
     """
     names = shape_arguments(type(layer))
-    given = named_arguments(layer, inputs, args, kwargs) if names else {"": inputs}
-    values = [given[name] for name in names or ("",) if given.get(name) is not None]
-    return [map_structure(lambda leaf: tuple(leaf.shape), value) for value in values]
+    if not names:
+        return [map_structure(_shape_of, inputs)]
+    given = named_arguments(layer, inputs, args, kwargs)
+    return [map_structure(_shape_of, given[name]) for name in names if given.get(name) is not None]
+
+
+def _shape_of(tensor: Any) -> tuple[int | None, ...]:
+    return tuple(tensor.shape)
 
 
 def first_by_name(layer: Layer, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

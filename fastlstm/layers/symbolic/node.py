@@ -30,7 +30,7 @@ class Node:
         self.layer = layer
         self.args = args
         self.kwargs = kwargs
-        self.inputs: list[KerasTensor] = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, KerasTensor)]
+        self.inputs: list[KerasTensor] = [leaf for leaf in flatten((*args, kwargs)) if isinstance(leaf, KerasTensor)]
         self.output = output
         self.outputs: list[KerasTensor] = flatten(output)
         # The calls of one layer are counted in the order in which they were made.
@@ -60,17 +60,18 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
         layer.build(*shapes)
     passes = layer.supports_masking and not layer.ends_masks and any(map(_is_masked, flatten(inputs)))
     masked = passes or layer.makes_masks
-    shapes = output_shapes(layer, inputs, args, kwargs)
+    shapes = output_shapes(layer, inputs, args, kwargs, shapes)
     output = map_shapes(lambda shape: KerasTensor(shape, layer.output_dtype, masked=masked), shapes)
     Node(layer, (inputs, *args), kwargs, output)
     return output
 
 
-def output_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def output_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], shapes: list[Any]) -> Any:
     """Return the shapes of the outputs of a call; found out by a trial where the layer does not say, or is not built.
 
     Args:
         layer, inputs, args, kwargs: As for `record_call`.
+        shapes: What `call_shapes` says of it.
     """
     says_nothing = not layer.says_output_shape
     if says_nothing or not (layer.nodes or all(child.built for child in layer.children)):
@@ -78,7 +79,7 @@ def output_shapes(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict
         if says_nothing:
             return found
     arguments = named_arguments(layer, inputs, args, kwargs)
-    return layer.output_shapes(call_shapes(layer, inputs, args, kwargs), arguments)
+    return layer.output_shapes(shapes, arguments)
 
 
 def symbolic_inputs(inputs: Any, layer: Layer) -> Any:
@@ -87,6 +88,8 @@ def symbolic_inputs(inputs: Any, layer: Layer) -> Any:
     Raises:
         ValueError: With Keras' text, when it is not.
     """
+    if isinstance(inputs, KerasTensor):
+        return inputs
     tensors = flatten(inputs)
     for tensor in tensors:
         if tensor is None:
