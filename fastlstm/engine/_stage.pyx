@@ -19,7 +19,7 @@ from libc.string cimport memcpy
 
 from fastlstm.engine._forward cimport project
 from fastlstm.engine._interrupt cimport stops
-from fastlstm.engine._kernels cimport FL_GROUP, fl_gather_steps, fl_prefetch, fl_scatter_steps
+from fastlstm.engine._kernels cimport fl_gather_steps, fl_prefetch, fl_scatter_steps
 from fastlstm.engine._pool cimport FL_LINE, FL_MAX_PARTS, advance, atomic_long, barrier, run, wait_for
 from fastlstm.engine._structs cimport (
     HANDED_OVER,
