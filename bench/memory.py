@@ -1,4 +1,5 @@
-"""Memory: what a loaded model takes by its weights, and what a call takes by its time steps, in fresh processes.
+"""Memory: what a loaded model takes by its weights, in each mode, and what a call takes by its time steps, in fresh
+processes.
 
     python -m bench memory
 
@@ -22,6 +23,7 @@ from bench.protocol import command, environment
 # Loaded and run before a model that is measured, so that what the library takes once is there.
 SMALL = "small"
 MODELS = ("mid", "deep", "huge")
+MODES = ("float32", "int16", "int8")
 FEATURES, UNITS = 64, 128
 STEPS = (100, 1_000, 10_000)
 # Of 128 units; S: with return_sequences, B: go_backwards.
@@ -32,16 +34,16 @@ STATUS, REFERENCES = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def model_rows() -> list[list[str]]:
-    """Headings, then a row per model."""
-    made = [["case", "weights", "loaded", "first prediction", "by its weights"]]
+    """Headings, then a row per model and mode."""
+    made = [["case", "mode", "weights", "loaded", "first prediction", "by its weights"]]
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: f"{folder}/{name}.keras" for name in (SMALL, *MODELS)}
         for name, path in paths.items():
             _process(f"memory.save({name!r}, {path!r})")
-        for name in MODELS:
-            text = _process(f"print(*memory.of_model({paths[SMALL]!r}, {paths[name]!r}))")
+        for name, mode in ((name, mode) for name in MODELS for mode in MODES):
+            text = _process(f"print(*memory.of_model({paths[SMALL]!r}, {paths[name]!r}, {mode!r}))")
             weights, loaded, first = map(float, text.split())
-            made.append([name, f"{weights:.1f}", f"{loaded:.1f}", f"{first:.1f}", f"{first / weights:.2f}x"])
+            made.append([name, mode, f"{weights:.1f}", f"{loaded:.1f}", f"{first:.1f}", f"{first / weights:.2f}x"])
     return made
 
 
@@ -86,25 +88,32 @@ def network(name: str):
     return Sequential([Input((None, FEATURES)), *map(layer, name.split(", "))])
 
 
-def of_model(small_path: str, path: str) -> tuple[float, float, float]:
-    """MB of a file's weights, and resident MB more than before after loading it, then after a step through it.
+def of_model(small_path: str, path: str, mode: str) -> tuple[float, float, float]:
+    """MB of a file's weights in float32, and resident MB more than before after loading it, then after a step of it.
 
     Args:
         small_path: The file of SMALL.
         path: The file.
+        mode: What its weights and SMALL's are quantized to once they are loaded; one of MODES.
     """
     from fastlstm.models import load_model
+
+    def loaded(path: str):
+        model = load_model(path)
+        if mode != "float32":
+            model.quantize(mode)
+        return model
 
     def run(model) -> None:
         model.predict_on_batch(np.ones((1, 1, model.input_shape[-1]), np.float32))
 
-    run(load_model(small_path))
+    run(loaded(small_path))
     before = resident()["VmRSS"]
-    model = load_model(path)
-    loaded = resident()["VmRSS"]
+    model = loaded(path)
+    after = resident()["VmRSS"]
     run(model)
     weights = 4e-6 * model.count_params()
-    return weights, loaded - before, resident()["VmRSS"] - before
+    return weights, after - before, resident()["VmRSS"] - before
 
 
 def of_call(name: str, timesteps: int) -> float:

@@ -134,7 +134,8 @@ def test_memory(tmp_path):
     paths = [str(tmp_path / f"{name}.keras") for name in ("seed", "mid")]
     memory.save("seed", paths[0])
     memory.save("mid", paths[1])
-    weights, _, _ = memory.of_model(*paths)
+    weights, _, _ = memory.of_model(*paths, "float32")
+    assert weights == memory.of_model(*paths, "int8")[0]
     assert weights == pytest.approx(4e-6 * sum(a.size for layer in cases.CASES["mid"].weights() for a in layer))
     before = memory.resident()["VmRSS"]
     np.ones(16 << 20, np.float32)
