@@ -20,7 +20,8 @@
 /* The sums of `vecs` vecs of `groups` groups that follow each other in a panel `wide` groups wide, of `rows` rows. */
 INLINE void sums_of_tile(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
                          size_t x_stride, const size_t *offsets, size_t pieces, const float *panel, size_t features,
-                         const int rows, const int wide, const int groups, const int vecs)
+                         const void *ahead, const int asks, const int rows, const int wide, const int groups,
+                         const int vecs)
 {
     const int per_row = groups * vecs;
     vec sums[TILE_SUMS], weights[TILE_SUMS];
@@ -34,6 +35,7 @@ INLINE void sums_of_tile(float *out, size_t out_stride, const float *initial, si
                 weights[j] = vec_load(panel + j / vecs * FL_GROUP + j % vecs * VEC_WIDTH);
                 if (keeps_weights(rows, per_row)) weights[j] = vec_kept(weights[j]);
             }
+            if (asks) ask_ahead(ahead, k);
             if (reads_ahead(rows))
                 UNROLL for (int j = 0; j < wide; j++) __builtin_prefetch(panel + AHEAD + j * FL_GROUP);
             UNROLL for (int m = 0; m < rows; m++) {
@@ -54,7 +56,7 @@ INLINE void sums_of_tile(float *out, size_t out_stride, const float *initial, si
  * groups as many as fit. */
 INLINE void tile_of_pieces(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
                            size_t x_stride, const size_t *offsets, size_t pieces, const float *panel, size_t features,
-                           const int rows, const int groups)
+                           const void *ahead, const int asks, const int rows, const int groups)
 {
     const int fit = TILE_SUMS / rows;
     const int vecs = GROUP_VECS <= fit ? GROUP_VECS : 2;
@@ -63,25 +65,31 @@ INLINE void tile_of_pieces(float *out, size_t out_stride, const float *initial, 
         for (int v = 0; v < GROUP_VECS; v += vecs) {
             const int place = group * FL_GROUP + v * VEC_WIDTH;
             sums_of_tile(out + place, out_stride, initial + place, initial_stride, x, x_stride, offsets, pieces,
-                         panel + place, features, rows, groups, at_once, vecs);
+                         panel + place, features, ahead, asks, rows, groups, at_once, vecs);
         }
 }
 
 /* The same of one piece. */
 INLINE void tile(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
-                 size_t x_stride, const float *panel, size_t features, const int rows, const int groups)
+                 size_t x_stride, const float *panel, size_t features, const void *ahead, const int rows, const int groups)
 {
-    tile_of_pieces(out, out_stride, initial, initial_stride, x, x_stride, NULL, 1, panel, features, rows, groups);
+    if (rows >= MANY_ROWS && ahead)
+        tile_of_pieces(out, out_stride, initial, initial_stride, x, x_stride, NULL, 1, panel, features, ahead, 1, rows,
+                       groups);
+    else
+        tile_of_pieces(out, out_stride, initial, initial_stride, x, x_stride, NULL, 1, panel, features, NULL, 0, rows,
+                       groups);
 }
 
 typedef void tile_function(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
-                           size_t x_stride, const float *panel, size_t features);
+                           size_t x_stride, const float *panel, size_t features, const void *ahead);
 
 #define TILE(rows, groups)                                                                                      \
     static void tile_##rows##_##groups(float *out, size_t out_stride, const float *initial, size_t initial_stride, \
-                                       const float *x, size_t x_stride, const float *panel, size_t features)    \
+                                       const float *x, size_t x_stride, const float *panel, size_t features,    \
+                                       const void *ahead)                                                      \
     {                                                                                                           \
-        tile(out, out_stride, initial, initial_stride, x, x_stride, panel, features, rows, groups);             \
+        tile(out, out_stride, initial, initial_stride, x, x_stride, panel, features, ahead, rows, groups);      \
     }
 #define TILES(groups) TILE(1, groups) TILE(2, groups) TILE(3, groups) TILE(4, groups) TILE(5, groups) TILE(6, groups)
 #define TILES_OF(groups) {tile_1_##groups, tile_2_##groups, tile_3_##groups, tile_4_##groups, tile_5_##groups, tile_6_##groups}
@@ -97,8 +105,8 @@ INLINE void two_panels(float *out, const float *initial, const float *x, const f
 {
     const float *second = panel + wide * FL_GROUP * features;
     if (GROUP_VECS > 1) {
-        tile(out, 0, initial, 0, x, 0, panel, features, 1, wide);
-        tile(out + wide * FL_GROUP, 0, initial + wide * FL_GROUP, 0, x, 0, second, features, 1, groups);
+        tile(out, 0, initial, 0, x, 0, panel, features, NULL, 1, wide);
+        tile(out + wide * FL_GROUP, 0, initial + wide * FL_GROUP, 0, x, 0, second, features, NULL, 1, groups);
         return;
     }
     vec sums[8];
@@ -130,15 +138,15 @@ static two_panels_function *const pairs_of_panels[2][4] = {
 
 /* The first `columns` of the last panel, whose tile is wider than what is left of `out`. */
 static void last_panel(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
-                       size_t x_stride, const float *panel, size_t features, size_t columns, tile_function *sums,
-                       size_t rows)
+                       size_t x_stride, const float *panel, size_t features, const void *ahead, size_t columns,
+                       tile_function *sums, size_t rows)
 {
     float first[TILE_ROWS * PANEL], padded[TILE_ROWS * PANEL];
     const size_t wide = (columns + FL_GROUP - 1) / FL_GROUP * FL_GROUP;
     for (size_t m = 0; m < (initial_stride ? rows : 1); m++)
         for (size_t j = 0; j < wide; j += VEC_WIDTH)
             vec_store(first + m * PANEL + j, load_first(initial + m * initial_stride + j, left_of(columns, j)));
-    sums(padded, PANEL, first, initial_stride ? PANEL : 0, x, x_stride, panel, features);
+    sums(padded, PANEL, first, initial_stride ? PANEL : 0, x, x_stride, panel, features, ahead);
     for (size_t m = 0; m < rows; m++)
         for (size_t j = 0; j < columns; j += VEC_WIDTH)
             store_units(out + m * out_stride + j, vec_load(padded + m * PANEL + j), left_of(columns, j));
@@ -159,15 +167,17 @@ static void FL_KERNEL(gemm_packed_forward)(float *out, size_t out_stride, const 
             continue;
         }
         size_t groups = (width + FL_GROUP - 1) / FL_GROUP;
-        for (size_t row = 0, n; row < rows; row += n) {
+        for (size_t row = 0, n, i = 0; row < rows; row += n, i++) {
+            const void *ahead = lines_of_next(panel + width * features, features, i, features * columns);
             n = next_rows(rows - row);
             tile_function *sums = tiles[groups - 1][n - 1];
             float *to = out + row * out_stride + first;
             const float *from = initial + row * initial_stride + first, *rows_of_x = x + row * x_stride;
             if (width == groups * FL_GROUP)
-                sums(to, out_stride, from, initial_stride, rows_of_x, x_stride, panel, features);
+                sums(to, out_stride, from, initial_stride, rows_of_x, x_stride, panel, features, ahead);
             else
-                last_panel(to, out_stride, from, initial_stride, rows_of_x, x_stride, panel, features, width, sums, n);
+                last_panel(to, out_stride, from, initial_stride, rows_of_x, x_stride, panel, features, NULL, width,
+                           sums, n);
         }
     }
 }

@@ -14,7 +14,8 @@ typedef void window_tile_function(float *out, size_t out_stride, const float *bi
                                               size_t x_stride, const size_t *offsets, size_t pieces,                \
                                               const float *panel, size_t features)                                  \
     {                                                                                                               \
-        tile_of_pieces(out, out_stride, bias, 0, x, x_stride, offsets, pieces, panel, features, rows, groups);      \
+        tile_of_pieces(out, out_stride, bias, 0, x, x_stride, offsets, pieces, panel, features, NULL, 0, rows,      \
+                       groups);                                                                                      \
     }
 #define WINDOW_TILES(groups)                                                                                        \
     WINDOW_TILE(1, groups) WINDOW_TILE(2, groups) WINDOW_TILE(3, groups)                                            \

@@ -101,7 +101,8 @@ static void FL_KERNEL(gru_step_forward)(float *h, const float *x, const float *r
             n_rows = next_rows(rows - row);
             for (size_t m = 0; m < n_rows; m++)
                 gru_initial(sums + m * GRU_PANEL, of_rows + m * 3 * units, recurrent_bias + unit, units, n);
-            tile_of[n_rows - 1](sums, GRU_PANEL, sums, GRU_PANEL, h_prev + row * units, units, panel, units);
+            tile_of[n_rows - 1](sums, GRU_PANEL, sums, GRU_PANEL, h_prev + row * units, units, panel, units,
+                                NULL);
             for (size_t m = 0; m < n_rows; m++) {
                 size_t place = (row + m) * units + unit;
                 gru_row(h + place, sums + m * GRU_PANEL, of_rows + m * 3 * units + 2 * units, h_prev + place, n,

@@ -83,7 +83,8 @@ typedef struct {
     const int32_t *words;
     const float *scales;
     const int32_t *offsets;
-    size_t count; /* words of a column */
+    size_t count;      /* words of a column */
+    const void *ahead; /* see lines_of_next */
 } integer_panel;
 
 /* The panel of a matrix that begins with a column, which is a multiple of PANEL. */
@@ -92,7 +93,7 @@ static inline integer_panel integer_panel_at(const fl_integers *matrix, size_t c
     const size_t words = words_of(matrix);
     const int offset = DOT8_OFFSET && matrix->bits == 8;
     return (integer_panel){(const int32_t *)matrix->packed + column * words, matrix->scales + column,
-                           offset ? matrix->offsets + column : NULL, words};
+                           offset ? matrix->offsets + column : NULL, words, NULL};
 }
 
 static inline integer_rows integer_rows_at(const integer_rows *rows, size_t row)
@@ -117,8 +118,8 @@ INLINE vec scaled_sums(ints sums, vec row_scale, const float *scales, const floa
 
 /* out = initial + x @ panel, of `vecs` vecs of `groups` groups that follow each other in a panel `wide` groups wide. */
 INLINE void integer_sums(float *out, size_t out_stride, const float *initial, size_t initial_stride,
-                         const integer_rows *x, const integer_panel *panel, const size_t place, const int rows,
-                         const int wide, const int groups, const int vecs, const int bits)
+                         const integer_rows *x, const integer_panel *panel, const size_t place, const int asks,
+                         const int rows, const int wide, const int groups, const int vecs, const int bits)
 {
     const int per_row = groups * vecs;
     const int32_t *words = panel->words + place, *row_words = x->words;
@@ -132,6 +133,7 @@ INLINE void integer_sums(float *out, size_t out_stride, const float *initial, si
             weights[j] = ints_load(words + j / vecs * FL_GROUP + j % vecs * VEC_WIDTH);
             if (keeps_weights(rows, per_row)) weights[j] = ints_kept(weights[j]);
         }
+        if (asks) ask_ahead(panel->ahead, k);
         if (reads_ahead(rows)) UNROLL for (int j = 0; j < wide; j++) __builtin_prefetch(words + AHEAD + j * FL_GROUP);
         UNROLL for (int m = 0; m < rows; m++) {
             const ints a = ints_set(row_words[m * stride + k]);
@@ -159,8 +161,12 @@ INLINE void integer_tile(float *out, size_t out_stride, const float *initial, si
     const int at_once = fit >= vecs * groups ? groups : groups % 2 == 0 && fit >= 2 * vecs ? 2 : 1;
     for (int group = 0; group < groups; group += at_once)
         for (int v = 0; v < GROUP_VECS; v += vecs)
-            integer_sums(out, out_stride, initial, initial_stride, x, panel, group * FL_GROUP + v * VEC_WIDTH, rows,
-                         groups, at_once, vecs, bits);
+            if (rows >= MANY_ROWS && panel->ahead)
+                integer_sums(out, out_stride, initial, initial_stride, x, panel, group * FL_GROUP + v * VEC_WIDTH, 1, rows,
+                             groups, at_once, vecs, bits);
+            else
+                integer_sums(out, out_stride, initial, initial_stride, x, panel, group * FL_GROUP + v * VEC_WIDTH, 0, rows,
+                             groups, at_once, vecs, bits);
 }
 
 typedef void integer_tile_function(float *out, size_t out_stride, const float *initial, size_t initial_stride,
@@ -177,6 +183,7 @@ static void tile_in_parts(integer_tile_function *tile, float *out, size_t out_st
         tile(out, out_stride, initial, initial_stride, &rows, &part);
         rows.words += SUM_WORDS;
         part.words += SUM_WORDS * groups * FL_GROUP;
+        if (part.ahead) part.ahead = (const float *)part.ahead + SUM_WORDS * LINE_FLOATS;
         initial = out;
         initial_stride = out_stride;
     }
@@ -279,7 +286,7 @@ static void FL_KERNEL(gemm_integers_forward)(float *out, size_t out_stride, cons
     const integer_rows x = {q, row_words(matrix), row_scales};
     size_t width;
     for (size_t column = 0; column < columns; column += width) {
-        const integer_panel panel = integer_panel_at(matrix, first + column);
+        integer_panel panel = integer_panel_at(matrix, first + column);
         width = smaller(PANEL, columns - column);
         const size_t second = smaller(PANEL, columns - column - width);
         if (rows == 1 && second > 0 && second % FL_GROUP == 0) {
@@ -289,8 +296,9 @@ static void FL_KERNEL(gemm_integers_forward)(float *out, size_t out_stride, cons
             continue;
         }
         const size_t groups = (width + FL_GROUP - 1) / FL_GROUP;
-        for (size_t row = 0, n; row < rows; row += n) {
+        for (size_t row = 0, n, i = 0; row < rows; row += n, i++) {
             n = next_rows(rows - row);
+            panel.ahead = lines_of_next(panel.words + width * panel.count, panel.count, i, columns * panel.count);
             const integer_rows of_tile = integer_rows_at(&x, row);
             integer_tile_function *sums = integer_tiles[narrow][groups - 1][n - 1];
             float *to = out + row * out_stride + column;

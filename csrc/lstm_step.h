@@ -17,7 +17,7 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
     const unit_blocks blocks = blocks_of_units(rows, first, last, units * z_width);
     cell_function *cell = cell_of(activation, recurrent_activation);
     float sums[TILE_ROWS * PANEL + FL_GROUP];
-    for (size_t i = 0, n; i < blocks.count; i++) {
+    for (size_t i = 0, n, n_beside; i < blocks.count; i++) {
         size_t unit = block_at(&blocks, i, descending, &n);
         const float *panel = packed_recurrent + 4 * unit * units;
         if (n > FL_GROUP) {
@@ -27,11 +27,13 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
             continue;
         }
         tile_function *const *tile_of = tiles[(4 * n + FL_GROUP - 1) / FL_GROUP - 1];
-        for (size_t row = 0, n_rows; row < rows; row += n_rows) {
+        const size_t beside = i + 1 < blocks.count ? block_at(&blocks, i + 1, descending, &n_beside) : unit;
+        const float *next = packed_recurrent + 4 * beside * units;
+        for (size_t row = 0, n_rows, t = 0; row < rows; row += n_rows, t++) {
             size_t place = row * units + unit;
             n_rows = next_rows(rows - row);
             tile_of[n_rows - 1](sums, PANEL, z + row * z_width + 4 * unit, z_width, h_prev ? h_prev + row * units : NULL,
-                                units, panel, features);
+                                units, panel, features, lines_of_next(next, features, t, units * z_width));
             cells_of_rows(cell, h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);
         }
     }

@@ -5,7 +5,7 @@
 static inline integer_panel step_panel_at(const fl_integers *matrix, size_t column, const int32_t *q)
 {
     const integer_panel panel = integer_panel_at(matrix, column);
-    return q ? panel : (integer_panel){panel.words, panel.scales, NULL, 0};
+    return q ? panel : (integer_panel){panel.words, panel.scales, NULL, 0, NULL};
 }
 
 static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const float *z, const int32_t *q,
@@ -21,9 +21,9 @@ static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const floa
     const int narrow = matrix->bits == 8;
     cell_function *cell = cell_of(activation, recurrent_activation);
     float sums[TILE_ROWS * PANEL + FL_GROUP];
-    for (size_t i = 0, n; i < blocks.count; i++) {
+    for (size_t i = 0, n, n_beside; i < blocks.count; i++) {
         const size_t unit = block_at(&blocks, i, descending, &n);
-        const integer_panel panel = step_panel_at(matrix, 4 * unit, q);
+        integer_panel panel = step_panel_at(matrix, 4 * unit, q);
         if (n > FL_GROUP) {
             const size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
             const integer_panel next = step_panel_at(matrix, 4 * unit + PANEL, q);
@@ -32,9 +32,12 @@ static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const floa
             continue;
         }
         integer_tile_function *const *tile_of = integer_tiles[narrow][(4 * n + FL_GROUP - 1) / FL_GROUP - 1];
-        for (size_t row = 0, n_rows; row < rows; row += n_rows) {
+        const size_t beside = i + 1 < blocks.count ? block_at(&blocks, i + 1, descending, &n_beside) : unit;
+        const int32_t *next_words = integer_panel_at(matrix, 4 * beside).words;
+        for (size_t row = 0, n_rows, t = 0; row < rows; row += n_rows, t++) {
             const size_t place = row * units + unit;
             n_rows = next_rows(rows - row);
+            panel.ahead = lines_of_next(next_words, panel.count, t, words_of(matrix) * z_width);
             const integer_rows of_tile = q ? integer_rows_at(&all, row) : all;
             tile_of[n_rows - 1](sums, PANEL, z + row * z_width + 4 * unit, z_width, &of_tile, &panel);
             cells_of_rows(cell, h + place, c + place, sums, n_rows, n, units, activation, recurrent_activation);

@@ -11,6 +11,17 @@
 #define TILE_SUMS 12
 #endif
 
+/* What a tile of MANY_ROWS rows asks the L2 cache for meanwhile, a line with every k: a quarter of the next panel, of a
+ * matrix that lies beyond that cache. NULL: nothing. */
+enum { MANY_ROWS = 4, FAR_FLOATS = 1 << 18, LINE_FLOATS = 16 };
+
+/* That of the i-th tile of a panel of `count` k; a word of integers counts as a float. */
+static inline const void *lines_of_next(const void *next, size_t count, size_t i, size_t weights)
+{
+    return weights > FAR_FLOATS && i < PANEL / LINE_FLOATS ? (const float *)next + i * count * LINE_FLOATS : NULL;
+}
+INLINE void ask_ahead(const void *lines, size_t k) { __builtin_prefetch((const float *)lines + k * LINE_FLOATS, 0, 2); }
+
 /* Two or three rows wait for weights beyond the L1 cache between their products: they are asked for this many floats ahead.
  * One row has nothing else to do, and more have enough (`python -m bench sweep`). */
 #define AHEAD 512
