@@ -232,11 +232,13 @@ def _trainable(op: Op) -> TrainableOp:
     return op
 
 
+_WEIGHTS = ("kernel", "recurrent_kernel", "bias", "table")
+
+
 def _arrays(op: Op) -> dict[str, np.ndarray]:
     """The op's weights, as the executor reads them."""
-    names = ("kernel", "recurrent_kernel", "bias", "table")
-    found = {name: getattr(op, name, None) for name in names}
-    return {name: np.require(array, np.float32, "C") for name, array in found.items() if array is not None}
+    found = {name: getattr(op, name, None) for name in _WEIGHTS}
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in found.items() if array is not None}
 
 
 def _lower(op: TrainableOp, trainable: bool) -> TrainedOp:

@@ -303,22 +303,21 @@ def _weights_and_loss(
 ) -> tuple[np.ndarray, Any]:
     """Return the gradient of the reduced sum with respect to the values, and that sum."""
     weight = apply_mask(sample_weight, mask, reduction)
-    if weight is None:
-        weighted = values
-        weight = np.ones((), np.float32)
-    else:
+    if weight is not None:
         values, weight = squeeze_or_expand_to_same_rank(values, weight)
-        weighted = values * weight
+    weighted = values if weight is None else values * weight
     if reduction in (None, "none") or weighted.shape in ((), (0,)):
-        return np.broadcast_to(weight, weighted.shape), weighted
+        return np.broadcast_to(np.float32(1) if weight is None else weight, weighted.shape), weighted
     total = np.sum(weighted)
     divisor = np.float32(1)
-    if reduction == "mean_with_sample_weight" and (sample_weight is not None or mask is not None):
+    if reduction == "mean_with_sample_weight" and weight is not None:
         divisor = np.sum(weight)
     elif reduction != "sum":
         divisor = np.float32(weighted.size)
     inverse = np.float32(1) / divisor if divisor else np.float32(0)
     loss = total / divisor if divisor else np.float32(0)
+    if weight is None:
+        return np.full(weighted.shape, inverse), loss
     return np.broadcast_to(weight * inverse, weighted.shape), loss
 
 

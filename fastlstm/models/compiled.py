@@ -58,6 +58,7 @@ class Compiled:
         self._seen = -1
         self._training: _Forward | None = None
         self._testing: _Forward | None = None
+        self._regularizes = True  # weights, as far as is known
 
     @property
     def variables(self) -> list[Variable]:
@@ -130,7 +131,8 @@ class Compiled:
                 gradients[place] = slope if gradients[place] is None else gradients[place] + slope
         # A step of the optimizer divides by as much.
         gradients = [None if gradient is None else self.optimizer.scale_loss(gradient) for gradient in gradients]
-        self._apply(gradients)
+        with cast("TrainingPlan", forward.plan).learning():
+            self._apply(gradients)
         # What this step changed itself needs no new plan.
         self._seen = self._watch.count
         self._count_metrics(y, outputs, recorded.masks, sample_weight)
@@ -178,6 +180,7 @@ class Compiled:
                 model.watch(self._watch)
                 self._seen = self._watch.count
                 plan = TrainingPlan(model.calls())
+            self._regularizes = any(weight.regularizer is not None for weight in model.weights)
             self._build(y, model.structured(_one_or_all(model.outputs)))
             self._training = _Forward(plan, self._losses)
         return self._training
@@ -255,7 +258,7 @@ class Compiled:
     def _count_loss(
         self, values: Sequence[tuple[OutputLoss, np.float32]], penalties: Sequence[np.float32], rows: int
     ) -> None:
-        penalties = [*penalties, *self.model.losses]
+        penalties = [*penalties, *self.model.losses] if self._regularizes else list(penalties)
         if self._loss is None and not penalties:
             raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
         total = np.float32(0) if self._loss is None else self._loss.total(values, rows)

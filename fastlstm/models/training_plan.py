@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from fastlstm.engine.ops import Activation
 from fastlstm.layers.base.arrays import as_float32, as_mask
 from fastlstm.layers.base.gradient import Backward, Gradients, TrainingChain
 from fastlstm.layers.base.structure import flatten, map_structure, packed
-from fastlstm.layers.base.variable import Variable
+from fastlstm.layers.base.variable import CHANGES, Variable
 from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining, call_parameters, output_masks, with_mask
 from fastlstm.layers.symbolic.operation import Operation
@@ -59,6 +60,15 @@ class TrainingPlan:
             part = part_giving(self.parts, self._outputs, number)
             part.chain = TrainingChain(part.layers, part.input_gradient, logits=True)
         return self
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """Let nothing but the training weights change meanwhile; what of the engine follows them takes them then."""
+        with CHANGES.lock:
+            chains = [part.chain for part in self.parts if isinstance(part, _ChainPart) and part.chain.is_current]
+            yield
+            for chain in chains:
+                chain.take_weights()
 
     def run(self, x: tuple[np.ndarray, ...], mask: Any = None) -> Recorded:
         """Run all calls as in training.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -87,6 +87,27 @@ class TrainingChain(LayerRow):
             return
         self._trainable = trainable
         self._program = self._made_program() if self._ops else None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing has changed since the layers were taken; the lock of `CHANGES` is held."""
+        return self._count == self._watch.count
+
+    def take_weights(self) -> None:
+        """Take the values of the weights that training changes, where nothing else changed since `is_current`.
+
+        It does what the next run would do by itself, without asking every layer what it is now; the lock of `CHANGES`
+        is held.
+        """
+        if self._program is None or None in self._places:
+            return
+        values: dict[int, dict[str, np.ndarray]] = {}
+        for place, weight in zip(cast("list[tuple[int, str]]", self._places), self.weights, strict=True):
+            values.setdefault(place[0], {})[place[1]] = weight.value
+        for number, arrays in values.items():
+            self._ops[number] = dataclasses.replace(self._ops[number], **cast("Any", arrays))
+        self._program.set_weights(self._ops)
+        self._count = self._watch.count
 
     @property
     def last_activation(self) -> ops.Activation | None:

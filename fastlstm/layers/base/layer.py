@@ -521,7 +521,7 @@ class Layer(WeightOwner):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a layer is not a copy of the graph around it.
-        return {**self.__dict__, "_chain": None, "_training_chain": None, "_nodes": [], "_watches": None}
+        return {**self.__dict__, "_chain": None, "_training_chain": None, "_nodes": [], "_watches": ()}
 
 
 def _one_or_all(tensors: Any) -> Any:

@@ -37,13 +37,14 @@ class Watch:
 class Watched:
     """What can change, and has that counted by those who watch it."""
 
-    _watches: weakref.WeakSet[Watch] | None = None
+    _watches: tuple[weakref.ref[Watch], ...] = ()
 
     def watch(self, watch: Watch) -> None:
         """Let `watch` count the changes from now on, for as long as it lives; the lock of `CHANGES` is held."""
-        if self._watches is None:
-            self._watches = weakref.WeakSet()
-        self._watches.add(watch)
+        alive = [known for known in self._watches if known() is not None]
+        if not any(known() is watch for known in alive):
+            alive.append(weakref.ref(watch))
+        self._watches = tuple(alive)
 
 
 class _Changes:
@@ -78,8 +79,10 @@ class _Changes:
         """
         with self.lock:
             for item in changed:
-                for watch in item._watches or ():
-                    watch.count += 1
+                for known in item._watches:
+                    watch = known()
+                    if watch is not None:
+                        watch.count += 1
 
     @contextmanager
     def making(self, *changed: Watched) -> Iterator[None]:
@@ -278,7 +281,7 @@ class Variable(Watched, NDArrayOperatorsMixin):
 
     def __getstate__(self) -> dict[str, Any]:
         value = None if self.integers is not None else self.value
-        return {**self.__dict__, "_value": value, "_fill": None, "_watches": None}
+        return {**self.__dict__, "_value": value, "_fill": None, "_watches": ()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
