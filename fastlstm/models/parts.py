@@ -157,7 +157,7 @@ class LayerPart:
                 self._kwargs["training"] = True
         self.reads: list[int] = [slot.index for slot in call.inputs]
         self.writes: list[int] = [slot.index for slot in call.outputs]
-        self._argument_masks = _argument_masks(call)
+        self._argument_masks = argument_masks(call)
         plain = not self._kwargs and len(self._args) == 1 and isinstance(self._args[0], Slot)
         as_it_is = self.layer.takes_raw or isinstance(self.layer, Operation)
         self._is_plain = plain and len(self.writes) == 1 and not as_it_is
@@ -204,8 +204,8 @@ class LayerPart:
         yield frozen_layer(self.layer, in_time)
 
 
-def _argument_masks(call: Call) -> dict[str, int]:
-    """Where the masks are that a layer with several tensors as arguments is given, by the arguments' names."""
+def argument_masks(call: Call) -> dict[str, int]:
+    """Return where the masks are that a layer with several tensors as arguments is given, by the arguments' names."""
     if isinstance(call.layer, Operation) or not shape_arguments(type(call.layer)):
         return {}
     first, *others = call.args

@@ -18,7 +18,7 @@ from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining, call_parameters, output_masks, with_mask
 from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.models.calls import Call, Calls, Slot
-from fastlstm.models.parts import Values, filled
+from fastlstm.models.parts import Values, argument_masks, filled
 from fastlstm.models.plan import grouped, heads_chain, part_giving, unneeded_after
 from fastlstm.regularizers import penalty_gradient
 
@@ -274,6 +274,7 @@ class _LayerPart(_Part):
         self._trained = trained
         if trained and not isinstance(call.layer, Operation):
             call.layer.check_gradient()
+        self._argument_masks = argument_masks(call)
         if len(self._args) > 1 and not isinstance(call.layer, Operation):
             # By their names, as their gradients come.
             names = list(inspect.signature(call.layer.call).parameters)
@@ -284,7 +285,10 @@ class _LayerPart(_Part):
         layer = self.layers[0]
         inputs = map_structure(as_float32, filled(self._args[0], values))
         carried = map_structure(lambda leaf: masks[leaf.index] if isinstance(leaf, Slot) else None, self._args[0])
-        kwargs, mask = with_mask(layer, (), filled(self._kwargs, values), carried)
+        given = filled(self._kwargs, values)
+        if self._argument_masks:
+            given = {**given, **{name: masks[index] for name, index in self._argument_masks.items()}}
+        kwargs, mask = with_mask(layer, (), given, carried)
         backward = None
         if self._trained:
             outputs, backward = layer.call_with_gradient(inputs, **kwargs)

@@ -167,18 +167,21 @@ class HeadedAttention(Layer):
             axes: How many axes these are.
             training, fused: As for `attend`.
         """
-        seen = None
-        if mask is not None:
-            seen = np.asarray(mask)
-            seen = seen if seen.dtype == bool else seen != 0
-            # Axes of heads, and of what else comes before the queries.
-            while seen.ndim < scores.ndim:
-                seen = np.expand_dims(seen, -2 * axes - 1)
+        seen = None if mask is None else self._seen(mask, scores.ndim, axes)
+        if seen is not None:
             scores = self._masked(scores, seen)
         weights = activations.softmax(scores, axis=tuple(range(-axes, 0)))
         if seen is not None and not fused and not self.keras2_masks:
             weights = np.where(seen, weights, np.float32(0))
         return weights, self._dropout.call(weights, training=True) if training and self.dropout > 0 else weights
+
+    def _seen(self, mask: Any, rank: int, axes: int) -> np.ndarray:
+        """A mask as booleans, with axes for the heads and for what else comes before the queries."""
+        seen = np.asarray(mask)
+        seen = seen if seen.dtype == bool else seen != 0
+        while seen.ndim < rank:
+            seen = np.expand_dims(seen, -2 * axes - 1)
+        return seen
 
     @property
     def keras2_masks_matter(self) -> bool:  # type: ignore[override]

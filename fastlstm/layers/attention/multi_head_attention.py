@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from fastlstm import activations
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.attention.heads import HeadedAttention, scaled
+from fastlstm.layers.base.arrays import as_float32
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.joining import GraphValue, GraphValues, unmasked_values_in
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.core.einsum_dense import EinsumDense
 from fastlstm.layers.symbolic.calling import named_arguments
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 
 @register
@@ -138,6 +143,83 @@ class MultiHeadAttention(HeadedAttention):
         weights, used = self.weights_of(scores, mask, len(axes), training, fused)
         return np.einsum(combination, used, value, optimize=True), weights
 
+    def call_with_gradient(
+        self,
+        query: np.ndarray,
+        value: np.ndarray,
+        key: np.ndarray | None = None,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
+        attention_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool = False,
+        use_causal_mask: bool = False,
+    ) -> tuple[Any, Backward]:
+        query, value = as_float32(query), as_float32(value)
+        keys = value if key is None else as_float32(key)
+        masks = (query_mask, value_mask, key_mask)
+        mask = self._mask(query.shape[1], value.shape[1], masks, attention_mask, use_causal_mask)
+        denses = {"query": self.query_dense, "key": self.key_dense, "value": self.value_dense}
+        if self.gate_dense is not None:
+            denses["gate"] = self.gate_dense
+        given = {"query": query, "key": keys, "value": value, "gate": query}
+        calls = {name: dense.call_with_gradient(given[name]) for name, dense in denses.items()}
+        heads = {name: made for name, (made, _) in calls.items()}
+        fused = not (self.dropout > 0 or return_attention_scores or query.ndim != 3)
+        means, weights, of_means = self._attend_with_gradient(heads, mask, bool(training), fused)
+        gated = means if "gate" not in heads else means * heads["gate"]
+        outputs, of_output = self.output_dense.call_with_gradient(gated)
+
+        def backward(d: Any) -> Any:
+            d_outputs, d_weights = d if return_attention_scores else (d, None)
+            d_gated, of_weights = of_output(d_outputs)
+            d_heads = of_means(d_gated * heads["gate"] if "gate" in heads else d_gated, d_weights)
+            if "gate" in heads:
+                d_heads["gate"] = d_gated * means
+            found = {name: way(d_heads[name]) for name, (_, way) in calls.items()}
+            d_query = found["query"][0] + found["gate"][0] if "gate" in found else found["query"][0]
+            d_key, d_value = found["key"][0], found["value"][0]
+            of_others = {"value": d_value + d_key} if key is None else {"value": d_value, "key": d_key}
+            parts = [found[name][1] for name in ("query", "key", "gate", "value") if name in found]
+            return d_query, [*(one for part in parts for one in part), *of_weights], of_others
+
+        return ((outputs, weights) if return_attention_scores else outputs), backward
+
+    def _attend_with_gradient(
+        self, heads: dict[str, np.ndarray], mask: Any, training: bool, fused: bool
+    ) -> tuple[np.ndarray, np.ndarray, Callable[..., dict[str, np.ndarray]]]:
+        """Return what `attend` does, and the way from the gradients by both to those by the projections."""
+        query, key, value = scaled(heads["query"], self.key_dim), heads["key"], heads["value"]
+        axes = cast("tuple[int, ...]", self.attention_axes)
+        product, combination = _equations(query.ndim, axes)
+        last = tuple(range(-len(axes), 0))
+        scores = np.einsum(product, key, query, optimize=True)
+        seen = None if mask is None else self._seen(mask, scores.ndim, len(axes))
+        shares = activations.softmax(scores if seen is None else self._masked(scores, seen), axis=last)
+        erased = seen if not fused and not self.keras2_masks else None
+        weights = shares if erased is None else np.where(erased, shares, np.float32(0))
+        drops = training and self.dropout > 0
+        used, of_dropout = self._dropout.call_with_gradient(weights, training=True) if drops else (weights, None)
+        means = np.einsum(combination, used, value, optimize=True)
+        (of_key, of_query), (of_used, of_value) = _of_both(product), _of_both(combination)
+
+        def backward(d: np.ndarray, d_weights: np.ndarray | None) -> dict[str, np.ndarray]:
+            d_used = np.einsum(of_used, d, value, optimize=True)
+            d_shares = d_used if of_dropout is None else of_dropout(d_used)[0]
+            d_shares = d_shares if d_weights is None else d_shares + d_weights
+            d_shares = d_shares if erased is None else np.where(erased, d_shares, np.float32(0))
+            d_scores = shares * (d_shares - (d_shares * shares).sum(axis=last, keepdims=True))
+            if seen is not None and not self.keras2_masks:
+                d_scores = np.where(seen, d_scores, np.float32(0))
+            return {
+                "query": scaled(np.einsum(of_query, d_scores, key, optimize=True), self.key_dim),
+                "key": np.einsum(of_key, d_scores, query, optimize=True),
+                "value": np.einsum(of_value, d, used, optimize=True),
+            }
+
+        return means, weights, backward
+
     def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
         named = named_arguments(self, args[0], args[1:], kwargs)
         query, value = named.pop("query", None), named.pop("value", None)
@@ -214,6 +296,13 @@ def _equations(rank: int, axes: Sequence[int]) -> tuple[str, str]:
     batch = [target[at] for at in range(rank - 1) if at not in axes]
     scores = "".join([*batch, *(target[at] for at in axes), *(source[at] for at in axes)])
     return f"{source},{target}->{scores}", f"{scores},{source}->{target}"
+
+
+def _of_both(equation: str) -> tuple[str, str]:
+    """The equations of the gradients by both factors, of the gradient by the result and the other factor."""
+    terms, _, output = equation.partition("->")
+    first, second = terms.split(",")
+    return f"{output},{second}->{first}", f"{output},{first}->{second}"
 
 
 def _lower_projection(

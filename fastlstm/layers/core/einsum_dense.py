@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 
 if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
     from fastlstm.layers.base.variable import Variable
 
 _FORMS = re.compile(r"(0?)([a-zA-Z]+)(0?),([a-zA-Z]+)->(0?)([a-zA-Z]+)(0?)")
@@ -89,6 +91,23 @@ class EinsumDense(Layer):
         if self.bias is not None:
             y = y + self.bias.value
         return self.activation(y)
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        z = self._product(inputs)
+        z = z if self.bias is None else z + self.bias.value
+        y, of_activation = activation_layer.with_gradient(self.activation, np.ascontiguousarray(z), self.name)
+
+        def backward(d: np.ndarray) -> Any:
+            dz = of_activation(d)
+            of_inputs, of_kernel = _backwards(self.equation, inputs.ndim)
+            found = {"kernel": np.einsum(of_kernel, inputs, dz, optimize=True)}
+            if self.bias is not None:
+                shape = (1,) * (dz.ndim - self.bias.ndim) + self.bias.shape
+                others = tuple(axis for axis, size in enumerate(shape) if size == 1)
+                found["bias"] = dz.sum(axis=others).reshape(self.bias.shape)
+            return np.einsum(of_inputs, dz, self.kernel.value, optimize=True), self.in_order(**found)
+
+        return y, backward
 
     def _product(self, x: np.ndarray) -> np.ndarray:
         kernel = self.kernel.value
@@ -163,6 +182,16 @@ class EinsumDense(Layer):
             **weight_config(self, "kernel", "bias"),
             "quantization_config": None,
         }
+
+
+def _backwards(equation: str, rank: int) -> tuple[str, str]:
+    """The equations of the gradients by the inputs, of `rank` axes, and by the kernel."""
+    terms, _, output = equation.replace(" ", "").partition("->")
+    own, weight = terms.split(",")
+    elided = string.ascii_letters.translate(str.maketrans("", "", own + weight + output))
+    elided = elided[: rank - len(own.replace("...", ""))]
+    own, output = own.replace("...", elided), output.replace("...", elided)
+    return f"{output},{weight}->{own}", f"{own},{output}->{weight}"
 
 
 def _terms(equation: str) -> tuple[str, ...]:
