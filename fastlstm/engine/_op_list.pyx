@@ -128,7 +128,7 @@ cdef class OpList:
         self.stages = <Stage *> calloc(len(wiring.stages), sizeof(Stage))
         self.ops = <Op *> calloc(len(lowered), sizeof(Op))
         if self.ops == NULL or self.stages == NULL:
-            raise MemoryError()
+            raise MemoryError(f"{len(lowered)} ops of a program")
         for op in lowered:
             self._add(op)
         self._wire(wiring, [op.name for op in lowered])

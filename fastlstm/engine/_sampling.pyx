@@ -51,7 +51,7 @@ cdef class Sampler:
         self.weights = <double *> calloc(units, sizeof(double))
         self.best = <float *> calloc(self.top_k + 1, sizeof(float))
         if self.states == NULL or self.weights == NULL or self.best == NULL:
-            raise MemoryError()
+            raise MemoryError(f"{rows} rows of samples")
         for row in range(rows):
             self.states[row] = mixed(mixed(key) + <unsigned long long> row)
 

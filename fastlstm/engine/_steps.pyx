@@ -125,7 +125,7 @@ cdef class Steps:
             raise ValueError("no op of this program is recurrent")
         self.ops = <Op *> malloc(program.n_ops * sizeof(Op))
         if self.ops == NULL:
-            raise MemoryError()
+            raise MemoryError(f"{program.n_ops} ops that step")
         memcpy(self.ops, program.ops, program.n_ops * sizeof(Op))
         for i in range(program.n_ops):
             if self.ops[i].kind >= LSTM and self.ops[i].go_backwards:

@@ -71,7 +71,7 @@ cdef class PoolStepper(Steps):
         self.workspaces, self.arrays, self.masked = [], [[] for _ in program.recurrent], masked
         self.stored = <Stored *> malloc(len(program.recurrent) * sizeof(Stored))
         if self.stored == NULL:
-            raise MemoryError()
+            raise MemoryError(f"the states of {len(program.recurrent)} ops")
         self.arrays = [[np.zeros((0, units), np.float32) for _ in range(n)] for units, n in program.recurrent]
         self.grow(capacity)
 
@@ -298,11 +298,15 @@ cdef class PoolIds:
         return self.ids[self.ids >= 0].tolist()
 
     def grow(self, Py_ssize_t capacity):
-        """Adds free rows, up to `capacity` of them."""
+        """Adds free rows, up to `capacity` of them, or none where there is no memory for all."""
         more = capacity - self.ids.shape[0]
-        self.free[:0] = range(capacity - 1, self.ids.shape[0] - 1, -1)
-        self.ids = np.concatenate([self.ids, np.full(more, -1, np.int64)])
-        self.streams, self.seen = (np.concatenate([old, np.zeros(more, np.int64)]) for old in (self.streams, self.seen))
+        try:
+            unused = list(range(capacity - 1, self.ids.shape[0] - 1, -1)) + self.free
+            ids = np.concatenate([self.ids, np.full(more, -1, np.int64)])
+            streams, seen = (np.concatenate([old, np.zeros(more, np.int64)]) for old in (self.streams, self.seen))
+        except MemoryError:
+            raise MemoryError(f"ids of {capacity} streams") from None
+        self.free, self.ids, self.streams, self.seen = unused, ids, streams, seen
 
     def open(self):
         """A new id, of a free row, of which there has to be one."""
@@ -350,6 +354,7 @@ cdef class PoolIds:
 def restored_ids(cnp.ndarray ids not None, cnp.ndarray streams not None, list unused not None):
     """The ids that `PoolIds.__reduce__` took apart."""
     cdef PoolIds restored = PoolIds(0)
-    restored.ids, restored.streams, restored.seen = ids.copy(), streams.copy(), np.zeros_like(ids)
+    restored.ids, restored.streams = np.array(ids, np.int64, ndmin=1), np.array(streams, np.int64, ndmin=1)
+    restored.seen = np.zeros_like(restored.ids)
     restored.free = list(unused)
     return restored

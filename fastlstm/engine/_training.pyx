@@ -90,7 +90,7 @@ cdef class TrainingExecutor:
         self.lowered, self.kept, self.memories = lowered, [], []
         self.ops = <TrainedOp *> PyMem_RawCalloc(len(lowered), sizeof(TrainedOp))
         if self.ops == NULL:
-            raise MemoryError()
+            raise MemoryError(f"{len(lowered)} ops of a program in training")
         for op in lowered:
             self._add(op)
 
@@ -213,7 +213,7 @@ cdef class Recording:
         self.work = executor.work * batch * steps
         self.tapes = <Tape *> PyMem_RawCalloc(executor.n_ops, sizeof(Tape))
         if self.tapes == NULL:
-            raise MemoryError()
+            raise MemoryError(f"tapes of {executor.n_ops} ops")
         self.most_parts = max(1, min(get_num_threads(), batch)) if batch >= <int> ENOUGH_ROWS else 1
         call.kernels, call.ops, call.tapes, call.n_ops = executor.kernels, executor.ops, self.tapes, executor.n_ops
         call.batch, call.mask_timesteps = batch, steps

@@ -83,7 +83,7 @@ def run_windows(OpList program not None, cnp.ndarray x not None, list axes not N
     lines.pieces, lines.features = len(offsets), lines.op.features // len(offsets)
     lines.offsets = <size_t *> malloc(len(offsets) * sizeof(size_t))
     if lines.offsets == NULL:
-        raise MemoryError()
+        raise MemoryError(f"where the {len(offsets)} pieces of a window lie")
     for axis, offset in enumerate(offsets):
         lines.offsets[axis] = offset
     work = program.work * (out.size // lines.op.units)

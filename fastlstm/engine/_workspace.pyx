@@ -44,7 +44,7 @@ cdef class Workspace:
     def __cinit__(self, int n_slots):
         self.values = <Value *> PyMem_RawCalloc(n_slots, sizeof(Value))
         if self.values == NULL:
-            raise MemoryError()
+            raise MemoryError(f"the values of {n_slots} slots")
 
     def __dealloc__(self):
         PyMem_RawFree(self.allocated)

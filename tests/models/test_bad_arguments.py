@@ -123,6 +123,8 @@ def test_counts(model, closed, sampled):
     ):
         with pytest.raises(ValueError, match=r"should be|must be|takes arrays"):
             refused()
+    with pytest.raises(MemoryError, match="ids of 4611686018427387904 streams"):
+        model.stream_pool(2**62)
     assert sampled.stream().generate(2, x[:, 0], temperature=1.0, top_k=2**63).shape == (1, 2)
     for refused in (lambda: model.load_weights(2**40), lambda: load_model(-1)):
         with pytest.raises(TypeError, match="Expected a path"):
