@@ -318,12 +318,11 @@ def time_demo(options: argparse.Namespace) -> int:
 
 def time_streams(options: argparse.Namespace) -> int:
     figures = streams.run(options.environments, options.threads, options.rounds, options.seconds)
-    shown = Table(caption=f"Median of {options.rounds} fresh processes, turn about; {options.threads} thread(s).")
-    for heading in ("", *(engine(key).name for key in figures), "ratio"):
-        shown.add_column(heading)
+    caption = f"Median of {options.rounds} fresh processes, turn about; {options.threads} thread(s)."
+    shown = Table(*streams.headings(figures), caption=caption, box=box.MARKDOWN)
     for row in streams.rows(figures):
         shown.add_row(*row)
-    Console().print(shown)
+    Console(width=None if sys.stdout.isatty() else 200).print(shown)
     return 0
 
 

@@ -1,9 +1,11 @@
-"""Streams: steps of one time step, many streams together, and closed loops, beside ONNX Runtime fed states by hand.
+"""Streams: steps of one time step, many streams together, and closed loops, beside ONNX Runtime fed states by hand, in
+float32 and ours in integers too.
 
     python -m bench streams
 
 Each engine runs in fresh processes of its own, turn about; a figure is the median of the rounds. The networks are those
-of the cases step64 and step128x2 (which is mid's too); the closed loop ends in a Dense layer back to 64 features.
+of the cases step64, step128x2 (which is mid's too) and step512; the closed loop ends in a Dense layer back to 64
+features.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,12 +23,13 @@ import numpy as np
 
 from bench.c_steps import steps_in_c
 from bench.cases import CASES, SEED, Case, Weights
+from bench.engines import QUANTIZED_OURS, engine
 from bench.environments import python
 from bench.onnx_graph import onnx_gates
 from bench.protocol import command, environment, seconds_per_call
 from bench.runner import usable_cpus
 
-STEPS = ("step64", "step128x2")
+STEPS = ("step64", "step128x2", "step512")
 POOLED = "step128x2"
 SIZES = (1, 16, 256, 4096)
 LOOP = 1000  # steps of a closed loop, and of one in C
@@ -53,9 +57,10 @@ def run(environments: Path, threads: int, rounds: int, seconds: float) -> dict[s
             line = command(python(environments, key), code)
             text = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment()).stdout
             found[key].append(json.loads(text))
-    ours, theirs = (np.array(found[key][0]["check"]) for key in ENGINES)
-    if np.abs(ours - theirs).max() > 1e-4:
-        raise RuntimeError(f"the engines' outputs differ: {ours} and {theirs}")
+    checks = {key: np.array(of_engine[0]["check"]) for key, of_engine in found.items()}
+    for key, check in checks.items():
+        if np.abs(check - checks["fastlstm"]).max() > (2e-2 if key in QUANTIZED_OURS else 1e-4):
+            raise RuntimeError(f"the engines' outputs differ: {check} of {key} and {checks['fastlstm']}")
     return {
         key: {name: median(one["figures"][name] for one in of_engine) for name in of_engine[0]["figures"]}
         for key, of_engine in found.items()
@@ -73,25 +78,25 @@ def in_process(key: str, cpus: list[int], threads: int, seconds: float) -> None:
 
 def measure(key: str, threads: int, seconds: float, sizes: tuple[int, ...]) -> tuple[Figures, list[float]]:
     """An engine's figures, and some outputs of its closed loop."""
-    engine = ENGINES[key](threads)
+    steps = ENGINES[key](threads)
     figures: Figures = {}
     for name in STEPS:
-        figures[name] = seconds_per_call(engine.step(CASES[name]), first_input(1), seconds)
-        if key == "fastlstm":
-            call = engine.steps_from_c(CASES[name])
-            figures[f"{name} from C"] = seconds_per_call(call, first_input(1), seconds) / LOOP
+        x = first_input(1, CASES[name].features)
+        figures[name] = seconds_per_call(steps.step(CASES[name]), x, seconds)
+        if isinstance(steps, Fastlstm):
+            figures[f"{name} from C"] = seconds_per_call(steps.steps_from_c(CASES[name]), x, seconds) / LOOP
     for size in sizes:
         ids = np.random.default_rng(SEED).permutation(size)
-        for way, call in engine.streams(CASES[POOLED], ids):
+        for way, call in steps.streams(CASES[POOLED], ids):
             figures[f"{size} {way}"] = seconds_per_call(call, first_input(size), seconds) / size
-    generate = engine.closed_loop(CASES[POOLED])
+    generate = steps.closed_loop(CASES[POOLED])
     check = generate(first_input(1), 20)[-4:].tolist()
     figures["closed loop"] = seconds_per_call(lambda x: generate(x, LOOP), first_input(1), seconds) / LOOP
     return figures, check
 
 
-def first_input(rows: int) -> np.ndarray:
-    return np.random.default_rng(SEED + 1).standard_normal((rows, 64), np.float32)
+def first_input(rows: int, features: int = CASES[POOLED].features) -> np.ndarray:
+    return np.random.default_rng(SEED + 1).standard_normal((rows, features), np.float32)
 
 
 def dense_weights(case: Case) -> tuple[np.ndarray, np.ndarray]:
@@ -106,10 +111,12 @@ class Fastlstm:
 
     Args:
         threads: Taken from the environment.
+        mode: What the weights are quantized to; None: they stay float32.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, mode: str | None = None) -> None:
         self.threads = threads
+        self.mode = mode
 
     def _model(self, case: Case, dense: bool = False) -> Any:
         from bench.engines.fastlstm import fastlstm_model
@@ -119,6 +126,8 @@ class Fastlstm:
         if dense:
             model.add(layers.Dense(case.features))
             model.layers[-1].set_weights(dense_weights(case))
+        if self.mode is not None:
+            model.quantize(self.mode)
         return model
 
     def step(self, case: Case) -> Callable:
@@ -238,7 +247,11 @@ class OnnxRuntime:
         return generate
 
 
-ENGINES = {"fastlstm": Fastlstm, "onnxruntime": OnnxRuntime}
+ENGINES: dict[str, Callable[[int], Fastlstm | OnnxRuntime]] = {
+    "fastlstm": Fastlstm,
+    **{key: partial(Fastlstm, mode=key.removeprefix("fastlstm_")) for key in QUANTIZED_OURS},
+    "onnxruntime": OnnxRuntime,
+}
 
 
 def step_graph(case: Case, weights: Weights, dense: tuple[np.ndarray, np.ndarray] | None) -> bytes:
@@ -277,28 +290,30 @@ def step_graph(case: Case, weights: Weights, dense: tuple[np.ndarray, np.ndarray
     return model.SerializeToString()
 
 
-def rows(figures: dict[str, Figures]) -> Iterator[tuple[str, str, str, str]]:
-    """The lines of the table: what, ours, theirs, how many times as fast ours is."""
-    ours, theirs = figures.values()
+def rows(figures: dict[str, Figures]) -> Iterator[list[str]]:
+    """The lines of the table: what, a figure of every engine, then how many times as fast ours is as ONNX Runtime, and
+    as its float32 in every mode of integers."""
+    ours, theirs = figures["fastlstm"], figures["onnxruntime"]
+    integers = [of_mode for key, of_mode in figures.items() if key in QUANTIZED_OURS]
+
+    def line(what: str, name: str, text: Callable[[float], str]) -> list[str]:
+        shown = [text(of_engine[name]) if name in of_engine else "" for of_engine in figures.values()]
+        ratio = _times(theirs, ours, name) if name in theirs else ""
+        return [what, *shown, ratio, *(_times(ours, of_mode, name) for of_mode in integers)]
+
     for name in (*STEPS, "closed loop"):
-        yield f"{name}: µs a step", f"{1e6 * ours[name]:.2f}", f"{1e6 * theirs[name]:.2f}", _times(theirs, ours, name)
+        yield line(f"{name}: µs a step", name, lambda seconds: f"{1e6 * seconds:.2f}")
         if f"{name} from C" in ours:
-            yield f"{name} from C: µs a step", f"{1e6 * ours[f'{name} from C']:.2f}", "", ""
-    sizes = [name.split()[0] for name in ours if name.endswith("together")]
-    for size in sizes:
-        together, alone = f"{size} together", f"{size} one by one"
-        yield (
-            f"{size} streams: streams/s",
-            f"{1 / ours[together]:,.0f}",
-            f"{1 / theirs[together]:,.0f}",
-            _times(theirs, ours, together),
-        )
-        yield (
-            f"{size} streams one by one",
-            f"{1 / ours[alone]:,.0f}",
-            "",
-            f"{ours[alone] / ours[together]:.2f}x together",
-        )
+            yield line(f"{name} from C: µs a step", f"{name} from C", lambda seconds: f"{1e6 * seconds:.2f}")
+    for size in [name.split()[0] for name in ours if name.endswith("together")]:
+        yield line(f"{size} streams: streams/s", f"{size} together", lambda seconds: f"{1 / seconds:,.0f}")
+        yield line(f"{size} streams one by one", f"{size} one by one", lambda seconds: f"{1 / seconds:,.0f}")
+
+
+def headings(figures: dict[str, Figures]) -> list[str]:
+    """Of the table."""
+    by_float = [f"{key.removeprefix('fastlstm_')} by float32" for key in figures if key in QUANTIZED_OURS]
+    return ["", *(engine(key).name for key in figures), "ratio", *by_float]
 
 
 def _times(theirs: Figures, ours: Figures, name: str) -> str:

@@ -150,6 +150,8 @@ def test_streams():
     assert {name: len(name.split()) for name in figures} == {
         "step64": 1,
         "step128x2": 1,
+        "step512": 1,
+        "step512 from C": 3,
         "step64 from C": 3,
         "step128x2 from C": 3,
         "1 together": 2,
@@ -160,8 +162,16 @@ def test_streams():
     }
     assert len(check) == 4 and np.abs(check).min() > 0
     peer = {name: 3 * value for name, value in figures.items() if not name.endswith(("one by one", "from C"))}
-    shown = {name: ratio for name, *_, ratio in streams.rows({"fastlstm": figures, "onnxruntime": peer})}
-    assert len(shown) == 9 and shown["closed loop: µs a step"] == shown["3 streams: streams/s"] == "3.00x"
+    integers, of_integers = streams.measure("fastlstm_int8", 1, 0, sizes=(1, 3))
+    assert set(integers) == set(figures) and 0 < np.abs(np.subtract(of_integers, check)).max() < 2e-2
+    all_figures = {"fastlstm": figures, "fastlstm_int8": {name: value / 2 for name, value in figures.items()}}
+    all_figures["onnxruntime"] = peer
+    headings = streams.headings(all_figures)
+    assert headings[1:] == ["fastlstm", "fastlstm int8", "ONNX Runtime", "ratio", "int8 by float32"]
+    shown = {row[0]: row[1:] for row in streams.rows(all_figures)}
+    assert len(shown) == 11 and all(len(row) == 5 and row[-1] == "2.00x" for row in shown.values())
+    assert shown["closed loop: µs a step"][3] == shown["3 streams: streams/s"][3] == "3.00x"
+    assert shown["3 streams one by one"][2:4] == ["", ""]
 
 
 @pytest.mark.packed_kernels
