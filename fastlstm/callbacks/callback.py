@@ -169,7 +169,7 @@ class CallbackList(Callback):
         self.set_params(params)
 
     def set_params(self, params: dict[str, Any]) -> None:
-        self.params = params
+        self.params: dict[str, Any] | None = params
         if params:
             for callback in self.callbacks:
                 callback.set_params(params)

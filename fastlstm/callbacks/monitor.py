@@ -79,6 +79,12 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch: Integer, number of epochs that do not count.
     """
 
+    wait: int
+
+    stopped_epoch: int
+
+    best_epoch: int
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -166,6 +172,10 @@ class ReduceLROnPlateau(MonitorCallback):
     Raises:
         ValueError: When `factor` is not below 1.
     """
+
+    wait: int
+
+    cooldown_counter: int
 
     def __init__(
         self,

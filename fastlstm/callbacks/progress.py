@@ -12,6 +12,10 @@ from fastlstm.utils.progbar import Progbar
 class ProgbarLogger(Callback):
     """Shows batches and metrics; `params["verbose"]` says how."""
 
+    seen: int
+
+    epochs: int
+
     def __init__(self) -> None:
         super().__init__()
         self.seen = 0

@@ -19,6 +19,10 @@ class Trainer:
 
     inner_names = "compile_as_in_file compiled_state optimizer_state"
 
+    stop_training: bool
+
+    compiled: bool
+
     def __init__(self) -> None:
         self.compiled = False
         self.loss: Any = None

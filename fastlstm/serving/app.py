@@ -255,6 +255,8 @@ class Deadline:
         seconds: How many.
     """
 
+    passed: bool
+
     def __init__(self, task: asyncio.Task[Any] | None, seconds: float) -> None:
         self.passed, self._task = False, task
         self._handle = asyncio.get_running_loop().call_later(seconds, self._pass)

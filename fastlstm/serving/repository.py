@@ -52,6 +52,8 @@ class Served:
         ValueError: When the model cannot be served, or its file is none.
     """
 
+    current: Version
+
     def __init__(self, name: str, source: Any, settings: Settings, metrics: ModelMetrics) -> None:
         if not re.fullmatch(r"[^/\s?#%]{1,200}", name):
             raise ValueError(f"A name of a model has neither blanks nor any of / ? # %. Received: {name!r}")

@@ -69,15 +69,15 @@ class GroupedQueryAttention(HeadedAttention):
         self.check_shapes(value_shape, key_shape)
         key_shape = value_shape if key_shape is None else key_shape
         queries, pairs = [self.num_query_heads, self.head_dim], [self.num_key_value_heads, self.head_dim]
-        self.query_dense = self.project("query", "bqm,muh->bquh", queries, query_shape, "uh")
-        self.key_dense = self.project("key", "bkm,mvh->bkvh", pairs, key_shape, "vh")
+        self.query_dense: EinsumDense = self.project("query", "bqm,muh->bquh", queries, query_shape, "uh")
+        self.key_dense: EinsumDense = self.project("key", "bkm,mvh->bkvh", pairs, key_shape, "vh")
         if self.use_gate:
             self.gate_dense: EinsumDense | None = self.project(
                 "gate", "bqm,muh->bquh", queries, query_shape, "uh", activation="sigmoid"
             )
-        self.value_dense = self.project("value", "bkm,mvh->bkvh", pairs, value_shape, "vh")
+        self.value_dense: EinsumDense = self.project("value", "bkm,mvh->bkvh", pairs, value_shape, "vh")
         means, features = (None, None, *queries), [query_shape[-1]]
-        self.output_dense = self.project("attention_output", "bquh,uhm->bqm", features, means, "m")
+        self.output_dense: EinsumDense = self.project("attention_output", "bquh,uhm->bqm", features, means, "m")
 
     def attend(
         self,

@@ -113,15 +113,15 @@ class MultiHeadAttention(HeadedAttention):
         rank = len(value_shape)
         axes = range(1, rank - 1) if self.attention_axes is None else self.attention_axes
         self.attention_axes = tuple(axis if axis >= 0 else rank + axis for axis in axes)
-        self.query_dense = self.project("query", *_projection(query_shape, [heads, self.key_dim]))
-        self.key_dense = self.project("key", *_projection(key_shape, [heads, self.key_dim]))
+        self.query_dense: EinsumDense = self.project("query", *_projection(query_shape, [heads, self.key_dim]))
+        self.key_dense: EinsumDense = self.project("key", *_projection(key_shape, [heads, self.key_dim]))
         if self.use_gate:
             gate = _projection(query_shape, [heads, self.value_dim])
             self.gate_dense: EinsumDense | None = self.project("gate", *gate, activation="sigmoid")
-        self.value_dense = self.project("value", *_projection(value_shape, [heads, self.value_dim]))
+        self.value_dense: EinsumDense = self.project("value", *_projection(value_shape, [heads, self.value_dim]))
         means = (*query_shape[:-1], heads, self.value_dim)
         sizes = self._output_shape or (query_shape[-1],)
-        self.output_dense = self.project("attention_output", *_projection(means, sizes, summed=2))
+        self.output_dense: EinsumDense = self.project("attention_output", *_projection(means, sizes, summed=2))
 
     def attend(
         self,

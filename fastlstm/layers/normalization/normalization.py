@@ -138,7 +138,7 @@ class LayerNormalization(ScaledAndShifted):
 
     def build(self, input_shape: Shape) -> None:
         check_axes(self.axis, input_shape)
-        self.axis = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
+        self.axis: Any = [self.axis] if isinstance(self.axis, int) else sorted(self.axis)
         self.add_gamma_and_beta([input_shape[axis] for axis in self.axis])
 
     @property
@@ -188,6 +188,8 @@ class GroupNormalization(ScaledAndShifted):
     Raises:
         ValueError: When an argument is not valid, or the axis cannot be cut into the groups.
     """
+
+    groups: int
 
     def __init__(
         self,

@@ -92,6 +92,8 @@ class Discretization(Categories):
 
     raw_dtype = "float32"
 
+    bin_boundaries: Any
+
     def __init__(
         self,
         bin_boundaries: Sequence[float] | None = None,

@@ -132,7 +132,7 @@ class ConvLSTMCell(Cell):
             self, "recurrent", (*self.kernel_size, self.filters, columns), "recurrent_kernel"
         )
         if self.use_bias:
-            self.bias = self.add_bias()
+            self.bias: Variable | None = self.add_bias()
         known = {number: size for number, size in enumerate(input_shape) if number}
         self.input_spec: InputSpec = InputSpec(ndim=self.rank + 2, axes=known)
 
