@@ -31,11 +31,12 @@ class Soak:
     """
 
     def __init__(self, calls: int, threads: int) -> None:
-        self._calls, self._threads = calls, threads
+        self._threads = threads
         self._done = [0] * threads
         self.wrong: list[str] = []
         self.resident: list[tuple[int, float]] = []
-        self.seconds: list[np.ndarray] = []
+        # Written to before the run, so that its memory is not taken for that of the models.
+        self.seconds: list[np.ndarray] = [np.full(calls // threads, np.inf, np.float32) for _ in range(threads)]
         self._models = [Subject(number) for number in range(len(NETWORKS))]
         self._changing = Subject(0)
 
@@ -53,20 +54,17 @@ class Soak:
 
     def _work(self, seed: int) -> None:
         rng = random.Random(seed)
-        share = self._calls // self._threads
-        taken = np.empty(share, np.float32)
         kinds = (self._predict, self._call, self._stream, self._pool, self._change, self._reload)
-        for number in range(share):
+        for number in range(len(self.seconds[seed])):
             kind = rng.choices(kinds, (40, 30, 10, 10, 9, 1))[0]
             begin = perf_counter()
             right = kind(rng)
-            taken[number] = perf_counter() - begin
+            self.seconds[seed][number] = perf_counter() - begin
             if not right:
                 self.wrong.append(kind.__name__)
             if number % RARE == RARE - 1:
                 self._fork(rng)
             self._done[seed] += 1
-        self.seconds.append(taken)
 
     def _predict(self, rng: random.Random) -> bool:
         subject, case = rng.choice(self._models), rng.randrange(CASES)
