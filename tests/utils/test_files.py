@@ -51,7 +51,12 @@ def test_md5_hash(origin, tmp_path):
         get_file("y", origin, md5_hash="0" * 32, cache_dir=tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar"])
+# Python 3.10 and 3.11 have what keeps an archive in its folder from 3.10.12 and 3.11.4 on.
+FILTERS = hasattr(tarfile, "data_filter")
+UNSAFE = pytest.mark.skipif(not FILTERS, reason="this Python cannot unpack tar archives safely")
+
+
+@pytest.mark.parametrize("kind", ["zip", pytest.param("tar", marks=UNSAFE)])
 def test_archives(origin, tmp_path, kind):
     archive = tmp_path / f"a.{kind}"
     if kind == "zip":
@@ -73,7 +78,7 @@ def test_an_archive_does_not_leave_its_folder(origin, tmp_path):
     archive = tmp_path / "evil.tar"
     with tarfile.open(archive, "w") as file:
         file.add(origin, "../evil.csv")
-    with pytest.raises(ValueError, match="is refused"):
+    with pytest.raises(ValueError, match="is refused" if FILTERS else "cannot unpack .* safely"):
         get_file("e", archive, untar=True, cache_dir=tmp_path / "cache")
     assert not list(tmp_path.rglob("evil.csv"))
 
