@@ -52,7 +52,7 @@ cdef class Executor(OpList):
     cdef fl_trials trials
 
     cdef _call(self, const Ends *ends, mask, initial_states, states)
-    cdef fl_trial *_trial_of(self, const Ends *ends, double work, bint masked) except? NULL
+    cdef fl_trial *_trial_of(self, const Ends *ends, bint masked) except? NULL
     cdef _run(self, const Ends *ends, mask, initial_states, states, Py_ssize_t start, Py_ssize_t end, int by_rows,
               int parts, bint by_units, Interrupt *interrupt)
     cdef _check(self, cnp.ndarray x, mask, initial_states)

@@ -176,7 +176,9 @@ cdef class Executor(OpList):
         cdef double whole = (ends.work.in_steps + ends.work.of_windows) * batch
         cdef double few = ends.work.in_steps * batch if 8 * ends.work.of_windows < ends.work.in_steps else 0.0
         cdef double work = whole if batch >= ENOUGH_ROWS else few
-        cdef fl_trial *trial = self._trial_of(ends, work, mask is not None or self.makes_masks)
+        cdef fl_trial *trial = NULL
+        if threads > 1 and not self.has_callbacks and work >= <double> PARALLEL_WORK:
+            trial = self._trial_of(ends, mask is not None or self.makes_masks)
         if trial != NULL:
             started = clock()
             if fl_trial_shares(trial):
@@ -196,10 +198,8 @@ cdef class Executor(OpList):
         if trial != NULL:
             fl_trial_took(trial, parts, <long> (clock() - started))
 
-    cdef fl_trial *_trial_of(self, const Ends *ends, double work, bint masked) except? NULL:
-        """The trial of calls of this shape; NULL if they are not cut, as those of little work are not."""
-        if threads == 1 or self.has_callbacks or work < <double> PARALLEL_WORK:
-            return NULL
+    cdef fl_trial *_trial_of(self, const Ends *ends, bint masked) except? NULL:
+        """The trial of calls of this shape; NULL if they are not cut."""
         cdef fl_trial *trial = fl_trial_of(&self.trials, ends.batch, ends.timesteps, masked, threads)
         if trial == NULL:
             by_rows, by_ops, by_units = self.split(ends.batch, ends.timesteps, masked, threads)
