@@ -67,17 +67,16 @@ static inline int fl_trial_shares(const fl_trial *trial)
     return trial->calls < TRIED || (trial->calls >= 2 * TRIED && trial->fastest[1] <= trial->fastest[0]);
 }
 
-/* What a call took on `parts` threads that was made as fl_trial_shares said. */
-static inline void fl_trial_took(fl_trial *trial, int parts, long nanoseconds)
+/* What a call took on so many threads that was made as fl_trial_shares had said when it began: `shared`. */
+static inline void fl_trial_took(fl_trial *trial, int shared, int threads, long nanoseconds)
 {
-    int shares = fl_trial_shares(trial);
-    long *fastest = &trial->fastest[shares];
-    if (shares && parts == 1 && trial->calls < TRIED && ++trial->missed < MOST_MISSED) return;
+    long *fastest = &trial->fastest[shared];
+    if (shared && threads == 1 && trial->calls < TRIED && ++trial->missed < MOST_MISSED) return;
     long of_late = *fastest < LONG_MAX ? *fastest + *fastest / 32 : LONG_MAX;
     *fastest = nanoseconds < of_late ? nanoseconds : of_late;
     if (++trial->calls < trial->most_calls) return;
-    trial->most_calls = shares != trial->shared ? SOON : trial->most_calls < RENEWED ? 2 * trial->most_calls : RENEWED;
-    trial->shared = shares;
+    trial->most_calls = shared != trial->shared ? SOON : trial->most_calls < RENEWED ? 2 * trial->most_calls : RENEWED;
+    trial->shared = shared;
     fl_trial_begin(trial);
 }
 

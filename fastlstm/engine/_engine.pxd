@@ -9,13 +9,13 @@ from fastlstm.engine._workspace cimport Workspace
 
 cdef extern from "trial.h":
     ctypedef struct fl_trial:
-        int by_rows, by_ops, by_units
+        int masked, threads, by_rows, by_ops, by_units
     ctypedef struct fl_trials:
         pass
     fl_trial *fl_trial_of(fl_trials *trials, long batch, long timesteps, bint masked, int threads) nogil
     fl_trial *fl_trial_new(fl_trials *trials, long batch, long timesteps, bint masked, int threads) nogil
     int fl_trial_shares(const fl_trial *trial) nogil
-    void fl_trial_took(fl_trial *trial, int parts, long nanoseconds) nogil
+    void fl_trial_took(fl_trial *trial, bint shared, int threads, long nanoseconds) nogil
 
 cpdef enum:
     # Rows from which on threads share a batch: with fewer, every one of them would read all weights for few.

@@ -167,9 +167,10 @@ cdef class Executor(OpList):
     cdef _call(self, const Ends *ends, mask, initial_states, states):
         """Runs all rows, cut among threads, and into parts of which none takes long."""
         cdef int by_rows = 1, parts = 1
-        cdef bint by_units = False
+        cdef bint shared = False
         cdef Py_ssize_t i, batch = ends.batch
-        cdef int64_t started
+        cdef int64_t started = 0
+        cdef fl_trial cut             # a copy: while this call waits for threads, others replace it
         if batch > INT_MAX:
             raise ValueError(f"x has {batch} rows, more than the {INT_MAX} that one call takes.")
         # Few rows are not cut, and convolutions only by rows: threads that wait for them would fall asleep.
@@ -180,10 +181,10 @@ cdef class Executor(OpList):
         if threads > 1 and not self.has_callbacks and work >= <double> PARALLEL_WORK:
             trial = self._trial_of(ends, mask is not None or self.makes_masks)
         if trial != NULL:
-            started = clock()
-            if fl_trial_shares(trial):
-                parts = acquire(max(trial.by_rows, trial.by_ops, trial.by_units), work)
-            by_rows, by_units = min(trial.by_rows, parts), trial.by_units > 1
+            cut, shared, started = trial[0], fl_trial_shares(trial), clock()
+            if shared:
+                parts = acquire(max(cut.by_rows, cut.by_ops, cut.by_units), work)
+            by_rows = min(cut.by_rows, parts)
         cdef Interrupt signals
         cdef Py_ssize_t cuts = 1 + <Py_ssize_t> min(self.cost * batch / LONG_STEP / by_rows, batch // by_rows - 1.0)
         cdef Interrupt *interrupt = watch(&signals, self.cost * max(min(batch, CHUNK_ROWS), batch // cuts // by_rows),
@@ -191,12 +192,14 @@ cdef class Executor(OpList):
         try:
             for i in range(cuts):
                 self._run(ends, mask, initial_states, states, batch * i // cuts, batch * (i + 1) // cuts, by_rows,
-                          parts if by_rows == 1 else 1, by_units, interrupt)
+                          parts if by_rows == 1 else 1, shared and cut.by_units > 1, interrupt)
         finally:
             if parts > 1:
                 release()
         if trial != NULL:
-            fl_trial_took(trial, parts, <long> (clock() - started))
+            trial = fl_trial_of(&self.trials, batch, ends.timesteps, cut.masked, cut.threads)
+        if trial != NULL:
+            fl_trial_took(trial, shared, parts, <long> (clock() - started))
 
     cdef fl_trial *_trial_of(self, const Ends *ends, bint masked) except? NULL:
         """The trial of calls of this shape; NULL if they are not cut."""

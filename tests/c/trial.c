@@ -12,7 +12,7 @@ static void make_calls(fl_trial *trial, int calls, long alone, long shared, int 
         int shares = fl_trial_shares(trial);
         if (shares != before && run) printf("%d%c ", run, before ? 's' : 'a'), run = 0;
         before = shares, run++;
-        fl_trial_took(trial, shares && got ? 2 : 1, shares && got ? shared : shares ? alone + alone / 5 : alone);
+        fl_trial_took(trial, shares, shares && got ? 2 : 1, shares && got ? shared : shares ? alone + alone / 5 : alone);
     }
     printf("%d%c\n", run, before ? 's' : 'a');
 }
@@ -28,6 +28,10 @@ int main(void)
     make_calls(without, 100, 1000, 0, 0);
     make_calls(later, 20, 1000, 900, 1);
     make_calls(later, 200, 1000, 1500, 1); /* what was near is far */
+    /* Many calls at once that were all begun on several threads: none of them counts as one alone. */
+    fl_trial_begin(later);
+    for (int i = 0; i < 3 * 6; i++) fl_trial_took(later, 1, 2, 600);
+    printf("%d %d\n", later->fastest[0] == LONG_MAX, later->fastest[1] == 600);
     printf("%d %d %d\n", fl_trial_of(&trials, 1, 30, 0, 2) == slower, fl_trial_of(&trials, 1, 30, 1, 2) == NULL,
            fl_trial_of(&others, 1, 30, 0, 2) == NULL);
     fl_trial *fifth = fl_trial_new(&trials, 2, 20, 1, 3);
