@@ -105,29 +105,31 @@ def table(result: dict[str, Any]) -> list[list[str]]:
     return [headings, *rows]
 
 
+def _summary(what: str, found: dict[str, float], below: str, names: bool = True) -> list[str]:
+    """A line on the ratios of shapes, if there are any: their mean, and those below 1, the lowest first.
+
+    Args:
+        what: The ratios' name.
+        found: They, by shapes.
+        below: What comes before the number of those below 1.
+        names: Whether these are named.
+    """
+    if not found:
+        return []
+    shapes = [f"{name} {ratio:.2f}x" for name, ratio in sorted(found.items(), key=lambda item: item[1]) if ratio < 1]
+    named_shapes = f": {'; '.join(shapes)}" if shapes and names else ""
+    return [f"{what}: geometric mean {geometric_mean(found.values()):.2f}x{below} in {len(shapes)}{named_shapes}."]
+
+
 def remarks(result: dict[str, Any]) -> list[str]:
     """What stands below the table."""
     lines = []
     for threads in THREADS:
         found = _medians(result, lambda case, threads=threads: _against_peer(case, threads))
-        behind = [
-            f"{name} {ratio:.2f}x" for name, ratio in sorted(found.items(), key=lambda item: item[1]) if ratio < 1
-        ]
-        if found:
-            lines.append(
-                f"{threads} thread(s): geometric mean {geometric_mean(found.values()):.2f}x over {len(found)} shapes, "
-                f"behind in {len(behind)}{': ' if behind else ''}{'; '.join(behind)}."
-            )
+        lines += _summary(f"{threads} thread(s)", found, f" over {len(found)} shapes, behind")
     for key in result["versions"]:
         found = _medians(result, lambda case, key=key: _gain(case, key))
-        slower = [
-            f"{name} {ratio:.2f}x" for name, ratio in sorted(found.items(), key=lambda item: item[1]) if ratio < 1
-        ]
-        if found:
-            lines.append(
-                f"{engine(key).name}, two threads by one: geometric mean {geometric_mean(found.values()):.2f}x, slower "
-                f"in {len(slower)}{': ' if slower and key != PEER else ''}{'; '.join(slower) if key != PEER else ''}."
-            )
+        lines += _summary(f"{engine(key).name}, two threads by one", found, ", slower", key != PEER)
     failed = [
         f"{case['name']} on {name}: {found['failed']}"
         for case in result["cases"]

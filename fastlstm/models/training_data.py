@@ -209,10 +209,44 @@ class _Arrays:
             yield tuple(_rows(part, rows) for part in (self._x, self._y, self._weight))
 
 
-class _Batches:
-    """A generator of batches."""
+class _ReadyMade:
+    """Batches that somebody else has made.
 
-    count: int | None = None
+    Args:
+        count: How many there are in an epoch; None: nobody knows.
+        class_weight, prepared: As for `Epochs`.
+    """
+
+    def __init__(
+        self,
+        count: int | None,
+        class_weight: Mapping[int, float] | None,
+        prepared: Callable[[Any, int | None], Any],
+    ) -> None:
+        self.count = count
+        self._class_weight = class_weight
+        self._prepared = prepared
+
+    def begin(self) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+    def _given(self) -> Iterator[Any]:
+        """The batches of an epoch as they come."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._given():
+            x, y, weight = unpacked(batch)
+            if self._class_weight is not None:
+                weight = weights_of_classes(y, self._class_weight)
+            yield self._prepared(x, None), standardized(y), standardized(weight)
+
+
+class _Batches(_ReadyMade):
+    """A generator of batches."""
 
     def __init__(
         self,
@@ -242,22 +276,14 @@ class _Batches:
                 "When passing a Python generator to a Keras model, the generator must return a tuple, either (input,) "
                 f"or (inputs, targets) or (inputs, targets, sample_weights). Received: {first[0]}"
             )
+        super().__init__(None, None, prepared)
         self._batches = itertools.chain(first, batches)
-        self._prepared = prepared
 
-    def begin(self) -> None:
-        """Do nothing."""
-
-    def end(self) -> None:
-        """Do nothing."""
-
-    def __iter__(self) -> Iterator[Batch]:
-        for batch in self._batches:
-            x, y, weight = unpacked(batch)
-            yield self._prepared(x, None), standardized(y), standardized(weight)
+    def _given(self) -> Iterator[Any]:
+        return self._batches
 
 
-class _Dataset:
+class _Dataset(_ReadyMade):
     """A dataset that gives batches by number."""
 
     def __init__(
@@ -267,11 +293,9 @@ class _Dataset:
         class_weight: Mapping[int, float] | None,
         prepared: Callable[[Any, int | None], Any],
     ) -> None:
+        super().__init__(dataset.num_batches, class_weight, prepared)
         self._dataset = dataset
         self._shuffle = shuffle
-        self._class_weight = class_weight
-        self._prepared = prepared
-        self.count: int | None = dataset.num_batches
         if self.count is None and shuffle:
             warnings.warn(
                 "`shuffle=True` was passed, but will be ignored since the data `x` was provided as an infinite "
@@ -287,18 +311,14 @@ class _Dataset:
         """Tell the dataset that an epoch has ended."""
         self._dataset.on_epoch_end()
 
-    def __iter__(self) -> Iterator[Batch]:
+    def _given(self) -> Iterator[Any]:
         numbers: Any = itertools.count() if self.count is None else range(self.count)
         if self._shuffle and self.count is not None:
             numbers = map(int, _permutation(self.count))
-        for number in numbers:
-            x, y, weight = unpacked(self._dataset[number])
-            if self._class_weight is not None:
-                weight = weights_of_classes(y, self._class_weight)
-            yield self._prepared(x, None), standardized(y), standardized(weight)
+        return (self._dataset[number] for number in numbers)
 
 
-class _OrderedDataset:
+class _OrderedDataset(_ReadyMade):
     """The batches of a dataset that has an order of its own, such as `timeseries_dataset_from_array` makes.
 
     Args:
@@ -313,10 +333,8 @@ class _OrderedDataset:
         class_weight: Mapping[int, float] | None,
         prepared: Callable[[Any, int | None], Any],
     ) -> None:
+        super().__init__(dataset.num_batches, class_weight, prepared)
         self._dataset = dataset
-        self._class_weight = class_weight
-        self._prepared = prepared
-        self.count: int | None = dataset.num_batches
         if shuffle:
             warnings.warn(
                 "`shuffle=True` was passed, but will be ignored since the data `x` was provided as a tf.data.Dataset. "
@@ -324,18 +342,8 @@ class _OrderedDataset:
                 stacklevel=4,
             )
 
-    def begin(self) -> None:
-        """Do nothing."""
-
-    def end(self) -> None:
-        """Do nothing."""
-
-    def __iter__(self) -> Iterator[Batch]:
-        for batch in self._dataset:
-            x, y, weight = unpacked(batch)
-            if self._class_weight is not None:
-                weight = weights_of_classes(y, self._class_weight)
-            yield self._prepared(x, None), standardized(y), standardized(weight)
+    def _given(self) -> Iterator[Any]:
+        return iter(self._dataset)
 
 
 def _kind_of(x: Any) -> tuple[str, type[_Batches | _Dataset | _OrderedDataset]]:

@@ -1,10 +1,7 @@
 """What `fastlstm.onnx.save` writes, `fastlstm.onnx.load` reads with the same numbers: all layers, most operations."""
 
-import importlib.util
 import re
-import sys
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -16,7 +13,6 @@ from fastlstm.onnx.writing.model import graph_of
 from fastlstm.saving.errors import SavedModelError
 from networks import network, random
 
-DATA = Path(__file__).parents[1] / "data"
 # Of each family: the models that are read, and those that are not, or have the batch elsewhere. In ONNX any axis may be
 # joined with the batch or be that of a constant; in a model here the batch is the first axis, of any size.
 COUNTS = {
@@ -32,18 +28,6 @@ OF_THE_BATCH = re.compile(
     "does not depend on the inputs|is a constant of the batch|has a constant of the batch|no matrix|rows of a table|"
     "takes constants where a tensor"
 )
-
-
-@pytest.fixture(scope="module")
-def cases():
-    sys.path.insert(0, str(DATA))
-    try:
-        spec = importlib.util.spec_from_file_location("onnx_cases", DATA / "onnx_cases.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(DATA))
-    return module
 
 
 def outputs_of(model, inputs):

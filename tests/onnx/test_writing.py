@@ -1,8 +1,6 @@
 """`fastlstm.onnx.save`: graphs that ONNX Runtime was seen to answer as fastlstm does (data/make_onnx.py looked)."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +14,6 @@ from networks import network, random
 
 DATA = Path(__file__).parents[1] / "data"
 GOLDEN = json.loads((DATA / "onnx_written.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def cases():
-    """The module that makes the models."""
-    sys.path.insert(0, str(DATA))  # op_cases.py
-    try:
-        spec = importlib.util.spec_from_file_location("onnx_cases", DATA / "onnx_cases.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(DATA))
-    return module
 
 
 @pytest.mark.parametrize("family", GOLDEN)

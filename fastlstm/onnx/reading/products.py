@@ -144,16 +144,20 @@ def _counted(x: Tensor, made: Any) -> Tensor:
     return Tensor(made, x.order, [x.sizes[0], *sizes])
 
 
+def _kernel_and_bias(inputs: list[Value]) -> tuple[np.ndarray, np.ndarray | None]:
+    """The constants that a convolution takes besides its input."""
+    _, kernel, *rest = inputs
+    return constant(kernel, "W"), constant(rest[0], "B") if rest and rest[0] is not None else None
+
+
 @reads("Conv")
 def read_convolution(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Make it a `Conv1D` or `Conv2D`."""
-    x, kernel, *rest = inputs
-    kernel = constant(kernel, "W")
-    bias = constant(rest[0], "B") if rest and rest[0] is not None else None
+    kernel, bias = _kernel_and_bias(inputs)
     rank = kernel.ndim - 2
     if rank not in (1, 2, 3):
         raise Unfit(f"its kernel has the shape {kernel.shape}")
-    x, padding = _padded(node, _channels_last(tensor(x)), rank, 0.0)
+    x, padding = _padded(node, _channels_last(tensor(inputs[0])), rank, 0.0)
     layer = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}[rank](
         len(kernel),
         kernel.shape[2:],
@@ -193,15 +197,13 @@ def read_pooling(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
 @reads("ConvTranspose")
 def read_transposed_convolution(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Make it a `Conv1DTranspose` or `Conv2DTranspose` without padding, and cut off what the node's pads do."""
-    x, kernel, *rest = inputs
-    kernel = constant(kernel, "W")
-    bias = constant(rest[0], "B") if rest and rest[0] is not None else None
+    kernel, bias = _kernel_and_bias(inputs)
     rank = kernel.ndim - 2
     if rank not in (1, 2, 3) or node.attribute("group", 1) != 1:
         raise Unfit("its rank or its group is not supported")
     if node.attribute("auto_pad", "NOTSET") not in ("NOTSET", "VALID", "") or node.attribute("output_shape"):
         raise Unfit("its auto_pad or output_shape is not supported")
-    x = _channels_last(tensor(x))
+    x = _channels_last(tensor(inputs[0]))
     strides, rates = (tuple(node.attribute(name, [1] * rank)) for name in ("strides", "dilations"))
     layer = {1: layers.Conv1DTranspose, 2: layers.Conv2DTranspose, 3: layers.Conv3DTranspose}[rank](
         kernel.shape[1], kernel.shape[2:], strides=strides, dilation_rate=rates, use_bias=False
