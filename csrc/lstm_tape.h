@@ -56,29 +56,26 @@ INLINE void tape_tanh_sigmoid(float *h, float *c, float *z, const float *c_prev,
     }
 }
 
-/* dz (rows, 4*n) in place of the gates; dc (rows, n) becomes that of c_prev */
-INLINE void tape_tanh_sigmoid_backward(float *z, float *dc, const float *dh, const float *h, const float *c_prev, size_t n,
-                                       size_t units, size_t stride, const int rows)
+/* dz (4*n) in place of the gates; dc (n) becomes that of c_prev */
+static void tape_row_tanh_sigmoid_backward(float *gates, float *dc, const float *dh, const float *h, const float *c_prev,
+                                           size_t n)
 {
-    const vec one = vec_set(1.0f);
     for (size_t u = 0; u < n; u += VEC_WIDTH) {
+        float *z = gates + u;
         const size_t left = n - u;
-        UNROLL for (int m = 0; m < rows; m++) {
-            float *gates = z + m * stride + u;
-            const size_t place = m * units + u;
-            vec i = load_units(gates, left), f = load_units(gates + n, left), g = load_units(gates + 2 * n, left);
-            vec o = load_units(gates + 3 * n, left), d = load_units(dh + place, left);
-            /* an o of 0, from which s cannot be had, lets nothing through */
-            vec s = vec_select(vec_less(vec_set(0.0f), o), vec_div(load_units(h + place, left), o), vec_set(0.0f));
-            vec of_o = vec_mul(d, o);
-            vec of_c = vec_fma(of_o, vec_sub(one, vec_mul(s, s)), load_units(dc + place, left));
-            vec of_i = vec_mul(of_c, i), of_f = vec_mul(of_c, f);
-            store_units(gates, vec_mul(vec_mul(of_i, g), vec_sub(one, i)), left);
-            store_units(gates + n, vec_mul(vec_mul(of_f, load_units(c_prev + place, left)), vec_sub(one, f)), left);
-            store_units(gates + 2 * n, vec_mul(of_i, vec_sub(one, vec_mul(g, g))), left);
-            store_units(gates + 3 * n, vec_mul(vec_mul(of_o, s), vec_sub(one, o)), left);
-            store_units(dc + place, of_f, left);
-        }
+        const vec one = vec_set(1.0f);
+        vec i = load_units(z, left), f = load_units(z + n, left), g = load_units(z + 2 * n, left);
+        vec o = load_units(z + 3 * n, left), d = load_units(dh + u, left);
+        /* an o of 0, from which s cannot be had, lets nothing through */
+        vec s = vec_select(vec_less(vec_set(0.0f), o), vec_div(load_units(h + u, left), o), vec_set(0.0f));
+        vec of_o = vec_mul(d, o);
+        vec of_c = vec_fma(of_o, vec_sub(one, vec_mul(s, s)), load_units(dc + u, left));
+        vec of_i = vec_mul(of_c, i), of_f = vec_mul(of_c, f);
+        store_units(z, vec_mul(vec_mul(of_i, g), vec_sub(one, i)), left);
+        store_units(z + n, vec_mul(vec_mul(of_f, load_units(c_prev + u, left)), vec_sub(one, f)), left);
+        store_units(z + 2 * n, vec_mul(of_i, vec_sub(one, vec_mul(g, g))), left);
+        store_units(z + 3 * n, vec_mul(vec_mul(of_o, s), vec_sub(one, o)), left);
+        store_units(dc + u, of_f, left);
     }
 }
 
@@ -171,7 +168,7 @@ static void FL_KERNEL(lstm_tape_backward)(float *gates, float *dh, float *dc, co
             size_t n = smaller(block, units - unit);
             float *z = gates + 4 * unit;
             if (fast)
-                tape_tanh_sigmoid_backward(z, dc + unit, dh + unit, h + unit, c_prev + unit, n, units, stride, 1);
+                tape_row_tanh_sigmoid_backward(z, dc + unit, dh + unit, h + unit, c_prev + unit, n);
             else
                 tape_row_backward(z, dc + unit, dh + unit, c + unit, c_prev + unit, n, activation, recurrent_activation,
                                   scratch);
