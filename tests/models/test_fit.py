@@ -140,3 +140,34 @@ def test_a_scaled_loss_changes_nothing():
         weights.append(model.get_weights())
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_loss_of_a_step_has_the_penalties_of_its_weights():
+    model = Sequential([Input((7, 3)), LSTM(4), Dense(1, kernel_regularizer="l2")])
+    model.compile(optimizers.SGD(0.1), "mse")
+    for _ in range(2):
+        (penalty,) = model.losses
+        expected = np.mean((model.predict(X, verbose=0) - Y) ** 2) + penalty
+        assert penalty > 0.005
+        np.testing.assert_allclose(model.test_on_batch(X, Y), expected, rtol=1e-5)
+        model.reset_metrics()
+        np.testing.assert_allclose(model.train_on_batch(X, Y), expected, rtol=1e-5)
+        model.reset_metrics()
+
+
+def test_what_others_change_during_a_step_counts_in_the_next():
+    """The loss, which is somebody's Python, sets the weights of a frozen layer behind one that learns."""
+    head = Dense(2, use_bias=False, trainable=False)
+    model = Sequential([Input((7, 3)), LSTM(4), head])
+    new = [np.full((4, 2), 0.5, np.float32)]
+
+    def squared(y_true, y_pred):
+        head.set_weights(new)
+        return np.mean((y_pred - y_true) ** 2, axis=-1)
+
+    squared.gradient = lambda y_true, y_pred: y_pred - y_true
+    model.compile(optimizers.SGD(0.1), squared)
+    model.train_on_batch(X, np.zeros((96, 2)))
+    expected = np.mean(model.predict(X, verbose=0) ** 2)
+    model.reset_metrics()
+    np.testing.assert_allclose(model.train_on_batch(X, np.zeros((96, 2))), expected, rtol=1e-5)
