@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
 import signal
 import socket
+import struct
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -26,6 +28,7 @@ logger: logging.Logger = logging.getLogger("fastlstm.serving")
 
 _QUIET = 0.3  # seconds without a request after which a server that drains is done
 _SETUP_FAILED = 2
+_SO_ATTACH_FILTER = 26  # of Linux's asm/socket.h; `socket` has no name for it
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _REFUSAL = (
     "This server runs {workers} workers, and the requests of a sequence would reach different ones: use the WebSocket "
@@ -114,6 +117,20 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _hold_connections(listener: socket.socket) -> None:
+    """Let a socket accept no more than what waits for it already.
+
+    A connection that the kernel makes between the last `accept` and `close` would be reset, with its request. A filter
+    (socket(7), SO_ATTACH_FILTER) that keeps nothing of a packet drops the attempts; they are repeated, and refused
+    once nobody listens. Other systems than Linux have no such filter.
+    """
+    if sys.platform == "linux":
+        keep_nothing = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0), 8)  # BPF_RET | BPF_K, 0 bytes
+        program = struct.pack("HP", 1, ctypes.addressof(keep_nothing))
+        with suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+
 class Server(uvicorn.Server):
     """uvicorn's, which drains before it ends, and ends with exit code 0.
 
@@ -174,6 +191,7 @@ class Server(uvicorn.Server):
     async def _stop_listening(self) -> None:
         """Refuse connections, after accepting those that were made."""
         listener, self._listener = cast(socket.socket, self._listener), None
+        _hold_connections(listener)
         for server in self.servers:
             server.close()
         accepted = []
