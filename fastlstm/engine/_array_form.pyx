@@ -14,9 +14,6 @@ cdef class ArrayForm:
     Args:
         shape: Lengths of the axes, None for any.
     """
-    cdef int ndim
-    cdef Py_ssize_t lengths[cnp.NPY_MAXDIMS]
-
     def __init__(self, tuple shape not None):
         if len(shape) > cnp.NPY_MAXDIMS:
             raise ValueError(f"shape: NumPy has at most {cnp.NPY_MAXDIMS} axes, received {len(shape)}")
@@ -26,6 +23,9 @@ cdef class ArrayForm:
 
     def fits(self, x):
         """Whether x is of this form."""
+        return self.matches(x)
+
+    cdef bint matches(self, x) noexcept:
         cdef int axis
         if (not cnp.PyArray_CheckExact(x) or cnp.PyArray_TYPE(x) != cnp.NPY_FLOAT32
                 or not cnp.PyArray_ISCARRAY_RO(x) or cnp.PyArray_NDIM(x) != self.ndim):

@@ -51,16 +51,19 @@ cdef class Executor(OpList):
     cdef list workspaces              # further ones, of calls at once
     cdef fl_trials trials
 
-    cdef _call(self, const Ends *ends, mask, initial_states, states)
+    cdef cnp.ndarray _output(self, cnp.ndarray x, const Value *given, Py_ssize_t batch, mask, initial_states, states)
+    cdef int _call(self, const Ends *ends, Workspace workspace, mask, initial_states, states) except -1
+    cdef int _call_cut(self, const Ends *ends, mask, initial_states, states) except -1
     cdef fl_trial *_trial_of(self, const Ends *ends, bint masked) except? NULL
     cdef _run(self, const Ends *ends, mask, initial_states, states, Py_ssize_t start, Py_ssize_t end, int by_rows,
               int parts, bint by_units, Interrupt *interrupt)
     cdef _check(self, cnp.ndarray x, mask, initial_states)
     cdef int _check_ids(self, tuple inputs) except -1
-    cdef Value _given(self, cnp.ndarray x, Py_ssize_t *batch)
+    cdef Py_ssize_t _given(self, Value *given, cnp.ndarray x) noexcept
     cdef Workspace _shaped(self, const Value *given, Py_ssize_t batch, x)
     cdef str _misfit(self, Workspace workspace, int bad)
-    cdef void _set_rows(self, Rows *rows, mask, const Value *given, Py_ssize_t first, Py_ssize_t batch)
+    cdef void _set_rows(self, Rows *rows, const Ends *ends, mask, Py_ssize_t first, Py_ssize_t batch)
+    cdef int _start_rows(self, Rows *rows, Workspace workspace, initial_states, Py_ssize_t first) except -1
     cdef cnp.ndarray _empty_output(self, cnp.ndarray x, const Value *out, Py_ssize_t batch)
     cdef Workspace _take_workspace(self)
     cdef _keep_workspace(self, Workspace workspace)

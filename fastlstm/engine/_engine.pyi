@@ -3,6 +3,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from fastlstm.engine._array_form import ArrayForm
 from fastlstm.engine._op_list import OpList
 
 ENOUGH_ROWS: Final[int]
@@ -20,4 +21,5 @@ class Executor(OpList):
         initial_states: Sequence[Sequence[np.ndarray] | None] | None = None,
         return_states: bool = False,
     ) -> Any: ...  # the output, or with return_states the output and lists of states
+    def run_fitting(self, x: object, form: ArrayForm) -> np.ndarray | None: ...
     def run_graph(self, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray] | None: ...

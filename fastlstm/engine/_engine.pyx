@@ -13,12 +13,13 @@ from libc.limits cimport INT_MAX
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from fastlstm.engine._interrupt cimport Interrupt, clock, watch
+from fastlstm.engine._array_form cimport ArrayForm
+from fastlstm.engine._interrupt cimport LONG_CALL, Interrupt, clock, watch
 from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport OpList, raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
 from fastlstm.engine._stage cimport stages_forward
-from fastlstm.engine._structs cimport CONVOLUTION, LSTM, MOST_ENDS, POOL, RESHAPE, Call, Op, State, Value, Work
+from fastlstm.engine._structs cimport CONVOLUTION, LSTM, MOST_ENDS, POOL, RESHAPE, Call, Op, State, Value
 from fastlstm.engine._workspace cimport Workspace
 
 import numpy as np
@@ -32,6 +33,8 @@ cdef enum:
     LONG_PIPELINE_CHUNK_ROWS = 24
     LONG_KERNEL = 262_144
     LARGEST_KEPT_WORKSPACE = 16_777_216  # bytes
+    # A call's cost below which it keeps the GIL: to let it go and take it back would take longer than the call.
+    SHORT_CALL = 32_768
     # A step's cost (OpList.cost times rows) from which on a batch is run in several parts, one after the other.
     LONG_STEP = 250_000_000
 
@@ -91,22 +94,37 @@ cdef class Executor(OpList):
             ValueError: A shape or dtype does not fit.
         """
         self._check(x, mask, initial_states)
-        cdef Py_ssize_t batch
-        cdef Value given = self._given(x, &batch)
-        cdef Workspace workspace = self._shaped(&given, batch, x)
-        cdef cnp.ndarray out = self._empty_output(x, &workspace.values[self.wiring.ends[1]], batch)
-        cdef Work work = workspace.work
-        self._keep_workspace(workspace)
+        cdef Value given
+        cdef Py_ssize_t batch = self._given(&given, x)
         states = self._empty_states(batch) if return_states else None
-        if batch == 0:
-            return out, states
+        return self._output(x, &given, batch, mask, initial_states, states), states
+
+    def run_fitting(self, x, ArrayForm form not None):
+        """Runs the ops on an array of this form, and returns the output alone; None for anything else.
+
+        Raises:
+            ValueError: As `run`.
+        """
+        if not form.matches(x):
+            return None
+        self._check(x, None, None)
+        cdef Value given
+        cdef Py_ssize_t batch = self._given(&given, x)
+        return self._output(x, &given, batch, None, None, None)
+
+    cdef cnp.ndarray _output(self, cnp.ndarray x, const Value *given, Py_ssize_t batch, mask, initial_states, states):
+        """A new array of what the ops give for an input that was checked; `states` are filled, or None."""
+        cdef Workspace workspace = self._shaped(given, batch, x)
+        cdef cnp.ndarray out = self._empty_output(x, &workspace.values[self.wiring.ends[1]], batch)
         cdef float *ends[2]
         cdef Py_ssize_t sizes[2]
-        ends[0], ends[1] = given.data, <float *> cnp.PyArray_DATA(out)
-        sizes[0], sizes[1] = given.timesteps * given.width, out.size // batch
-        cdef Ends arrays = Ends(&ends[0], &sizes[0], &given, given.timesteps, batch, work)
-        self._call(&arrays, mask, initial_states, states)
-        return out, states
+        cdef Ends arrays
+        if batch > 0:
+            ends[0], ends[1] = given.data, <float *> cnp.PyArray_DATA(out)
+            sizes[0], sizes[1] = given.timesteps * given.width, out.size // batch
+            arrays = Ends(&ends[0], &sizes[0], given, given.timesteps, batch, workspace.work)
+            self._call(&arrays, workspace, mask, initial_states, states)
+        return out
 
     def run_graph(self, tuple inputs not None):
         """Runs the ops of a graph of any number of inputs and outputs.
@@ -158,13 +176,33 @@ cdef class Executor(OpList):
             outputs.append(empty(self.out_axes[i - n], batch, value))
             ends[i] = <float *> cnp.PyArray_DATA(<cnp.ndarray> outputs[i - n])
             sizes[i] = value.timesteps * value.width
-        cdef Work work = workspace.work
-        self._keep_workspace(workspace)
-        cdef Ends arrays = Ends(&ends[0], &sizes[0], &given[0], timesteps, batch, work)
-        self._call(&arrays, None, None, None)
+        cdef Ends arrays = Ends(&ends[0], &sizes[0], &given[0], timesteps, batch, workspace.work)
+        self._call(&arrays, workspace, None, None, None)
         return outputs
 
-    cdef _call(self, const Ends *ends, mask, initial_states, states):
+    cdef int _call(self, const Ends *ends, Workspace workspace, mask, initial_states, states) except -1:
+        """Runs all rows in a workspace that has the shapes of all values: a call of little work at once."""
+        cdef Rows rows
+        cdef double work = (ends.work.in_steps + ends.work.of_windows) * ends.batch
+        cdef double cost = self.cost * ends.batch * ends.timesteps + work
+        if work >= <double> PARALLEL_WORK or cost >= <double> LONG_CALL:
+            self._keep_workspace(workspace)
+            self._call_cut(ends, mask, initial_states, states)
+            return 0
+        self._set_rows(&rows, ends, mask, 0, ends.batch)
+        self._start_rows(&rows, workspace, initial_states, 0)
+        if cost < <double> SHORT_CALL:
+            rows_forward(&rows, 0)
+        else:
+            with nogil:
+                rows_forward(&rows, 0)
+        raise_pending()
+        if states is not None:
+            self._get_states(&rows.call, states, 0)
+        self._keep_workspace(workspace)
+        return 0
+
+    cdef int _call_cut(self, const Ends *ends, mask, initial_states, states) except -1:
         """Runs all rows, cut among threads, and into parts of which none takes long."""
         cdef int by_rows = 1, parts = 1
         cdef bint shared = False
@@ -200,6 +238,7 @@ cdef class Executor(OpList):
             trial = fl_trial_of(&self.trials, batch, ends.timesteps, cut.masked, cut.threads)
         if trial != NULL:
             fl_trial_took(trial, shared, parts, <long> (clock() - started))
+        return 0
 
     cdef fl_trial *_trial_of(self, const Ends *ends, bint masked) except? NULL:
         """The trial of calls of this shape; NULL if they are not cut."""
@@ -214,7 +253,7 @@ cdef class Executor(OpList):
               int parts, bint by_units, Interrupt *interrupt):
         """Runs rows start .. end on acquired threads: cut into `by_rows` parts, each call into `parts`."""
         cdef Rows rows[FL_MAX_PARTS]
-        cdef int i, k
+        cdef int i
         cdef Py_ssize_t first, chunk, n = end - start
         cdef list workspaces = []
         cdef Workspace workspace
@@ -224,16 +263,13 @@ cdef class Executor(OpList):
             first = start + n * i // by_rows
             workspace = self._shaped(ends.given, start + n * (i + 1) // by_rows - first, None)
             workspaces.append(workspace)
-            self._set_rows(&rows[i], mask, ends.given, first, start + n * (i + 1) // by_rows - first)
+            self._set_rows(&rows[i], ends, mask, first, start + n * (i + 1) // by_rows - first)
             rows[i].call.parts, rows[i].call.by_units = parts, by_units
             rows[i].call.interrupt, rows[i].call.on_caller = interrupt, i == 0
             if parts > 1 and not by_units:
                 chunk = LONG_PIPELINE_CHUNK_ROWS if self.largest_kernel > LONG_KERNEL else PIPELINE_CHUNK_ROWS
                 rows[i].call.chunk = max(1, chunk // n)
-            for k in range(self.wiring.n_ends):
-                rows[i].ends[k] = ends.data[k] + first * ends.sizes[k]
-            workspace.lay_out(&rows[i].call, &self.wiring, self.ops, self.n_ops)
-            self._set_states(&rows[i].call, initial_states, first)
+            self._start_rows(&rows[i], workspace, initial_states, first)
         with nogil:
             if noticed:
                 begin_call()
@@ -249,16 +285,16 @@ cdef class Executor(OpList):
                 self._get_states(&rows[i].call, states, start + n * i // by_rows)
             self._keep_workspace(workspaces[i])
 
-    cdef Value _given(self, cnp.ndarray x, Py_ssize_t *batch):
-        """The only input as a value; sets the number of its rows."""
-        cdef Value given
+    cdef Py_ssize_t _given(self, Value *given, cnp.ndarray x) noexcept:
+        """Makes x, the only input, a value; returns the number of its rows."""
+        cdef Py_ssize_t batch
         given.data = <float *> cnp.PyArray_DATA(x)
         given.timesteps = x.shape[1] if self.axes[0] == 3 else 1
         given.width = 1 if self.vocabulary else x.shape[x.ndim - 1]
-        batch[0] = x.shape[0] if self.axes[0] else x.size // given.width
-        given.time_major = batch[0] == 1 or given.timesteps == 1
+        batch = x.shape[0] if self.axes[0] else x.size // given.width
+        given.time_major = batch == 1 or given.timesteps == 1
         given.fold, given.outer, given.mask = 1, 0, NULL
-        return given
+        return batch
 
     cdef Workspace _shaped(self, const Value *given, Py_ssize_t batch, x):
         """A workspace with the shapes of all values; x is what to say where the input does not fit."""
@@ -288,14 +324,25 @@ cdef class Executor(OpList):
             expected = "more"
         return f"{name} expected {expected}, it would get {given.timesteps} steps of {given.width} features"
 
-    cdef void _set_rows(self, Rows *rows, mask, const Value *given, Py_ssize_t first, Py_ssize_t batch):
+    cdef void _set_rows(self, Rows *rows, const Ends *ends, mask, Py_ssize_t first, Py_ssize_t batch):
+        """Some rows of a call, on one thread as long as nobody says otherwise."""
+        cdef int i
+        cdef Py_ssize_t timesteps = ends.given.timesteps
         rows.engine, rows.ops, rows.wiring = &self.engine, self.ops, &self.wiring
         rows.call.batch, rows.call.parts, rows.call.by_units = batch, 1, False
         rows.call.chunk = max(1, CHUNK_ROWS // batch)
-        rows.call.mask_timesteps, rows.call.given_mask, rows.call.mask = given.timesteps, NULL, NULL
+        rows.call.mask_timesteps, rows.call.given_mask, rows.call.mask = timesteps, NULL, NULL
         rows.call.interrupt, rows.call.on_caller, rows.call.makes_masks = NULL, True, self.makes_masks
         if mask is not None:
-            rows.call.given_mask = <const unsigned char *> cnp.PyArray_DATA(mask) + first * given.timesteps
+            rows.call.given_mask = <const unsigned char *> cnp.PyArray_DATA(mask) + first * timesteps
+        for i in range(self.wiring.n_ends):
+            rows.ends[i] = ends.data[i] + first * ends.sizes[i]
+
+    cdef int _start_rows(self, Rows *rows, Workspace workspace, initial_states, Py_ssize_t first) except -1:
+        """Gives rows their memory, with the states that they start from; `first` is the first of them in the call."""
+        workspace.lay_out(&rows.call, &self.wiring, self.ops, self.n_ops)
+        self._set_states(&rows.call, initial_states, first)
+        return 0
 
     cdef _check(self, cnp.ndarray x, mask, initial_states):
         self._check_made()

@@ -17,6 +17,10 @@ cdef extern from *:
     """
     void pend "fl_pend" (object error)  # leaves an exception on this thread
 
+cdef enum:
+    # A row's cost (OpList.cost) times rows and steps: some milliseconds of any network. Shorter calls never look.
+    LONG_CALL = 50_000_000
+
 cdef struct Interrupt:                # of a long call
     atomic_int stopped                # an exception is pending on the caller's thread
     long every, left                  # looks at the clock once in so many times

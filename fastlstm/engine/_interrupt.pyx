@@ -16,8 +16,6 @@ cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
 cdef enum:
-    # A row's cost (OpList.cost) times rows and steps: some milliseconds of any network. Shorter calls never look.
-    LONG_CALL = 50_000_000
     # What is computed between two looks at the clock.
     BETWEEN_LOOKS = 500_000
     PATIENCE = 100_000_000            # nanoseconds between two requests for the GIL

@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 
-from fastlstm.engine._engine cimport ENOUGH_ROWS, PARALLEL_WORK, Executor, Rows, rows_forward
+from fastlstm.engine._engine cimport ENOUGH_ROWS, PARALLEL_WORK, Ends, Executor, Rows, rows_forward
 from fastlstm.engine._interrupt cimport Interrupt, watch
 from fastlstm.engine._op_list cimport raise_pending
 from fastlstm.engine._pool cimport acquire, begin_call, end_call, release, run
@@ -60,14 +60,17 @@ def run_pair(Executor first not None, Executor second not None, cnp.ndarray x no
 cdef tuple start_beside(Rows *rows, Executor program, cnp.ndarray x, mask, initial_states, bint return_states):
     """Readies rows for all of x; returns what has to live until they have run: `(out, states, workspace)`."""
     program._check(x, mask, initial_states)
-    cdef Py_ssize_t batch
-    cdef Value given = program._given(x, &batch)
+    cdef Value given
+    cdef Py_ssize_t batch = program._given(&given, x)
     cdef Workspace workspace = program._shaped(&given, batch, x)
     out = program._empty_output(x, &workspace.values[program.wiring.ends[1]], batch)
-    program._set_rows(rows, mask, &given, 0, batch)
-    rows.ends[0], rows.ends[1] = given.data, <float *> cnp.PyArray_DATA(out)
-    workspace.lay_out(&rows.call, &program.wiring, program.ops, program.n_ops)
-    program._set_states(&rows.call, initial_states, 0)
+    cdef float *ends[2]
+    cdef Py_ssize_t sizes[2]
+    ends[0], ends[1] = given.data, <float *> cnp.PyArray_DATA(out)
+    sizes[0], sizes[1] = given.timesteps * given.width, out.size // batch
+    cdef Ends arrays = Ends(&ends[0], &sizes[0], &given, given.timesteps, batch, workspace.work)
+    program._set_rows(rows, &arrays, mask, 0, batch)
+    program._start_rows(rows, workspace, initial_states, 0)
     return out, program._empty_states(batch) if return_states else None, workspace
 
 

@@ -125,17 +125,50 @@ cdef void stage_forward(const Engine *engine, const Op *ops, const Stage *stage,
     running.backwards = ops[stage.first].kind >= LSTM and ops[stage.first].go_backwards
     running.ends = last.kind >= LSTM and not last.return_sequences
     running.in_place, running.stopped = out.time_major, False
-    share_out(&running, stage.first, 1 if call.by_units else call.parts)
-    if call.by_units and call.parts > 1 and n_recurrent > 0 and call.mask == NULL:
-        run(units_forward, &running, call.parts)
-    elif running.parts > 1:
-        run(part_forward, &running, running.parts)
+    if call.parts == 1:
+        alone_forward(&running, stage.first)
     else:
-        part_forward(&running, 0)
+        shared_forward(&running, stage.first, n_recurrent > 0)
     if running.ends:
         ended = &call.states[stage.state + n_recurrent - 1]
         memcpy(out.data, ended.h if call.mask == NULL or ended.out_is_h else ended.out_prev,
                call.batch * out.width * sizeof(float))
+
+
+cdef void alone_forward(Running *stage, int first) noexcept nogil:
+    """All chunks through all ops, on this thread."""
+    cdef Call *call = stage.call
+    cdef Scratch *scratch = call.scratch
+    cdef Py_ssize_t start = 0, steps, width, timesteps = stage.value.timesteps
+    cdef int i, state
+    cdef const float *x
+    cdef const Op *op
+    cdef float *out
+    while start < timesteps and not stops(call.interrupt, call.on_caller):
+        steps = min(call.chunk, timesteps - start)
+        x = input_steps(stage, scratch.buffers[0], start, steps)
+        width, state = stage.value.width, stage.state
+        for i in range(first, stage.end):
+            op = &stage.ops[i]
+            width = width_after(op, width)
+            out = output_of(stage, scratch, i, x, width, start)
+            op.forward(stage.engine, op, call, &call.states[state], scratch, out, x, width, start, steps)
+            state += op.kind >= LSTM
+            x = out
+        scatter_output(stage, x, width, start, steps)
+        start += steps
+
+
+cdef void shared_forward(Running *stage, int first, bint recurrent) noexcept nogil:
+    """All chunks through all ops, on the call's threads, or on some of them."""
+    cdef Call *call = stage.call
+    share_out(stage, first, 1 if call.by_units else call.parts)
+    if call.by_units and recurrent and call.mask == NULL:
+        run(units_forward, stage, call.parts)
+    elif stage.parts > 1:
+        run(part_forward, stage, stage.parts)
+    else:
+        alone_forward(stage, first)
 
 
 cdef void share_out(Running *stage, int first, int parts) noexcept nogil:

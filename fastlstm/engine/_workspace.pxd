@@ -11,6 +11,7 @@ cdef class Workspace:
     # The call before, for which the values are shaped: of the program or of a stepper of it.
     cdef const Wiring *wiring         # NULL: none
     cdef Py_ssize_t batch
+    cdef Py_ssize_t longest           # steps of a value
     cdef Work work                    # for a row
     # What else decides where everything lies, and where that is.
     cdef bint laid_out, masked

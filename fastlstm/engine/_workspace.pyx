@@ -52,7 +52,7 @@ cdef class Workspace:
 
     cdef int shape(self, const Wiring *wiring, const Op *ops, const Value *x, Py_ssize_t batch) noexcept:
         """Sets the shapes of all values for the inputs; returns the op that its own does not fit, or -1."""
-        cdef int i, bad
+        cdef int i, slot, bad
         cdef bint as_before = self.wiring == wiring and self.batch == batch
         for i in range(wiring.n_inputs):
             as_before = as_before and self.values[i].timesteps == x[i].timesteps and self.values[i].width == x[i].width
@@ -66,6 +66,9 @@ cdef class Workspace:
             bad = shape_after(ops, &wiring.stages[i], self.values, batch, &self.work)
             if bad >= 0:
                 return bad
+        self.longest = 1
+        for slot in range(wiring.n_slots):
+            self.longest = max(self.longest, self.values[slot].timesteps * self.values[slot].fold)
         self.wiring, self.batch = wiring, batch
         return -1
 
@@ -74,13 +77,9 @@ cdef class Workspace:
 
         Where the call before was of the same form, everything lies where it lay."""
         cdef Arena arena = Arena(NULL, 0)
-        cdef Py_ssize_t longest = 1
-        cdef int slot
         cdef bint masked = call.given_mask != NULL
         call.values = self.values
-        for slot in range(wiring.n_slots):
-            longest = max(longest, self.values[slot].timesteps * self.values[slot].fold)
-        call.chunk = min(call.chunk, longest)
+        call.chunk = min(call.chunk, self.longest)
         if self.laid_out and self.chunk == call.chunk and self.parts == call.parts and self.masked == masked:
             call.states, call.scratch = self.states, self.scratch
             return 0

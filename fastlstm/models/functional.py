@@ -235,6 +235,9 @@ class Functional(Model, builds_once=False):
         _check_shape(tensor, x.shape, self.name)
         return x
 
+    def _bare_output(self) -> bool:
+        return super()._bare_output() and not isinstance(self._structures[1], dict)
+
     def structured(self, outputs: Any) -> Any:
         structure = self._structures[1]
         leaves = outputs if isinstance(outputs, tuple) else (outputs,)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from fastlstm.engine import ArrayForm, ops
+from fastlstm.engine import ArrayForm, Program, ops
 from fastlstm.layers.base.arrays import as_mask
 from fastlstm.layers.base.chain import BoundChain, Chain
 from fastlstm.layers.base.layer import Layer
@@ -40,6 +40,7 @@ class Plan:
             as in training, e.g. with dropout; None too, but only the calls that say so themselves train.
         before: The plan before the change; what has not changed is taken from it.
         forms: Of arrays that the model takes as they are, one per input; none where there are no such.
+        bare: Whether the model gives its output as it is.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Plan:
         training: bool | None = False,
         before: Plan | None = None,
         forms: Sequence[ArrayForm] = (),
+        bare: bool = False,
     ) -> None:
         self._forms = forms
         self._form = forms[0] if len(forms) == 1 else None
@@ -73,6 +75,9 @@ class Plan:
         self._infers = training is False and not any(recorded)
         self._keepers = tuple(_keepers(calls.layers))
         self._in_steps: StepPlan | None = None
+        # Whether a call may be one of the Program alone, and that Program, once it is made.
+        self._direct = bare and self._form is not None and not self._makes_masks and not self.trains
+        self._program: Program | None = None
 
     def _whole_chain(self) -> BoundChain | None:
         """The chain that is the whole plan, from its one input to its outputs, if it is one."""
@@ -111,6 +116,13 @@ class Plan:
         fits = all(form.fits(array) for form, array in zip(self._forms, x, strict=True))
         return tuple(x) if fits and len({len(array) for array in x}) == 1 else None
 
+    def direct(self, x: Any) -> np.ndarray | None:
+        """Return the output for an array, where that is one call of the engine and the plan is current; else None."""
+        program = self._program
+        if program is None or self._count != self._watch.count:
+            return None
+        return program.run_fitting(x, cast("ArrayForm", self._form))
+
     def describe(self) -> list[str]:
         """Return what runs, a line per op of the engine or layer in NumPy."""
         return [line for part in self._runs for line in part.describe()]
@@ -138,7 +150,7 @@ class Plan:
             parts[parts.index(part)] = logits
         plan.parts, plan._runs = tuple(parts), tuple(parts)
         plan._unneeded = unneeded_after(plan._runs, set(self._outputs))
-        plan.whole, plan._graph = plan._whole_chain(), None
+        plan.whole, plan._graph, plan._program = plan._whole_chain(), None, None
         return plan
 
     # Whole sequences
@@ -155,7 +167,11 @@ class Plan:
         """
         if self.whole is not None:
             # Where nothing reads the mask it may be of any shape.
-            return self.whole.run(x, as_mask(mask, x.shape) if mask is not None and self.whole.takes_masks else None)
+            mask = as_mask(mask, x.shape) if mask is not None and self.whole.takes_masks else None
+            outputs = self.whole.run(x, mask)
+            if self._direct and self._program is None:
+                self._program = self.whole.alone
+            return outputs
         if self._graph is not None and mask is None:
             outputs = self._graph.outputs(tuple([x[i] for i in self._order]) if type(x) is tuple else (x,))
             if outputs is not None:
@@ -165,7 +181,7 @@ class Plan:
     def run_with_masks(self, x: Any, mask: Any = None) -> tuple[Any, list[Any]]:
         """Run all calls as `run` does, and return `(outputs, masks)`, one mask or None per output, or none at all."""
         if mask is None and self.whole is not None and not self._makes_masks:
-            return self.whole.run(x), []
+            return self.run(x), []
         if self.whole is not None or not self._infers:
             return self._run_parts(x, mask)
         kept = self._kept_states()

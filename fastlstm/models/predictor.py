@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fastlstm.backend import Tensor
 from fastlstm.engine import ArrayForm
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.arrays import as_tensors, as_values, carried_mask
@@ -137,6 +138,11 @@ class Predictor(Layer, builds_once=False):
         Raises:
             ValueError: When the inputs do not fit.
         """
+        plan = self._plan
+        if plan is not None and not training and mask is None:
+            outputs = plan.direct(inputs)
+            if outputs is not None:
+                return outputs.view(Tensor)
         # A plain array is neither symbolic nor a carrier of masks.
         if type(inputs) is not np.ndarray:
             if is_symbolic(inputs):
@@ -222,7 +228,9 @@ class Predictor(Layer, builds_once=False):
         Raises:
             ValueError: When the inputs do not fit.
         """
-        return self._run(self._ready(x))
+        plan = self._plan
+        outputs = None if plan is None else plan.direct(x)
+        return self._run(self._ready(x)) if outputs is None else outputs
 
     def predict(
         self,
@@ -356,6 +364,10 @@ class Predictor(Layer, builds_once=False):
         taken = None if plan is None else plan.taken(x)
         return self.prepared(x, rows) if taken is None else taken
 
+    def _bare_output(self) -> bool:
+        """Return whether the outputs are those of the layers inside, and one of them is given as it is."""
+        return self.expands
+
     def _input_forms(self) -> Sequence[ArrayForm]:
         """Return what arrays have to be for the layers to take them as they are, one per input; none if none may."""
         return ()
@@ -363,7 +375,7 @@ class Predictor(Layer, builds_once=False):
     def _planned(self) -> Plan:
         with CHANGES.lock:
             self.watch(self._watch)
-            plan = Plan(self.calls(), self._watch, before=self._plan, forms=self._input_forms())
+            plan = Plan(self.calls(), self._watch, False, self._plan, self._input_forms(), self._bare_output())
             self._plan = plan
             return plan
 

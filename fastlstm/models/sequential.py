@@ -244,8 +244,8 @@ class Sequential(Model, builds_once=False):
     @property
     def takes_raw(self) -> bool:  # type: ignore[override]
         """Whether the first layer takes the input as it is."""
-        layers = self.layers
-        return bool(layers) and layers[0].takes_raw
+        first = next((layer for layer in self._layers if not isinstance(layer, InputLayer)), None)
+        return first is not None and first.takes_raw
 
     def _input_forms(self) -> Sequence[ArrayForm]:
         if self.takes_raw:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fastlstm.engine import Program, kernel_names, reference
+from fastlstm.engine import ArrayForm, Program, kernel_names, reference
 from fastlstm.engine.ops import ACTIVATIONS, Activation, ActivationOp, DenseOp, LSTMOp
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
@@ -327,6 +327,21 @@ def test_bad_input_is_refused_and_the_program_still_works(x, message):
     with pytest.raises(ValueError, match=message):
         program.run(x)
     np.testing.assert_array_equal(program.run(good)[0], before)
+
+
+@pytest.mark.parametrize("batch", [0, 1, 3, 200])
+def test_a_run_of_what_fits_is_a_run(batch):
+    weights = Weights()
+    program, form = Program([weights.lstm(3, 5), DenseOp(weights(5, 2), None)]), ArrayForm((None, None, 3))
+    x = weights(batch, 4, 3)
+    for _ in range(2):
+        np.testing.assert_array_equal(program.run_fitting(x, form), program.run(x)[0])
+    for other in x.astype(np.float64), x[:, :, :2], x[0:1, 0], x.tolist(), None:
+        assert program.run_fitting(other, form) is None
+    with pytest.raises(ValueError, match="features"):
+        program.run_fitting(x[:, :, :2].copy(), ArrayForm((None, None, 2)))
+    with pytest.raises(TypeError):
+        program.run_fitting(x, None)
 
 
 def test_bad_masks_and_states_are_refused():

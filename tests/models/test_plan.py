@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fastlstm import Sequential, activations
+from fastlstm import Model, Sequential, activations
+from fastlstm.backend import Tensor
 from fastlstm.engine import Program
 from fastlstm.layers import (
     GRU,
@@ -16,10 +17,13 @@ from fastlstm.layers import (
     Embedding,
     Input,
     LSTMCell,
+    Masking,
     RepeatVector,
     TimeDistributed,
     UnitNormalization,
 )
+from fastlstm.models import clone_model
+from fastlstm.models.plan import Plan
 
 X = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
 
@@ -151,3 +155,42 @@ def test_parts_of_an_encoder_and_decoder():
     layers = [LSTM(4), RepeatVector(3), LSTM(4, return_sequences=True), TimeDistributed(Dense(1))]
     model = Sequential([Input((5, 3)), *layers, BatchNormalization()])
     assert [len(part.layers) for part in model.current_plan.parts] == [5]
+
+
+def test_an_array_that_fits_goes_straight_to_the_program(monkeypatch):
+    model = Sequential([Input((5, 3)), LSTM(4), Dense(2)])
+    expected = model.predict_on_batch(X)
+    monkeypatch.setattr(Plan, "run", None)
+    for outputs, kind in (
+        (model.predict_on_batch(X), np.ndarray),
+        (model(X), Tensor),
+        (model(X, training=False), Tensor),
+    ):
+        assert type(outputs) is kind
+        np.testing.assert_array_equal(outputs, expected)
+    monkeypatch.undo()
+    model.set_weights([2 * weights for weights in model.get_weights()])
+    changed = model.predict(X, verbose=0)
+    assert not np.array_equal(changed, expected)
+    for given in X, X, X.astype(np.float64), np.asfortranarray(X):
+        np.testing.assert_array_equal(model.predict_on_batch(given), changed)
+    with pytest.raises(ValueError, match="shape"):
+        model.predict_on_batch(X[:, :, :2])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [LSTM(4), LSTM(4, stateful=True), LSTM(4, return_state=True), Masking(), Dropout(0.5)],
+    ids=["dict", "stateful", "states", "masking", "dropout"],
+)
+def test_what_is_more_than_a_run_of_the_program_stays_so(layer):
+    i = Input(batch_shape=X.shape)
+    model = Model(i, {"y": layer(i)})
+    again = clone_model(model)
+    again.set_weights(model.get_weights())
+    for _ in range(3):
+        one, other = model.predict_on_batch(X)["y"], again.predict(X, verbose=0)["y"]
+        for first, second in zip(one, other, strict=True):
+            np.testing.assert_array_equal(first, second)
+    if isinstance(layer, Dropout):
+        assert (np.asarray(model(X, training=True)["y"]) == 0).any()

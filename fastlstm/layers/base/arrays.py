@@ -28,8 +28,10 @@ def as_float32(x: Any) -> np.ndarray:
     array = np.asarray(x)
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise ValueError(f"Invalid dtype: {array.dtype.name}")
-    with np.errstate(over="ignore", invalid="ignore"):
+    if array.dtype == np.float32:
         return np.require(array, np.float32, ("C", "A", "E"))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array.astype(np.float32, order="C", subok=False)
 
 
 def as_values(x: Any) -> np.ndarray:

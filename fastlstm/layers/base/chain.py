@@ -81,8 +81,6 @@ class BoundChain(LayerRow):
         self.of_layers: list[list[Op]] = list(of_layers)
         self.ops: list[Op] = [op for lowered in of_layers for op in lowered]
         self._program: Program | None = None
-        # The Program, once a call has found that there is nothing to do but to run it.
-        self._alone: Program | None = None
 
     @property
     def program(self) -> Program | None:
@@ -90,6 +88,14 @@ class BoundChain(LayerRow):
         if self._program is None and self.ops:
             self._program = Program(self.ops, masked=self._masked())
         return self._program
+
+    @property
+    def alone(self) -> Program | None:
+        """The Program, once it is made, if a call without a mask is nothing but its run; else None."""
+        program = self._program
+        if program is None or self.carries_states or (self._takes_ids and self.layers[0].makes_masks):
+            return None
+        return program
 
     @property
     def takes_masks(self) -> bool:
@@ -121,14 +127,10 @@ class BoundChain(LayerRow):
         Raises:
             ValueError: When states do not fit, or there is no time step to read.
         """
-        if self._alone is not None and initial_state is None:
-            return self._alone.run(x, mask)[0]
         program = self.program
         if program is None:
             return x.copy()
-        if self.takes_masks and not self.carries_states and not self._takes_ids:
-            self._alone = program
-        if not self.takes_masks:
+        if not program.takes_masks:
             mask = None
         elif self._takes_ids:
             mask = self.layers[0].compute_mask(x, None)
