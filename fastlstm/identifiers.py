@@ -11,10 +11,10 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fastlstm.object_registration import get_custom_objects, get_registered_name, get_registered_object
+from fastlstm.records import Record
 
 _KERAS_PACKAGES = frozenset({"keras", "keras_core", "tf_keras", "tensorflow", "fastlstm", "builtins"})
 
@@ -68,8 +68,7 @@ def missing_names(module: str, names: str) -> Callable[[str], Any]:
     return getattr_of_module
 
 
-@dataclass(frozen=True)
-class Registry:
+class Registry(Record):
     """The names of one module.
 
     Args:

@@ -14,7 +14,7 @@ C_SOURCES = sorted([*CSRC.iterdir(), PACKAGE / "include" / "fastlstm_stream.h"])
 # Leaf modules: each mirrors a Keras module, or is shared by those that do.
 LEAVES = {
     *("activations", "backend", "config", "constraints", "identifiers", "initializers", "memory"),
-    *("object_registration", "ops", "preprocessing", "printable", "random", "regularizers", "utils"),
+    *("object_registration", "ops", "preprocessing", "printable", "random", "records", "regularizers", "utils"),
 }
 # What only training needs: loaded when it is first asked for.
 TRAINING = {"callbacks", "losses", "metrics", "optimizers"}
@@ -22,9 +22,10 @@ TRAINING = {"callbacks", "losses", "metrics", "optimizers"}
 MAY_IMPORT = {
     "_version": set(),
     "stream": set(),
-    "engine": {"_version", "stream"},
-    "saving": {"identifiers", "memory", "printable"},
+    "engine": {"_version", "records", "stream"},
+    "saving": {"identifiers", "memory", "printable", "records"},
     **dict.fromkeys(LEAVES, LEAVES | {"engine"}),
+    "records": set(),
     **dict.fromkeys(TRAINING, TRAINING | LEAVES | {"engine"}),
     "layers": LEAVES | {"engine"},
     "models": LEAVES | TRAINING | {"engine", "layers", "saving"},

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from fastlstm.records import Record
 
-@dataclass(frozen=True)
-class Activation:
+
+class Activation(Record):
     """An activation as the engine runs it.
 
     Args:

@@ -13,9 +13,7 @@ have 13 bits and a sign, those of 256 and more half a bit less, and weights as m
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from math import isqrt, prod
 from typing import Any, TypeVar
@@ -25,6 +23,7 @@ import numpy as np
 from fastlstm.engine.graph import Graph
 from fastlstm.engine.ops import ROW_ACTIVATIONS, BranchesOp, DenseOp, GRUOp, LSTMOp, Op, RecurrentOp
 from fastlstm.engine.packing import GROUP, PANEL, aligned_empty, gate_order, plain_order
+from fastlstm.records import Record, replaced
 
 # What the numbers of a matrix may be, each with its type.
 INTEGER_MODES: dict[str, type[np.signedinteger]] = {"int16": np.int16, "int8": np.int8}
@@ -35,8 +34,7 @@ _SUM_VALUES = 256
 _OFFSET = 128
 
 
-@dataclass(frozen=True, eq=False)
-class IntegerMatrix:
+class IntegerMatrix(Record, eq=False):
     """A weight `(features, columns)` as integers, laid out as csrc/integers.h says.
 
     Args:
@@ -51,7 +49,11 @@ class IntegerMatrix:
     shape: tuple[int, ...]
     layout: str
 
-    def __post_init__(self) -> None:
+    def __init__(self, values: np.ndarray, scales: np.ndarray, shape: tuple[int, ...], layout: str) -> None:
+        super().__init__(values, scales, shape, layout)
+        self._seal()
+
+    def _seal(self) -> None:
         for array in (self.values, self.scales):
             array.flags.writeable = False
 
@@ -65,7 +67,7 @@ class IntegerMatrix:
         values = aligned_empty(len(state["values"]), state["values"].dtype)
         values[:] = state["values"]
         self.__dict__.update(state, values=values)
-        self.__post_init__()
+        self._seal()
 
     @property
     def mode(self) -> str:
@@ -266,13 +268,13 @@ def quantized_op(op: AnyOp, mode: str) -> AnyOp:
     """Return the op with its products in integers, where it has any."""
     if isinstance(op, BranchesOp):
         branches = tuple(tuple(quantized_op(inner, mode) for inner in branch) for branch in op.branches)
-        return dataclasses.replace(op, branches=branches)
+        return replaced(op, branches=branches)
     found = {
         name: quantized_matrix(getattr(op, name), mode, layout)
         for name, layout in layouts_of(op).items()
         if isinstance(getattr(op, name), np.ndarray)
     }
-    return dataclasses.replace(op, **found) if found else op  # type: ignore[arg-type]
+    return replaced(op, **found) if found else op
 
 
 def laid_out(op: AnyOp) -> AnyOp:
@@ -283,7 +285,7 @@ def laid_out(op: AnyOp) -> AnyOp:
         for name, (weight, layout) in weights.items()
         if isinstance(weight, IntegerMatrix) and weight.layout != layout
     }
-    return dataclasses.replace(op, **moved) if moved else op  # type: ignore[arg-type]
+    return replaced(op, **moved) if moved else op
 
 
 def quantized_graph(graph: Graph, mode: str) -> Graph:

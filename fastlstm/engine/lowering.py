@@ -6,7 +6,6 @@ Another numeric mode is another lowering, with functions of its own for its ops 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from math import prod
 from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -43,6 +42,7 @@ from fastlstm.engine.ops import (
 )
 from fastlstm.engine.packing import GRU_PANEL, PANEL, Obtain, Packing, gate_order, pack, plain_order
 from fastlstm.engine.wiring import Stage, Wiring
+from fastlstm.records import Record
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -78,8 +78,7 @@ class NativeActivation(NamedTuple):
     function: object = None
 
 
-@dataclass
-class LoweredOp:
+class LoweredOp(Record, frozen=False):
     """`Op` of _structs.pxd, with arrays: C-contiguous float32 that nobody else changes.
 
     Args:
@@ -92,8 +91,8 @@ class LoweredOp:
     features: int = 0
     units: int = 0
     z_width: int = 0
-    activation: NativeActivation = field(default_factory=NativeActivation)
-    recurrent_activation: NativeActivation = field(default_factory=NativeActivation)
+    activation: NativeActivation = NativeActivation()
+    recurrent_activation: NativeActivation = NativeActivation()
     kernel: Matrix | None = None
     recurrent_kernel: Matrix | None = None
     candidate_kernel: Matrix | None = None

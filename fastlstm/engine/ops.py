@@ -8,8 +8,6 @@ memory, so the arrays may be read-only or views, and may change later without an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from fastlstm.engine.activation import ACTIVATIONS as ACTIVATIONS
@@ -41,10 +39,10 @@ from fastlstm.engine.whole_ops import StepsOp as StepsOp
 from fastlstm.engine.whole_ops import UnfoldOp as UnfoldOp
 from fastlstm.engine.whole_ops import WholeOp as WholeOp
 from fastlstm.engine.whole_ops import WindowOp as WindowOp
+from fastlstm.records import Record
 
 
-@dataclass(frozen=True, eq=False)
-class LSTMOp:
+class LSTMOp(Record, eq=False):
     """`(batch, timesteps, features)` to `(batch, timesteps, units)`, or `(batch, units)` without `return_sequences`.
 
     Args:
@@ -68,8 +66,7 @@ class LSTMOp:
     zero_output_for_mask: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class GRUOp:
+class GRUOp(Record, eq=False):
     """As LSTMOp, with gate blocks z, r, h and one state.
 
     Args:
@@ -93,8 +90,7 @@ class GRUOp:
     zero_output_for_mask: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class SimpleRNNOp:
+class SimpleRNNOp(Record, eq=False):
     """As LSTMOp, with `h = activation(x @ kernel + bias + h_prev @ recurrent_kernel)` and one state.
 
     Args:
@@ -114,8 +110,7 @@ class SimpleRNNOp:
     zero_output_for_mask: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class EmbeddingOp:
+class EmbeddingOp(Record, eq=False):
     """`table[ids]`: ids `(batch, timesteps)` to `(batch, timesteps, units)`. Only as the first op of a chain.
 
     Ids are float32 and truncated towards 0; a negative one counts from the end.
@@ -129,8 +124,7 @@ class EmbeddingOp:
     name: str = "Embedding"
 
 
-@dataclass(frozen=True, eq=False)
-class DenseOp:
+class DenseOp(Record, eq=False):
     """`activation(x @ kernel + bias)` on the last axis.
 
     Args:
@@ -144,15 +138,13 @@ class DenseOp:
     activation: Activation = LINEAR
 
 
-@dataclass(frozen=True, eq=False)
-class ActivationOp:
+class ActivationOp(Record, eq=False):
     """An activation on its own; those over an axis act over the last one."""
 
     activation: Activation
 
 
-@dataclass(frozen=True, eq=False)
-class AffineOp:
+class AffineOp(Record, eq=False):
     """`(x - center) * scale + shift` on the last axis.
 
     Args:
@@ -164,8 +156,7 @@ class AffineOp:
     shift: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class LayerNormOp:
+class LayerNormOp(Record, eq=False):
     """`(x - mean) / sqrt(variance + epsilon) * scale + shift`, mean and variance over the last axis.
 
     Args:
@@ -180,8 +171,7 @@ class LayerNormOp:
     root_mean: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class BranchesOp:
+class BranchesOp(Record, eq=False):
     """Rows of ops that all read the input, and what becomes of what they give.
 
     Args:

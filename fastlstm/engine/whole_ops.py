@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from fastlstm.engine.activation import LINEAR, Activation
+from fastlstm.records import Record
 
 
-@dataclass(frozen=True, eq=False)
-class ConvolutionOp:
+class ConvolutionOp(Record, eq=False):
     """`activation(x * kernel + bias)`, the cross-correlation over time.
 
     Args:
@@ -30,8 +28,7 @@ class ConvolutionOp:
     padding: str = "valid"
 
 
-@dataclass(frozen=True, eq=False)
-class PoolOp:
+class PoolOp(Record, eq=False):
     """The greatest value of every feature in every window over time, or the mean.
 
     Args:
@@ -46,8 +43,7 @@ class PoolOp:
     greatest: bool = True
 
 
-@dataclass(frozen=True, eq=False)
-class GlobalPoolOp:
+class GlobalPoolOp(Record, eq=False):
     """As PoolOp, of all steps; the mean is of those that are not masked. One step is left, and its axis if kept.
 
     Args:
@@ -61,8 +57,7 @@ class GlobalPoolOp:
     total: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class StepsOp:
+class StepsOp(Record, eq=False):
     """Steps repeated, put in the other order, and zeros at the ends: `(batch, timesteps, features)`.
 
     Args:
@@ -79,8 +74,7 @@ class StepsOp:
     from_row: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class ReshapeOp:
+class ReshapeOp(Record, eq=False):
     """The values in another shape.
 
     Args:
@@ -92,8 +86,7 @@ class ReshapeOp:
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class SliceOp:
+class SliceOp(Record, eq=False):
     """Some of the steps or features, as a Python slice takes them: `(batch, timesteps, features)`.
 
     Args:
@@ -106,8 +99,7 @@ class SliceOp:
     stop: int | None
 
 
-@dataclass(frozen=True, eq=False)
-class FoldOp:
+class FoldOp(Record, eq=False):
     """Every step as a sequence of its own, for the ops that follow; UnfoldOp is the way back.
 
     From `(batch, timesteps, steps * width)` it is `timesteps` sequences `(steps, width)` in every row.
@@ -119,13 +111,11 @@ class FoldOp:
     width: int
 
 
-@dataclass(frozen=True, eq=False)
-class UnfoldOp:
+class UnfoldOp(Record, eq=False):
     """What was made of the steps that FoldOp took apart, as steps again, each with all values that became of it."""
 
 
-@dataclass(frozen=True, eq=False)
-class HeadsOp:
+class HeadsOp(Record, eq=False):
     """`(batch, timesteps, heads * width)` as so many sequences `(timesteps, width)`, or back.
 
     Args:
@@ -137,13 +127,11 @@ class HeadsOp:
     back: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class IdsMaskOp:
+class IdsMaskOp(Record, eq=False):
     """A mask for other ops: the steps whose id is not 0. It gives no values."""
 
 
-@dataclass(frozen=True, eq=False)
-class MaskingOp:
+class MaskingOp(Record, eq=False):
     """A mask for other ops: the steps whose features do not all equal a value; it gives zeros in place of the others.
 
     Args:
@@ -153,8 +141,7 @@ class MaskingOp:
     value: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class PermuteOp:
+class PermuteOp(Record, eq=False):
     """`(batch, timesteps, features)` to `(batch, features, timesteps)`."""
 
 
@@ -173,8 +160,7 @@ MERGES = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class MergeOp:
+class MergeOp(Record, eq=False):
     """Several values as one.
 
     Args:
@@ -189,8 +175,7 @@ class MergeOp:
     first: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class ProductOp:
+class ProductOp(Record, eq=False):
     """The product of the matrices that two values are, `(timesteps, features)` in each row.
 
     Args:
@@ -200,13 +185,11 @@ class ProductOp:
     transposed: bool
 
 
-@dataclass(frozen=True, eq=False)
-class PairsOp:
+class PairsOp(Record, eq=False):
     """For every step of the first value, as a sequence of its own (see FoldOp): its sums with the second's steps."""
 
 
-@dataclass(frozen=True, eq=False)
-class PlaneConvolutionOp:
+class PlaneConvolutionOp(Record, eq=False):
     """`activation(x * kernel + bias)`, the cross-correlation over `(batch, rows, columns * channels)`.
 
     Args:
@@ -224,8 +207,7 @@ class PlaneConvolutionOp:
     padding: str = "valid"
 
 
-@dataclass(frozen=True, eq=False)
-class PlanePoolOp:
+class PlanePoolOp(Record, eq=False):
     """As PoolOp over rows and columns: `(batch, rows, columns * channels)`.
 
     Args:
@@ -241,8 +223,7 @@ class PlanePoolOp:
     greatest: bool = True
 
 
-@dataclass(frozen=True, eq=False)
-class StateInOp:
+class StateInOp(Record, eq=False):
     """Reads a state, `(batch, units)`, from which a recurrent op further on begins. It gives nothing.
 
     Args:
@@ -254,8 +235,7 @@ class StateInOp:
     part: int
 
 
-@dataclass(frozen=True, eq=False)
-class StateOutOp:
+class StateOutOp(Record, eq=False):
     """The state of a recurrent op before it at its last step, `(batch, units)`. It reads no value.
 
     Args:

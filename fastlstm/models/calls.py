@@ -13,6 +13,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.symbolic.calling import FixedTraining, call_parameters
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
+from fastlstm.records import Record
 
 # Nested models that call each other often enough describe more calls than there are atoms.
 MAX_CALLS = 100_000
@@ -29,8 +30,7 @@ class Slot:
     index: int
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Record):
     """One call of a layer that is no model.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from fastlstm.identifiers import is_of_keras, serialize_object, snake_case
 from fastlstm.object_registration import get_registered_object, open_scopes
 from fastlstm.printable import shown
+from fastlstm.records import Record
 
 _OPTIMIZERS = """
 Adadelta Adafactor Adagrad Adam Adamax AdamW Ftrl Lamb Lion Nadam RMSprop SGD
@@ -92,8 +92,7 @@ class CompileArguments:
             return None
 
 
-@dataclass(frozen=True)
-class FileArguments:
+class FileArguments(Record):
     """What a file has of `compile`, kept until the model is trained or evaluated.
 
     Args:

@@ -8,7 +8,6 @@ Program a level, and a model without layers in NumPy is one Program.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from fastlstm.engine import ops
@@ -24,26 +23,27 @@ from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.models.calls import Call, Calls, Slot
 from fastlstm.models.parts import ChainPart, GraphPart, Part
+from fastlstm.records import replaced
 
 # Inputs and outputs of a Program: `MOST_ENDS` of the engine.
 _MOST_ENDS = 32
 
 
-@dataclass
 class _Level:
     """What runs at one level: a graph of ops first, then parts one by one."""
 
-    graph: Graph = field(default_factory=Graph)
-    joined: list[Part] = field(default_factory=list)
-    alone: list[Part] = field(default_factory=list)
-    values: dict[int, int | Callable[[], int]] = field(default_factory=dict)
-    read: list[int] = field(default_factory=list)
-    ids: set[int] = field(default_factory=set)
-    # The masks of values, by their slots: numbers of ops; and who makes each, from an input in which slot.
-    masks: dict[int, int] = field(default_factory=dict)
-    makers: dict[int, tuple[Layer, int]] = field(default_factory=dict)
-    # Layers that are given masks and let them not pass.
-    destroying: list[Layer] = field(default_factory=list)
+    def __init__(self, graph: Graph | None = None) -> None:
+        self.graph: Graph = Graph() if graph is None else graph
+        self.joined: list[Part] = []
+        self.alone: list[Part] = []
+        self.values: dict[int, int | Callable[[], int]] = {}
+        self.read: list[int] = []
+        self.ids: set[int] = set()
+        # The masks of values, by their slots: numbers of ops; and who makes each, from an input in which slot.
+        self.masks: dict[int, int] = {}
+        self.makers: dict[int, tuple[Layer, int]] = {}
+        # Layers that are given masks and let them not pass.
+        self.destroying: list[Layer] = []
 
 
 def joined_parts(calls: Calls, parts: Sequence[Part]) -> list[Part | GraphPart]:
@@ -235,7 +235,7 @@ class _Joiner:
             nonlocal fits
             found = self._value(level, leaf, call.layer.takes_ids) if isinstance(leaf, Slot) else leaf
             if isinstance(found, GraphValue) and not sees_mask:
-                found = replace(found, mask=None)
+                found = replaced(found, mask=None)
             fits = fits and (found is not None or leaf is None)
             return found
 

@@ -6,7 +6,6 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +19,7 @@ from fastlstm.models.predictor import Predictor
 from fastlstm.models.quantization import require_floats
 from fastlstm.models.weight_spec import weight_spec
 from fastlstm.printable import shown
+from fastlstm.records import replaced
 from fastlstm.saving import OptimizerState, open_file, write_keras, write_legacy_h5, write_weights
 from fastlstm.saving.budget import Budget
 from fastlstm.saving.config import normalise
@@ -95,7 +95,7 @@ def _loaded(filepath: Source, custom_objects: Mapping[str, Any] | None, compile:
             keras3 = not _is_old(file.keras_version)
             arguments = arguments_of_file(file.compile_config, keras3, custom_objects)
             if arguments is not None:
-                model.compile_as_in_file(replace(arguments, optimizer_state=file.read_optimizer() or None))
+                model.compile_as_in_file(replaced(arguments, optimizer_state=file.read_optimizer() or None))
     return model
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 from typing import Any, cast
 
 from fastlstm import backend
@@ -70,6 +69,8 @@ def print_summary(
 
 def html_summary(model: Any) -> str:
     """Return the table of a model's layers as HTML, for notebooks."""
+    from html import escape
+
     graph = model.graph
     connections = None if graph is None or graph.is_row() else _connections(graph)
     titles = ["Layer (type)", "Output Shape", "Param #", *(["Connected to"] if connections is not None else [])]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
+from fastlstm.records import Record
 from fastlstm.saving.conversion import Recipe, Stored, describe, read_all, recipes, stored_count
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.spec import LayerSpec
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Record):
     """A layer of the model beside the arrays that the file has for it, none where it lacks the layer.
 
     Args:

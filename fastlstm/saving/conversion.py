@@ -8,11 +8,11 @@ shape is checked before any value is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from fastlstm.records import Record
 from fastlstm.saving.spec import LayerSpec, VariableSpec
 
 # Where each of today's gate blocks is in the Keras 1 file: LSTM files hold i, c, f, o; GRU files z, r, h.
@@ -45,8 +45,7 @@ class Stored(Protocol):
         """The values, float32, C-contiguous and of that shape."""
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Record):
     """How to make one variable of the model from arrays of the file.
 
     Args:

@@ -8,7 +8,6 @@ from typing import Any
 from fastlstm.printable import shown
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.json_data import array
-from fastlstm.saving.operations import first_argument, tensor
 
 MODELS = ("Functional", "Sequential")
 # Keras 2 passed an initial state as further inputs: [x, h, c]. Unlike Keras 3, it then still showed the layer the mask
@@ -17,6 +16,8 @@ _RECURRENT = {"Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", 
 _INPUT_MASK = {"class_name": "__input_mask__", "config": {}}
 # Arguments of which each item is an array.
 _SEVERAL = {"constants", "initial_state"}
+# In the place of a layer's name: the number or list that follows is a constant.
+_CONSTANT = "_CONSTANT_VALUE"
 
 
 def node(written: Any, class_name: str, layer_names: set[Any], old: bool, masks: bool = False) -> dict[str, Any]:
@@ -172,3 +173,25 @@ def _ends(nested: Any) -> Iterator[list[Any]]:
     elif isinstance(nested, (list, dict)):
         for item in nested.values() if isinstance(nested, dict) else nested:
             yield from _ends(item)
+
+
+def first_argument(entry: Any) -> Any:
+    """`[layer, node, tensor, …]` → today's `__keras_tensor__`, or the constant that stands there.
+
+    Raises:
+        ValueError: Another form.
+    """
+    if isinstance(entry, list) and len(entry) >= 3 and entry[0] == _CONSTANT:
+        return array(entry[2]) if isinstance(entry[2], list) else entry[2]
+    return tensor(entry)
+
+
+def tensor(entry: Any) -> dict[str, Any]:
+    """`[layer, node, tensor, …]` → today's `__keras_tensor__`.
+
+    Raises:
+        ValueError: Another form.
+    """
+    if not isinstance(entry, list) or len(entry) < 3 or not isinstance(entry[0], str):
+        raise SavedModelError(f"An input of a layer is stored in an unknown form: {shown(entry)}")
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": entry[:3]}}

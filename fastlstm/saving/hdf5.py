@@ -10,13 +10,14 @@ import math
 import os
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from fastlstm.records import Record, replaced
 from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.hdf5_chunks import Chunks, as_float32
@@ -63,8 +64,7 @@ def open_root(stream: BinaryIO, stack: ExitStack, budget: Budget) -> Group:
     return Group((_Item(h5py.h5o.open(file.id, b"/"), texts, budget, size_of(stream)),))
 
 
-@dataclass(frozen=True)
-class _Item:
+class _Item(Record):
     """A group or dataset.
 
     Args:
@@ -108,8 +108,7 @@ class _Item:
         return h5py.h5a.exists(self.node, name.encode())
 
 
-@dataclass(frozen=True)
-class StoredArray:
+class StoredArray(Record):
     """One dataset; nothing is read before `read`.
 
     Args:
@@ -323,7 +322,7 @@ class Group:
                 raise SavedModelError(f"{where} is a {link} link; only plain links are followed.")
             part.budget.take("groups and arrays", 1, where)
             node = h5py.h5o.open(part.node, name.encode("utf-8", "surrogateescape"))
-            found.append(replace(part, node=node))
+            found.append(replaced(part, node=node))
         return found
 
 

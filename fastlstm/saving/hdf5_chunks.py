@@ -11,11 +11,11 @@ import itertools
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.records import Record
 from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError
 
@@ -27,8 +27,7 @@ _CHECKSUM = 4  # bytes
 _WORDS = 2**15  # that are summed at once, so that the sums stay below 2⁶³
 
 
-@dataclass(frozen=True)
-class Chunks:
+class Chunks(Record):
     """An array that is stored in chunks.
 
     Args:

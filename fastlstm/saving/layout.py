@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from fastlstm.records import Record
 from fastlstm.saving.spec import LayerSpec, VariableSpec
 
 
@@ -19,8 +19,7 @@ def numbered(names: Sequence[str]) -> list[str]:
     return unique
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(Record):
     """A layer that has variables of its own, and where they are in `list(spec.flatten())`.
 
     Args:

@@ -6,13 +6,13 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.records import Record, replaced
 from fastlstm.saving.assembly import no_weights
 from fastlstm.saving.conversion import Recipe, Stored, read_all, recipes, stored_count
 from fastlstm.saving.errors import SavedModelError
@@ -44,8 +44,7 @@ _FIRST: tuple[Callable[[VariableSpec], bool], ...] = (
 Saved = tuple[str, list[Stored]]  # a layer's name and its arrays, trainable ones first
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(Record):
     slot: int
     variable: VariableSpec
     recipe: Recipe
@@ -169,7 +168,7 @@ def _in_order(
             slots = [(slot, variable) for slot, variable in owner.slots() if first(variable) is wanted]
             if not slots:
                 continue
-            part = replace(owner.spec, variables=tuple(variable for _, variable in slots))
+            part = replaced(owner.spec, variables=tuple(variable for _, variable in slots))
             count = stored_count(part, arrays)
             if len(arrays) < count:
                 return None

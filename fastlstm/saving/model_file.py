@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
 
+from fastlstm.records import Record
 from fastlstm.saving.budget import Budget
 from fastlstm.saving.config import entries, normalise
 from fastlstm.saving.errors import SavedModelError, reading
@@ -28,8 +28,7 @@ class StateReader(Protocol):
     def __call__(self) -> list[np.ndarray]: ...
 
 
-@dataclass(frozen=True)
-class Contents:
+class Contents(Record):
     """What the opener of one format found.
 
     Args:

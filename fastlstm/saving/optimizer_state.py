@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastlstm.records import Record
 from fastlstm.saving.array_tree import Store
 from fastlstm.saving.conversion import Recipe, Stored, read_all
 from fastlstm.saving.hdf5 import Group
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     import h5py
 
 
-@dataclass(frozen=True)
-class OptimizerState:
+class OptimizerState(Record):
     """What is written of an optimizer.
 
     Args:

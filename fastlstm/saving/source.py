@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from fastlstm.records import Record
+
 Source = str | PathLike[str] | BinaryIO | bytes | bytearray | memoryview
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(Record):
     """What was given: a path, or content in memory.
 
     Args:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastlstm.records import Record
 
-@dataclass(frozen=True)
-class VariableSpec:
+
+class VariableSpec(Record):
     """One array of weights.
 
     Args:
@@ -23,8 +23,7 @@ class VariableSpec:
     trainable: bool = True
 
 
-@dataclass(frozen=True)
-class LayerSpec:
+class LayerSpec(Record):
     """One layer or model, its own variables and its children, in Keras' order.
 
     Args:
@@ -40,7 +39,7 @@ class LayerSpec:
     name: str
     class_name: str
     variables: tuple[VariableSpec, ...] = ()
-    children: tuple[tuple[str, LayerSpec | tuple[LayerSpec, ...]], ...] = field(default=())
+    children: tuple[tuple[str, LayerSpec | tuple[LayerSpec, ...]], ...] = ()
     subclassed: bool = False
     constants: tuple[tuple[str, np.ndarray], ...] = ()
 

@@ -1,6 +1,5 @@
 """Stepper and PoolStepper: the bits of the whole sequence, states in and out, and what they refuse."""
 
-from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -21,6 +20,7 @@ from fastlstm.engine import (
     run_pair,
 )
 from fastlstm.engine.ops import Activation, DenseOp, EmbeddingOp, GRUOp, LSTMOp, SimpleRNNOp
+from fastlstm.records import replaced
 from networks import weights
 
 TANH, SIGMOID = Activation("tanh"), Activation("sigmoid")
@@ -215,7 +215,7 @@ def test_masked_rows_of_a_pool(isa):
     kernels = {LSTMOp: (3, 18), GRUOp: (18, 9), SimpleRNNOp: (9, 5)}
     blocks = {LSTMOp: 4, GRUOp: 3, SimpleRNNOp: 1}
     recurrent = [
-        replace(op, kernel=weights(kernels[type(op)][0], blocks[type(op)] * kernels[type(op)][1])) for op in recurrent
+        replaced(op, kernel=weights(kernels[type(op)][0], blocks[type(op)] * kernels[type(op)][1])) for op in recurrent
     ]
     program = Program(recurrent, isa, "packed")
     x, mask = weights(130, 9, 3), np.random.default_rng(3).random((130, 9)) < 0.6
@@ -256,7 +256,7 @@ def test_what_a_pool_refuses():
         np.testing.assert_array_equal(kept, exact)
     assert pool.step(rows[:0], x[:0]).shape == (0, 2)
     with pytest.raises(ValueError, match="backwards"):
-        PoolStepper(Program([replace(ops(False)[0], go_backwards=True)]), 1)
+        PoolStepper(Program([replaced(ops(False)[0], go_backwards=True)]), 1)
 
 
 def test_ids_of_a_pool():

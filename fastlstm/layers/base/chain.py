@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +11,7 @@ import numpy as np
 from fastlstm.engine import Program, run_pair
 from fastlstm.engine.ops import LINEAR, Op, works_in_steps
 from fastlstm.layers.base.variable import CHANGES, Watch
+from fastlstm.records import replaced
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.layer import Layer
@@ -145,7 +145,7 @@ class BoundChain(LayerRow):
         of_layers = list(self.of_layers)
         number = max(number for number, lowered in enumerate(of_layers) if lowered)
         *before, last = of_layers[number]
-        of_layers[number] = [*before, dataclasses.replace(last, activation=LINEAR)]  # type: ignore[arg-type]
+        of_layers[number] = [*before, replaced(last, activation=LINEAR)]
         return BoundChain(self.layers, of_layers)
 
     def describe(self) -> list[str]:

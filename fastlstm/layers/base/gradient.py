@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, cast
@@ -16,6 +15,7 @@ from fastlstm.layers.base.chain import LayerRow
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, packed
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch
+from fastlstm.records import replaced
 
 
 class Gradients(NamedTuple):
@@ -79,7 +79,7 @@ class TrainingChain(LayerRow):
         self._of_first = len(of_layers[0])
         before, self._ops = self._ops, list(chain(*of_layers))
         if self._logits:
-            self._ops[-1] = dataclasses.replace(self._ops[-1], activation=ops.LINEAR)  # type: ignore[arg-type]
+            self._ops[-1] = replaced(self._ops[-1], activation=ops.LINEAR)
         trained = {place[0] for place in self._places if place is not None}
         trainable = [number in trained for number in range(len(self._ops))]
         if self._program is not None and self._trainable == trainable and _differ_in_weights(self._ops, before):  # type: ignore[has-type]
@@ -105,7 +105,7 @@ class TrainingChain(LayerRow):
         for place, weight in zip(cast("list[tuple[int, str]]", self._places), self.weights, strict=True):
             values.setdefault(place[0], {})[place[1]] = weight.value
         for number, arrays in values.items():
-            self._ops[number] = dataclasses.replace(self._ops[number], **cast("Any", arrays))
+            self._ops[number] = replaced(self._ops[number], **arrays)
         self._program.set_weights(self._ops)
         self._count = self._watch.count
 

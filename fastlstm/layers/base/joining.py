@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,13 @@ import numpy as np
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.structure import flatten
+from fastlstm.records import Record
 
 # The values that a call gives, in the order of `flatten`; one that few ask for as a function that adds it.
 GraphValues = list["int | Callable[[], int]"]
 
 
-@dataclass(frozen=True)
-class GraphValue:
+class GraphValue(Record):
     """A tensor in a graph of ops.
 
     Args:
