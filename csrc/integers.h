@@ -215,15 +215,10 @@ static integer_tile_function *const integer_tiles[2][4][TILE_ROWS] = {
     {INTEGER_TILES_OF(8, 1), INTEGER_TILES_OF(8, 2), INTEGER_TILES_OF(8, 3), INTEGER_TILES_OF(8, 4)},
 };
 
-/* out ((4 + groups) * FL_GROUP) = initial + x @ two panels that follow each other, the first of 4 groups; as two_panels. */
-INLINE void integer_pair(float *out, const float *initial, const integer_rows *x, const integer_panel *panel,
+/* z (4 + groups) = initial + x @ two panels that follow each other, the first of 4 groups, where a group is one vec. */
+INLINE void sums_of_pair(vec *z, const float *initial, const integer_rows *x, const integer_panel *panel,
                          const integer_panel *second, const int groups, const int bits)
 {
-    if (GROUP_VECS > 1) {
-        integer_tile(out, 0, initial, 0, x, panel, 1, 4, bits);
-        integer_tile(out + PANEL, 0, initial + PANEL, 0, x, second, 1, groups, bits);
-        return;
-    }
     ints sums[8];
     const int32_t *words = panel->words, *second_words = second->words, *row_words = x->words;
     const size_t count = panel->count;
@@ -236,8 +231,21 @@ INLINE void integer_pair(float *out, const float *initial, const integer_rows *x
     }
     const vec row_scale = vec_set(x->scales[0]);
     UNROLL for (int j = 0; j < 4 + groups; j++)
-        vec_store(out + j * FL_GROUP,
-                  scaled_sums(sums[j], row_scale, panel->scales + j * FL_GROUP, initial + j * FL_GROUP));
+        z[j] = scaled_sums(sums[j], row_scale, panel->scales + j * FL_GROUP, initial + j * FL_GROUP);
+}
+
+/* out ((4 + groups) * FL_GROUP) = the same; as two_panels. */
+INLINE void integer_pair(float *out, const float *initial, const integer_rows *x, const integer_panel *panel,
+                         const integer_panel *second, const int groups, const int bits)
+{
+    if (GROUP_VECS > 1) {
+        integer_tile(out, 0, initial, 0, x, panel, 1, 4, bits);
+        integer_tile(out + PANEL, 0, initial + PANEL, 0, x, second, 1, groups, bits);
+        return;
+    }
+    vec z[8];
+    sums_of_pair(z, initial, x, panel, second, groups, bits);
+    UNROLL for (int j = 0; j < 4 + groups; j++) vec_store(out + j * FL_GROUP, z[j]);
 }
 
 typedef void integer_pair_function(float *out, const float *initial, const integer_rows *x, const integer_panel *panel,

@@ -7,6 +7,9 @@
  *
  * For tanh and sigmoid five divisions become three: with E_x = 1 + e^-x and t_x = e^(2|x|) - 1,
  * c = c_prev / E_f + sign(g) t_g / (E_i (t_g + 2))  and  h = sign(c) t_c / (E_o (t_c + 2)).
+ *
+ * After sums of integers they are `brief` (vec_expm1_brief): what is left out is a hundredth of what rounding to integers
+ * leaves.
  */
 
 static inline int is_tanh_sigmoid(const fl_activation *activation, const fl_activation *recurrent_activation)
@@ -20,36 +23,58 @@ static inline vec tanh_quotient(vec t, vec divisor, vec x)
     return vec_copysign(vec_div(t, vec_mul(divisor, vec_add(t, vec_set(2.0f)))), x);
 }
 
+INLINE vec sigmoid_argument(vec x, const int brief)
+{
+    return brief ? vec_brief_argument(vec_sub(vec_set(0.0f), x)) : vec_sigmoid_argument(x);
+}
+INLINE void exponentials(vec *q, vec *n, const int count, const int brief)
+{
+    if (brief)
+        vec_expm1_brief(q, n, count);
+    else
+        vec_expm1_reduced(q, n, count);
+}
+INLINE vec sigmoid_divisor(vec q, vec n, const int brief)
+{
+    return brief ? vec_brief_result(q, n, 1.0f) : vec_sigmoid_divisor(q, n);
+}
+INLINE vec expm1_result(vec q, vec n, const int brief)
+{
+    return brief ? vec_brief_result(q, n, -1.0f) : vec_expm1_result(q, n);
+}
+
 /* h from z (i, f, c, o), and c from c_prev, of `count` vecs of units. What does not wait for each other is taken side by
  * side. */
-INLINE void cell_tanh_sigmoid(vec *h, vec *c, const vec (*z)[4], const int count)
+INLINE void cell_tanh_sigmoid(vec *h, vec *c, const vec (*z)[4], const int count, const int brief)
 {
     vec q[6], n[6];
     UNROLL for (int v = 0; v < count; v++) {
-        q[3 * v] = vec_sigmoid_argument(z[v][0]);
-        q[3 * v + 1] = vec_sigmoid_argument(z[v][1]);
+        q[3 * v] = sigmoid_argument(z[v][0], brief);
+        q[3 * v + 1] = sigmoid_argument(z[v][1], brief);
         q[3 * v + 2] = vec_tanh_argument(z[v][2]);
     }
-    vec_expm1_reduced(q, n, 3 * count);
+    exponentials(q, n, 3 * count, brief);
     UNROLL for (int v = 0; v < count; v++) {
-        vec i = vec_sigmoid_divisor(q[3 * v], n[3 * v]), f = vec_sigmoid_divisor(q[3 * v + 1], n[3 * v + 1]);
-        c[v] = vec_add(vec_div(c[v], f), tanh_quotient(vec_expm1_result(q[3 * v + 2], n[3 * v + 2]), i, z[v][2]));
+        vec i = sigmoid_divisor(q[3 * v], n[3 * v], brief), f = sigmoid_divisor(q[3 * v + 1], n[3 * v + 1], brief);
+        c[v] = vec_add(vec_div(c[v], f), tanh_quotient(expm1_result(q[3 * v + 2], n[3 * v + 2], brief), i, z[v][2]));
     }
     UNROLL for (int v = 0; v < count; v++) {
-        q[2 * v] = vec_sigmoid_argument(z[v][3]);
+        q[2 * v] = sigmoid_argument(z[v][3], brief);
         q[2 * v + 1] = vec_tanh_argument(c[v]);
     }
-    vec_expm1_reduced(q, n, 2 * count);
+    exponentials(q, n, 2 * count, brief);
     UNROLL for (int v = 0; v < count; v++)
-        h[v] = tanh_quotient(vec_expm1_result(q[2 * v + 1], n[2 * v + 1]), vec_sigmoid_divisor(q[2 * v], n[2 * v]), c[v]);
+        h[v] = tanh_quotient(expm1_result(q[2 * v + 1], n[2 * v + 1], brief), sigmoid_divisor(q[2 * v], n[2 * v], brief),
+                             c[v]);
 }
 
-/* The same for any pair of elementwise activations; `kind` and `recurrent_kind` are constants wherever this is inlined. */
+/* The same for any pair of elementwise activations; `kind`, `recurrent_kind` and `brief` are constants wherever this is
+ * inlined. */
 INLINE void cell_update(vec *h, vec *c, const vec (*z)[4], const int count, const int kind, const int recurrent_kind,
-                        const float *p, const float *recurrent_p)
+                        const int brief, const float *p, const float *recurrent_p)
 {
     if (kind == FL_TANH && recurrent_kind == FL_SIGMOID) {
-        cell_tanh_sigmoid(h, c, z, count);
+        cell_tanh_sigmoid(h, c, z, count, brief);
         return;
     }
     vec gates[6], g[2], s[2];
@@ -71,7 +96,8 @@ typedef void cell_function(float *h, float *c, float *z, size_t rows, size_t n, 
 
 /* Rows of one whole vec are taken in twos: one cell update alone would wait for itself. */
 INLINE void cell_rows(float *h, float *c, float *z, size_t rows, size_t n, size_t stride, size_t z_stride,
-                      const float *p, const float *recurrent_p, const int kind, const int recurrent_kind)
+                      const float *p, const float *recurrent_p, const int kind, const int recurrent_kind,
+                      const int brief)
 {
     size_t row = 0;
     for (; VEC_WIDTH == FL_GROUP && n == FL_GROUP && row + 2 <= rows;
@@ -81,7 +107,7 @@ INLINE void cell_rows(float *h, float *c, float *z, size_t rows, size_t n, size_
             UNROLL for (int gate = 0; gate < 4; gate++) gates[v][gate] = vec_load(z + v * z_stride + gate * FL_GROUP);
             state[v] = vec_load(c + v * stride);
         }
-        cell_update(output, state, gates, 2, kind, recurrent_kind, p, recurrent_p);
+        cell_update(output, state, gates, 2, kind, recurrent_kind, brief, p, recurrent_p);
         UNROLL for (int v = 0; v < 2; v++) {
             vec_store(c + v * stride, state[v]);
             vec_store(h + v * stride, output[v]);
@@ -91,7 +117,7 @@ INLINE void cell_rows(float *h, float *c, float *z, size_t rows, size_t n, size_
         for (size_t u = 0; u < n; u += VEC_WIDTH) {
             vec gates[1][4], output, state = load_units(c + u, n - u);
             UNROLL for (int gate = 0; gate < 4; gate++) gates[0][gate] = load_units(z + gate * n + u, n - u);
-            cell_update(&output, &state, gates, 1, kind, recurrent_kind, p, recurrent_p);
+            cell_update(&output, &state, gates, 1, kind, recurrent_kind, brief, p, recurrent_p);
             store_units(c + u, state, n - u);
             store_units(h + u, output, n - u);
         }
@@ -118,9 +144,16 @@ static void cell_of_any(float *h, float *c, float *z, size_t rows, size_t n, siz
                                                   const fl_activation *recurrent_activation)                   \
     {                                                                                                          \
         cell_rows(h, c, z, rows, n, stride, z_stride, activation->parameters, recurrent_activation->parameters, \
-                  KIND, RECURRENT_KIND);                                                                       \
+                  KIND, RECURRENT_KIND, 0);                                                                    \
     }
 FUSED_PAIRS(CELL)
+
+static void brief_cell(float *h, float *c, float *z, size_t rows, size_t n, size_t stride, size_t z_stride,
+                       const fl_activation *activation, const fl_activation *recurrent_activation)
+{
+    (void)activation, (void)recurrent_activation;
+    cell_rows(h, c, z, rows, n, stride, z_stride, NULL, NULL, FL_TANH, FL_SIGMOID, 1);
+}
 
 /* The cell update of a pair of activations. */
 static inline cell_function *cell_of(const fl_activation *activation, const fl_activation *recurrent_activation)
@@ -131,4 +164,11 @@ static inline cell_function *cell_of(const fl_activation *activation, const fl_a
     };
     cell_function *cell = cells[activation->kind][recurrent_activation->kind];
     return cell ? cell : cell_of_any;
+}
+
+/* The same after sums of integers. */
+static inline cell_function *cell_of_integers(const fl_activation *activation,
+                                              const fl_activation *recurrent_activation)
+{
+    return is_tanh_sigmoid(activation, recurrent_activation) ? brief_cell : cell_of(activation, recurrent_activation);
 }

@@ -8,6 +8,32 @@ static inline integer_panel step_panel_at(const fl_integers *matrix, size_t colu
     return q ? panel : (integer_panel){panel.words, panel.scales, NULL, 0, NULL};
 }
 
+/* The units of two whole panels of one row, tanh and sigmoid, where a group is one vec: all stays in registers. (Matrices
+ * whose panels go in pairs have less than SUM_WORDS words a column.) */
+INLINE void integer_pair_step(float *h, float *c, const float *z, const integer_rows *q, const integer_panel *panel,
+                              const integer_panel *second, const int bits)
+{
+    vec gates[8], output[2], state[2] = {vec_load(c), vec_load(c + FL_GROUP)};
+    sums_of_pair(gates, z, q, panel, second, 4, bits);
+    cell_tanh_sigmoid(output, state, (const vec (*)[4])gates, 2, 1);
+    UNROLL for (int v = 0; v < 2; v++) {
+        vec_store(c + v * FL_GROUP, state[v]);
+        vec_store(h + v * FL_GROUP, output[v]);
+    }
+}
+
+static void integer_pair_step_16(float *h, float *c, const float *z, const integer_rows *q, const integer_panel *panel,
+                                 const integer_panel *second)
+{
+    integer_pair_step(h, c, z, q, panel, second, 16);
+}
+
+static void integer_pair_step_8(float *h, float *c, const float *z, const integer_rows *q, const integer_panel *panel,
+                                const integer_panel *second)
+{
+    integer_pair_step(h, c, z, q, panel, second, 8);
+}
+
 static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const float *z, const int32_t *q,
                                                   const float *row_scales, const fl_integers *matrix, size_t rows,
                                                   size_t first, size_t last, int descending,
@@ -19,7 +45,7 @@ static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const floa
     const integer_rows all = {q, q ? row_words(matrix) : 0, q ? row_scales : no_scales};
     const unit_blocks blocks = blocks_of_units(rows, first, last, words_of(matrix) * z_width);
     const int narrow = matrix->bits == 8;
-    cell_function *cell = cell_of(activation, recurrent_activation);
+    cell_function *cell = cell_of_integers(activation, recurrent_activation);
     float sums[TILE_ROWS * PANEL + FL_GROUP];
     for (size_t i = 0, n, n_beside; i < blocks.count; i++) {
         const size_t unit = block_at(&blocks, i, descending, &n);
@@ -27,6 +53,10 @@ static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const floa
         if (n > FL_GROUP) {
             const size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
             const integer_panel next = step_panel_at(matrix, 4 * unit + PANEL, q);
+            if (GROUP_VECS == 1 && second == FL_GROUP && cell == brief_cell) {
+                (narrow ? integer_pair_step_8 : integer_pair_step_16)(h + unit, c + unit, z + 4 * unit, &all, &panel, &next);
+                continue;
+            }
             integer_pairs[narrow][groups - 1](sums, z + 4 * unit, &all, &panel, &next);
             cells_of_two_panels(cell, h + unit, c + unit, sums, second, activation, recurrent_activation);
             continue;

@@ -31,6 +31,7 @@ static inline vec vec_max(vec bound, vec x) { return _mm512_max_ps(bound, x); }
 static inline vec vec_abs(vec x) { return _mm512_abs_ps(x); }
 static inline vec vec_round(vec x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline vec vec_scale(vec x, vec n) { return _mm512_scalef_ps(x, n); }
+static inline vec vec_two_to(vec x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(x), 23)); }
 static inline vec_mask vec_less(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 static inline vec vec_select(vec_mask mask, vec a, vec b) { return _mm512_mask_blend_ps(mask, b, a); }
 
@@ -53,7 +54,12 @@ static inline vec vec_larger(vec a, vec b)
 }
 static inline float vec_largest(vec x)
 {
-    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(_mm512_reduce_max_epi32(_mm512_castps_si512(x)))));
+    __m512i all = _mm512_castps_si512(x);
+    __m256i half = _mm256_max_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    __m128i bits = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    bits = _mm_max_epi32(bits, _mm_shuffle_epi32(bits, 0x4e));
+    bits = _mm_max_epi32(bits, _mm_shuffle_epi32(bits, 0xb1));
+    return _mm_cvtss_f32(_mm_castsi128_ps(bits));
 }
 
 static inline void vec_store_int16(void *p, vec x)

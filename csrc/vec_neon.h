@@ -37,6 +37,7 @@ static inline vec vec_sqrt(vec a) { return vsqrtq_f32(a); }
 static inline vec vec_fma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); }
 static inline vec vec_abs(vec x) { return vabsq_f32(x); }
 static inline vec vec_round(vec x) { return vrndnq_f32(x); }
+static inline vec vec_two_to(vec x) { return vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(x), 23)); }
 static inline vec_mask vec_less(vec a, vec b) { return vcltq_f32(a, b); }
 static inline vec vec_select(vec_mask mask, vec a, vec b) { return vbslq_f32(mask, a, b); }
 static inline vec vec_copysign(vec x, vec sign) { return vbslq_f32(vdupq_n_u32(0x80000000u), sign, x); }

@@ -28,6 +28,15 @@ static inline vec vec_round(vec x) { return rintf(x); }
 static inline vec_mask vec_less(vec a, vec b) { return a < b; }
 static inline vec vec_select(vec_mask mask, vec a, vec b) { return mask ? a : b; }
 
+static inline vec vec_two_to(vec x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof x);
+    bits <<= 23;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 static inline float vec_power_of_two(int32_t n)
 {
     uint32_t bits = (uint32_t)(n + 127) << 23;
