@@ -16,7 +16,7 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
     const size_t features = h_prev ? units : 0; /* of a product with zeros nothing is left */
     const unit_blocks blocks = blocks_of_units(rows, first, last, units * z_width);
     cell_function *cell = cell_of(activation, recurrent_activation);
-    float sums[TILE_ROWS * PANEL + FL_GROUP];
+    _Alignas(64) float sums[TILE_ROWS * PANEL + FL_GROUP];
     for (size_t i = 0, n, n_beside; i < blocks.count; i++) {
         size_t unit = block_at(&blocks, i, descending, &n);
         const float *panel = packed_recurrent + 4 * unit * units;

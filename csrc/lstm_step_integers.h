@@ -46,7 +46,7 @@ static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const floa
     const unit_blocks blocks = blocks_of_units(rows, first, last, words_of(matrix) * z_width);
     const int narrow = matrix->bits == 8;
     cell_function *cell = cell_of_integers(activation, recurrent_activation);
-    float sums[TILE_ROWS * PANEL + FL_GROUP];
+    _Alignas(64) float sums[TILE_ROWS * PANEL + FL_GROUP];
     for (size_t i = 0, n, n_beside; i < blocks.count; i++) {
         const size_t unit = block_at(&blocks, i, descending, &n);
         integer_panel panel = step_panel_at(matrix, 4 * unit, q);

@@ -7,7 +7,7 @@ static inline size_t whole_vecs(size_t n) { return (n + VEC_WIDTH - 1) / VEC_WID
 static void cell_narrow_rows(cell_function *cell, float *h, float *c, const float *gates, size_t rows, size_t n,
                              size_t units, const fl_activation *activation, const fl_activation *recurrent_activation)
 {
-    float z[4 * TILE_ROWS * FL_GROUP + FL_GROUP], c_all[TILE_ROWS * FL_GROUP], h_all[TILE_ROWS * FL_GROUP];
+    _Alignas(64) float z[4 * TILE_ROWS * FL_GROUP + FL_GROUP], c_all[TILE_ROWS * FL_GROUP], h_all[TILE_ROWS * FL_GROUP];
     for (size_t gate = 0; gate < 4; gate++)
         for (size_t m = 0; m < rows; m++)
             for (size_t u = 0; u < n; u += VEC_WIDTH) /* what it writes past n is overwritten by the next */
