@@ -132,6 +132,22 @@ def test_recurrent(mode, isa, name, sizes):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("isa", kernel_names())
+@pytest.mark.parametrize("units", [7, 32])
+@pytest.mark.parametrize("size", [9.0, 43.0, 87.0, 88.5, 89.0, 1e4, 1e30, 3e38])
+def test_gates_at_their_ends(mode, isa, units, size):
+    """Far beyond where an exponential has a value."""
+    bias = (size * np.where(np.random.default_rng(3).random(4 * units) < 0.5, -1, 1)).astype(np.float32)
+    op = LSTMOp(weights(3, 4 * units), weights(units, 4 * units, seed=1), bias, TANH, SIGMOID, return_sequences=True)
+    x, states = random(2, 1, 3), [random(2, units, seed=1), random(2, units, seed=2)]
+    exact, *exact_states = expected_step(op, x, states, mode)
+    out, [found] = Program([op], isa, mode=mode).run(x, None, [states], True)
+    close(out, exact)
+    for state, exact_state in zip(found, exact_states, strict=True):
+        close(state, exact_state)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("isa", kernel_names())
 @pytest.mark.parametrize("features", [1, 3, 5, 16, 100, 256, 515, 1030])
 @pytest.mark.parametrize("units", [1, 17, 64, 130])
 def test_dense(mode, isa, features, units):
