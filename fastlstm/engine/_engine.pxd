@@ -61,16 +61,8 @@ cdef class Executor(OpList):
     cdef int _check_ids(self, tuple inputs) except -1
     cdef Py_ssize_t _given(self, Value *given, cnp.ndarray x) noexcept
     cdef Workspace _shaped(self, const Value *given, Py_ssize_t batch, x)
-    cdef str _misfit(self, Workspace workspace, int bad)
     cdef void _set_rows(self, Rows *rows, const Ends *ends, mask, Py_ssize_t first, Py_ssize_t batch)
     cdef int _start_rows(self, Rows *rows, Workspace workspace, initial_states, Py_ssize_t first) except -1
     cdef cnp.ndarray _empty_output(self, cnp.ndarray x, const Value *out, Py_ssize_t batch)
     cdef Workspace _take_workspace(self)
     cdef _keep_workspace(self, Workspace workspace)
-    cdef list _empty_states(self, Py_ssize_t batch)
-    cdef _set_states(self, Call *call, initial_states, Py_ssize_t first)
-    cdef _get_states(self, Call *call, list states, Py_ssize_t first)
-
-cdef int check_array(str name, array, shape) except -1
-
-cdef void clear_states(const Op *ops, int n_ops, Call *call, Py_ssize_t first, Py_ssize_t n) noexcept nogil

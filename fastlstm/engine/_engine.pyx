@@ -11,16 +11,15 @@ lies in its Workspace, taken from a free-list and given back, and in the arrays 
 cimport numpy as cnp
 from libc.limits cimport INT_MAX
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy, memset
 
-from fastlstm.engine._array_form cimport ArrayForm
+from fastlstm.engine._array_form cimport ArrayForm, check_array, empty, value_of
 from fastlstm.engine._interrupt cimport LONG_CALL, Interrupt, clock, watch
 from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport OpList, raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
 from fastlstm.engine._stage cimport stages_forward
-from fastlstm.engine._structs cimport CONVOLUTION, LSTM, MOST_ENDS, POOL, RESHAPE, Call, Op, State, Value
-from fastlstm.engine._workspace cimport Workspace
+from fastlstm.engine._structs cimport MOST_ENDS, Value
+from fastlstm.engine._workspace cimport Workspace, clear_states, empty_states, get_states, set_states
 
 import numpy as np
 
@@ -96,7 +95,7 @@ cdef class Executor(OpList):
         self._check(x, mask, initial_states)
         cdef Value given
         cdef Py_ssize_t batch = self._given(&given, x)
-        states = self._empty_states(batch) if return_states else None
+        states = empty_states(self.recurrent, batch) if return_states else None
         return self._output(x, &given, batch, mask, initial_states, states), states
 
     def run_fitting(self, x, ArrayForm form not None):
@@ -187,8 +186,7 @@ cdef class Executor(OpList):
         cdef double cost = self.cost * ends.batch * ends.timesteps + work
         if work >= <double> PARALLEL_WORK or cost >= <double> LONG_CALL:
             self._keep_workspace(workspace)
-            self._call_cut(ends, mask, initial_states, states)
-            return 0
+            return self._call_cut(ends, mask, initial_states, states)
         self._set_rows(&rows, ends, mask, 0, ends.batch)
         self._start_rows(&rows, workspace, initial_states, 0)
         if cost < <double> SHORT_CALL:
@@ -198,7 +196,7 @@ cdef class Executor(OpList):
                 rows_forward(&rows, 0)
         raise_pending()
         if states is not None:
-            self._get_states(&rows.call, states, 0)
+            get_states(&rows.call, self.recurrent, states, 0)
         self._keep_workspace(workspace)
         return 0
 
@@ -282,7 +280,7 @@ cdef class Executor(OpList):
         raise_pending()
         for i in range(by_rows):
             if states is not None:
-                self._get_states(&rows[i].call, states, start + n * i // by_rows)
+                get_states(&rows[i].call, self.recurrent, states, start + n * i // by_rows)
             self._keep_workspace(workspaces[i])
 
     cdef Py_ssize_t _given(self, Value *given, cnp.ndarray x) noexcept:
@@ -301,28 +299,8 @@ cdef class Executor(OpList):
         cdef Workspace workspace = self._take_workspace()
         cdef int bad = workspace.shape(&self.wiring, self.ops, given, batch)
         if bad >= 0:
-            raise ValueError(f"x of shape {np.shape(x)} does not fit: {self._misfit(workspace, bad)}")
+            raise ValueError(f"x of shape {np.shape(x)} does not fit: {self.misfit(workspace.values, bad)}")
         return workspace
-
-    cdef str _misfit(self, Workspace workspace, int bad):
-        """What an op needs, and what it would get instead."""
-        cdef const Op *op = &self.ops[bad]
-        cdef int i = 0
-        while self.stages[i].end <= bad:
-            i += 1
-        cdef const Value *given = &workspace.values[self.stages[i].output]
-        name = self.names[bad].removesuffix("Op")
-        if op.features and op.features != given.width:
-            return f"{name} expected {op.features} features, it would get {given.width}"
-        if op.kind == CONVOLUTION or op.kind == POOL:
-            least = (op.size - 1) * op.dilation + 1
-            return f"{name} expected at least {least} steps, it would get {given.timesteps}"
-        if op.kind == RESHAPE and op.units:
-            steps = "any number of" if op.timesteps < 0 else op.timesteps
-            expected = f"what makes {steps} steps of {op.units} features"
-        else:
-            expected = "more"
-        return f"{name} expected {expected}, it would get {given.timesteps} steps of {given.width} features"
 
     cdef void _set_rows(self, Rows *rows, const Ends *ends, mask, Py_ssize_t first, Py_ssize_t batch):
         """Some rows of a call, on one thread as long as nobody says otherwise."""
@@ -341,7 +319,9 @@ cdef class Executor(OpList):
     cdef int _start_rows(self, Rows *rows, Workspace workspace, initial_states, Py_ssize_t first) except -1:
         """Gives rows their memory, with the states that they start from; `first` is the first of them in the call."""
         workspace.lay_out(&rows.call, &self.wiring, self.ops, self.n_ops)
-        self._set_states(&rows.call, initial_states, first)
+        clear_states(self.ops, self.n_ops, &rows.call, 0, rows.call.batch)
+        if initial_states is not None:
+            set_states(&rows.call, self.recurrent, initial_states, first)
         return 0
 
     cdef _check(self, cnp.ndarray x, mask, initial_states):
@@ -406,11 +386,8 @@ cdef class Executor(OpList):
         cdef Workspace workspace = self.spare
         if workspace is not None:
             self.spare = None
-        elif self.workspaces:
-            workspace = self.workspaces.pop()
-        else:
-            workspace = Workspace(self.wiring.n_slots)
-        return workspace
+            return workspace
+        return self.workspaces.pop() if self.workspaces else Workspace(self.wiring.n_slots)
 
     cdef _keep_workspace(self, Workspace workspace):
         """Back to the free-list, unless it is large: then its allocation is not what the call takes long for."""
@@ -420,85 +397,3 @@ cdef class Executor(OpList):
             self.spare = workspace
         else:
             self.workspaces.append(workspace)
-
-    cdef list _empty_states(self, Py_ssize_t batch):
-        return [[np.zeros((batch, units), np.float32) for _ in range(n)] for units, n in self.recurrent]
-
-    cdef _set_states(self, Call *call, initial_states, Py_ssize_t first):
-        cdef size_t i, units
-        cdef State *state
-        clear_states(self.ops, self.n_ops, call, 0, call.batch)
-        if initial_states is None:
-            return
-        for i, (units, _) in enumerate(self.recurrent):
-            state = &call.states[i]
-            if initial_states[i] is not None:
-                _copy_state(state.h, initial_states[i][0], first * units, call.batch * units)
-                if state.c != NULL:
-                    _copy_state(state.c, initial_states[i][1], first * units, call.batch * units)
-                state.zero = False
-
-    cdef _get_states(self, Call *call, list states, Py_ssize_t first):
-        cdef size_t i, size, units
-        for i, (units, n) in enumerate(self.recurrent):
-            size = call.batch * units * sizeof(float)
-            memcpy(<float *> cnp.PyArray_DATA(states[i][0]) + first * units, call.states[i].h, size)
-            if n > 1:
-                memcpy(<float *> cnp.PyArray_DATA(states[i][1]) + first * units, call.states[i].c, size)
-
-
-cdef bint value_of(Value *value, cnp.ndarray x, int axes, bint ids) noexcept:
-    """Makes x an input's value; False where its axes are not as many, or, of ids, one less."""
-    cdef int axis
-    value.data, value.timesteps, value.width = <float *> cnp.PyArray_DATA(x), 1, 1
-    if x.ndim != axes - ids:
-        return False
-    if axes > 2:
-        value.timesteps = x.shape[1]
-    for axis in range(1 if axes == 2 else 2, x.ndim):
-        value.width *= x.shape[axis]
-    value.time_major = x.shape[0] == 1 or value.timesteps == 1
-    value.fold, value.outer, value.mask = 1, 0, NULL
-    return True
-
-
-cdef cnp.ndarray empty(int axes, Py_ssize_t batch, const Value *value):
-    """A new array for a value of so many axes, 3 at the most."""
-    cdef cnp.npy_intp shape[3]
-    shape[0], shape[1], shape[2] = batch, value.timesteps, value.width
-    if axes == 2:
-        shape[1] = value.timesteps * value.width
-    return cnp.PyArray_EMPTY(min(axes, 3), shape, cnp.NPY_FLOAT32, 0)
-
-
-cdef int check_array(str name, array, shape) except -1:
-    if (not cnp.PyArray_Check(array) or cnp.PyArray_TYPE(array) != cnp.NPY_FLOAT32
-            or not cnp.PyArray_ISCARRAY_RO(array)):
-        raise ValueError(f"{name}: expected a C-contiguous float32 array, received {type(array).__name__} "
-                         f"of dtype {getattr(array, 'dtype', None)}")
-    if shape is not None and array.shape != shape:
-        raise ValueError(f"{name}: expected shape {shape}, received {array.shape}")
-    return 0
-
-
-cdef _copy_state(float *state, cnp.ndarray given, size_t first, size_t size):
-    memcpy(state, <const float *> cnp.PyArray_DATA(given) + first, size * sizeof(float))
-
-
-cdef void clear_states(const Op *ops, int n_ops, Call *call, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
-    """Sets the states of n rows to zeros, and with a mask the outputs before."""
-    cdef State *state = call.states
-    cdef size_t size
-    cdef int i
-    for i in range(n_ops):
-        if ops[i].kind < LSTM:
-            continue
-        size = n * ops[i].units * sizeof(float)
-        memset(state.h + first * ops[i].units, 0, size)
-        if state.c != NULL:
-            memset(state.c + first * ops[i].units, 0, size)
-        if call.given_mask != NULL or call.makes_masks:
-            memset(state.out_prev + first * ops[i].units, 0, size)
-        if n == call.batch:
-            state.zero, state.out_is_h = ops[i].finite, False
-        state += 1

@@ -1,7 +1,7 @@
 """The ops of a program, for the modules that run them."""
 
 from fastlstm.engine._kernels cimport fl_activation, fl_integers, fl_kernels
-from fastlstm.engine._structs cimport Engine, Matrix, Op, Stage, Wiring
+from fastlstm.engine._structs cimport Engine, Matrix, Op, Stage, Value, Wiring
 
 
 cdef class OpList:
@@ -31,6 +31,7 @@ cdef class OpList:
     cdef int _check_made(self) except -1
     cdef _add(self, lowered)
     cdef _wire(self, wiring, names)
+    cdef str misfit(self, const Value *values, int bad)
     cdef const int *_ints(self, numbers)
     cdef const float *_data(self, array)
     cdef _set_matrix(self, Matrix *matrix, lowered)

@@ -55,6 +55,7 @@ from fastlstm.engine._structs cimport (
     Matrix,
     Op,
     Stage,
+    Value,
     Wiring,
     cost_of_inputs,
     cost_of_rest,
@@ -236,6 +237,26 @@ cdef class OpList:
         if alone < LEAST_GAIN * shared:
             return 1
         return min(threads, <int> min(most + 0.85, threads))
+
+    cdef str misfit(self, const Value *values, int bad):
+        """What an op needs, and what it would get of these values instead."""
+        cdef const Op *op = &self.ops[bad]
+        cdef int i = 0
+        while self.stages[i].end <= bad:
+            i += 1
+        cdef const Value *given = &values[self.stages[i].output]
+        name = self.names[bad].removesuffix("Op")
+        if op.features and op.features != given.width:
+            return f"{name} expected {op.features} features, it would get {given.width}"
+        if op.kind == CONVOLUTION or op.kind == POOL:
+            least = (op.size - 1) * op.dilation + 1
+            return f"{name} expected at least {least} steps, it would get {given.timesteps}"
+        if op.kind == RESHAPE and op.units:
+            steps = "any number of" if op.timesteps < 0 else op.timesteps
+            expected = f"what makes {steps} steps of {op.units} features"
+        else:
+            expected = "more"
+        return f"{name} expected {expected}, it would get {given.timesteps} steps of {given.width} features"
 
     cdef const int *_ints(self, numbers):
         array = np.array(numbers, np.intc)

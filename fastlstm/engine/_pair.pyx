@@ -7,7 +7,7 @@ from fastlstm.engine._interrupt cimport Interrupt, watch
 from fastlstm.engine._op_list cimport raise_pending
 from fastlstm.engine._pool cimport acquire, begin_call, end_call, release, run
 from fastlstm.engine._structs cimport Value
-from fastlstm.engine._workspace cimport Workspace
+from fastlstm.engine._workspace cimport Workspace, empty_states, get_states
 
 from fastlstm.engine._engine import get_num_threads
 
@@ -71,12 +71,12 @@ cdef tuple start_beside(Rows *rows, Executor program, cnp.ndarray x, mask, initi
     cdef Ends arrays = Ends(&ends[0], &sizes[0], &given, given.timesteps, batch, workspace.work)
     program._set_rows(rows, &arrays, mask, 0, batch)
     program._start_rows(rows, workspace, initial_states, 0)
-    return out, program._empty_states(batch) if return_states else None, workspace
+    return out, empty_states(program.recurrent, batch) if return_states else None, workspace
 
 
 cdef tuple finish_beside(Rows *rows, Executor program, tuple started):
     out, states, workspace = started
     if states is not None:
-        program._get_states(&rows.call, states, 0)
+        get_states(&rows.call, program.recurrent, states, 0)
     program._keep_workspace(workspace)
     return out, states

@@ -9,14 +9,15 @@ from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_Se
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.string cimport memcpy, memset
 
-from fastlstm.engine._engine cimport CHUNK_ROWS, Executor, Rows, check_array, clear_states, rows_forward
+from fastlstm.engine._array_form cimport check_array
+from fastlstm.engine._engine cimport CHUNK_ROWS, Executor, Rows, rows_forward
 from fastlstm.engine._interrupt cimport Interrupt, stops, watch
 from fastlstm.engine._kernels cimport fl_first_bad_id
 from fastlstm.engine._op_list cimport raise_pending
 from fastlstm.engine._sampling cimport Sampler
 from fastlstm.engine._steps cimport StepForm, Steps, atomic_flag, give_back, take
 from fastlstm.engine._structs cimport LSTM, Call, Op, State, width_after
-from fastlstm.engine._workspace cimport Workspace
+from fastlstm.engine._workspace cimport Workspace, clear_states, empty_states, get_states, set_states
 from fastlstm.stream cimport FASTLSTM_BAD_ID, FASTLSTM_BUSY, FASTLSTM_NO_ARRAY, FASTLSTM_STREAM, fastlstm_stream
 
 from fastlstm.engine._steps import checked_rows, checked_states
@@ -293,9 +294,9 @@ cdef class Stepper(Steps):
     @property
     def states(self):
         """Per recurrent op a list of new arrays, LSTM `[h, c]`, else `[h]`, each `(batch, units)`."""
-        states = self.program._empty_states(self.batch)
+        states = empty_states(self.program.recurrent, self.batch)
         self.turn.enter()
-        self.program._get_states(&self.running.rows.call, states, 0)
+        get_states(&self.running.rows.call, self.program.recurrent, states, 0)
         self.turn.leave()
         return states
 
@@ -303,7 +304,8 @@ cdef class Stepper(Steps):
     def states(self, states):
         states = checked_states(states, [[(self.batch, units)] * n for units, n in self.program.recurrent])
         self.turn.enter()
-        self.program._set_states(&self.running.rows.call, states, 0)
+        clear(&self.running, 0, self.batch)
+        set_states(&self.running.rows.call, self.program.recurrent, states, 0)
         self.moved(False)
 
     def reset(self, rows=None):

@@ -9,7 +9,8 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from fastlstm.engine._engine cimport PARALLEL_WORK, Executor, Rows, check_array, rows_forward
+from fastlstm.engine._array_form cimport check_array
+from fastlstm.engine._engine cimport PARALLEL_WORK, Executor, Rows, rows_forward
 from fastlstm.engine._interrupt cimport Interrupt, stops, watch
 from fastlstm.engine._op_list cimport raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run

@@ -7,7 +7,8 @@ lines.
 cimport numpy as cnp
 from libc.stdlib cimport free, malloc
 
-from fastlstm.engine._engine cimport PARALLEL_WORK, check_array
+from fastlstm.engine._array_form cimport check_array
+from fastlstm.engine._engine cimport PARALLEL_WORK
 from fastlstm.engine._op_list cimport OpList
 from fastlstm.engine._pool cimport acquire, begin_call, end_call, release, run
 from fastlstm.engine._structs cimport DENSE, Engine, Op

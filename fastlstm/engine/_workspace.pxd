@@ -23,3 +23,11 @@ cdef class Workspace:
     cdef int shape(self, const Wiring *wiring, const Op *ops, const Value *x, Py_ssize_t batch) noexcept
     cdef int lay_out(self, Call *call, const Wiring *wiring, const Op *ops, int n_ops) except -1
     cdef int allocate(self, size_t size) except -1
+
+cdef list empty_states(tuple recurrent, Py_ssize_t batch)
+
+cdef void clear_states(const Op *ops, int n_ops, Call *call, Py_ssize_t first, Py_ssize_t n) noexcept nogil
+
+cdef int set_states(Call *call, tuple recurrent, given, Py_ssize_t first) except -1
+
+cdef int get_states(const Call *call, tuple recurrent, list states, Py_ssize_t first) except -1

@@ -4,8 +4,10 @@ It grows with the chunk, not with the number of time steps, but where an op need
 gives. Sizes are computed so that what does not fit in a size_t is SIZE_MAX (csrc/sizes.h), of which there is no block.
 """
 
+cimport numpy as cnp
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport SIZE_MAX, int32_t, uintptr_t
+from libc.string cimport memcpy, memset
 
 from fastlstm.engine._kernels cimport FL_GROUP, fl_plus, fl_times
 from fastlstm.engine._structs cimport (
@@ -22,6 +24,10 @@ from fastlstm.engine._structs cimport (
     may_be_cut,
 )
 from fastlstm.engine._whole cimport shape_after, window_size
+
+import numpy as np
+
+cnp.import_array()
 
 cdef enum:
     ALIGNMENT = 64
@@ -210,3 +216,57 @@ cdef float *take(Arena *arena, size_t size) noexcept:
     start &= ~(<size_t> ALIGNMENT - 1)
     arena.used = fl_plus(start, size)
     return <float *> (arena.base + start) if arena.base != NULL else NULL
+
+cdef list empty_states(tuple recurrent, Py_ssize_t batch):
+    """New arrays for the states of recurrent ops, all zeros."""
+    return [[np.zeros((batch, units), np.float32) for _ in range(n)] for units, n in recurrent]
+
+
+cdef void clear_states(const Op *ops, int n_ops, Call *call, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    """Sets the states of n rows to zeros, and with a mask the outputs before."""
+    cdef State *state = call.states
+    cdef size_t size
+    cdef int i
+    for i in range(n_ops):
+        if ops[i].kind < LSTM:
+            continue
+        size = n * ops[i].units * sizeof(float)
+        memset(state.h + first * ops[i].units, 0, size)
+        if state.c != NULL:
+            memset(state.c + first * ops[i].units, 0, size)
+        if call.given_mask != NULL or call.makes_masks:
+            memset(state.out_prev + first * ops[i].units, 0, size)
+        if n == call.batch:
+            state.zero, state.out_is_h = ops[i].finite, False
+        state += 1
+
+
+cdef int set_states(Call *call, tuple recurrent, given, Py_ssize_t first) except -1:
+    """Sets the states of a call to rows `first` and on of those given, an entry for every recurrent op, None for zeros.
+    """
+    cdef size_t i, units
+    cdef State *state
+    for i, (units, _) in enumerate(recurrent):
+        state = &call.states[i]
+        if given[i] is not None:
+            copy_state(state.h, given[i][0], first * units, call.batch * units)
+            if state.c != NULL:
+                copy_state(state.c, given[i][1], first * units, call.batch * units)
+            state.zero = False
+    return 0
+
+
+cdef int copy_state(float *state, cnp.ndarray given, size_t first, size_t size) except -1:
+    memcpy(state, <const float *> cnp.PyArray_DATA(given) + first, size * sizeof(float))
+    return 0
+
+
+cdef int get_states(const Call *call, tuple recurrent, list states, Py_ssize_t first) except -1:
+    """Copies the states of a call to rows `first` and on of arrays as `empty_states` makes them."""
+    cdef size_t i, size, units
+    for i, (units, n) in enumerate(recurrent):
+        size = call.batch * units * sizeof(float)
+        memcpy(<float *> cnp.PyArray_DATA(states[i][0]) + first * units, call.states[i].h, size)
+        if n > 1:
+            memcpy(<float *> cnp.PyArray_DATA(states[i][1]) + first * units, call.states[i].c, size)
+    return 0

@@ -12,6 +12,7 @@ from fastlstm.engine import ops
 from fastlstm.engine.training import TrainingProgram
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.layers.base.chain import LayerRow
+from fastlstm.layers.base.differentiable import Backward as Backward
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, packed
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch
@@ -31,9 +32,6 @@ class Gradients(NamedTuple):
     weights: Sequence[np.ndarray | None] = ()
     keywords: dict[str, Any] = {}  # noqa: RUF012 nobody adds to it
 
-
-# Takes the gradients by the outputs, in their structure; returns `Gradients`, or the plain tuple of its items.
-Backward = Callable[[Any], tuple[Any, ...]]
 
 _WEIGHTS = ("kernel", "recurrent_kernel", "bias", "table")
 

@@ -14,13 +14,13 @@ from fastlstm.layers.base import dtype_policy
 from fastlstm.layers.base.arrays import as_float32, as_tensors, carried_mask, input_arrays
 from fastlstm.layers.base.building import once, overrides
 from fastlstm.layers.base.chain import Chain
+from fastlstm.layers.base.differentiable import Differentiable
 from fastlstm.layers.base.input_arguments import take_input_batch_shape
 from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.joining import GraphValues, one_value, rows_of_planes
 from fastlstm.layers.base.own_config import is_own, own_config
-from fastlstm.layers.base.structure import flatten, is_shape, map_structure
+from fastlstm.layers.base.structure import is_shape, map_structure
 from fastlstm.layers.base.variable import CHANGES, Variable
-from fastlstm.layers.base.weight_owner import WeightOwner
 from fastlstm.layers.symbolic.calling import (
     NOT_GIVEN,
     call_parameters,
@@ -31,22 +31,18 @@ from fastlstm.layers.symbolic.calling import (
     with_argument_masks,
 )
 from fastlstm.layers.symbolic.keras_tensor import is_symbolic
-from fastlstm.layers.symbolic.node import Node, record_call
+from fastlstm.layers.symbolic.node import Called, Node, record_call
 
 if TYPE_CHECKING:
-    from fastlstm.layers.base.gradient import Backward, TrainingChain
+    from fastlstm.layers.base.gradient import TrainingChain
 
 
 # What the engine does in a layer's stead where it runs the layer.
 _ENGINES = ("call", "__call__", "compute_mask")
-_CALLS = ("call", "__call__")
-# Attributes in which `named_children` finds no layers: by their types, and those of every layer.
-_NO_LAYERS = frozenset({bool, float, int, np.ndarray, str, type(None)})
-_NO_CHILDREN = ("_given", "_nodes", "own_variables")
 LATER_STEPS = "its output at a step may depend on later ones."
 
 
-class Layer(WeightOwner):
+class Layer(Differentiable, Called):
     """A layer: weights, and a function of arrays.
 
     A subclass that the engine can run describes itself in `lower()`. Any other one implements `call(inputs)` in NumPy,
@@ -67,52 +63,8 @@ class Layer(WeightOwner):
         ValueError: When an argument is not known or not valid.
     """
 
-    # What is this package's own business: tab completion does not show it.
-    inner_names: ClassVar[str] = (
-        "adopt_weights build_child chain check_gradient check_input_shape children ends_masks erases_masks expands "
-        "first_call_number in_order inner_names input_batch_shape joins keras2_masks keras2_masks_matter keras_module "
-        "inner_recurrent integer_weights lower lower_call lower_inside lower_mask lowers makes_masks named_children "
-        "native native_in_training nodes output_dtype output_kind output_shapes own_variables passes_masks "
-        "quantized_to reads_masks recurrent says_output_shape raw_dtype share_weights standardized_input step_problem "
-        "step_span stored_constants subclassed takes_ids takes_raw takes_structures training_chain watch weight_arrays"
-    )
-    # What others need to know of a layer; a class answers by an attribute or a property.
-    supports_masking: bool = False
-    # Whether the mask of its input changes its output, where the engine runs it.
-    reads_masks: bool = False
-    # How many recurrent ops it has, whose states are its own affair, if it is no `Recurrent`.
-    inner_recurrent: int = 0
-    # Whether it is a `Recurrent`.
-    recurrent: ClassVar[bool] = False
-    # Whether a call of it is expanded into calls of the layers inside: of a model, unless it has a `call` of its own.
-    expands: bool = False
-    # Whether a chain can only begin with the layer; its mask is then that of the chain.
-    takes_ids: bool = False
-    # Whether it takes its inputs as they are, strings or integers of any size, rather than as float32.
-    takes_raw: bool = False
-    # Of the input that a model gives it which is told of no other.
-    raw_dtype: str = "float32"
-    # Whether its outputs may carry a mask when its inputs carry none.
-    makes_masks: bool = False
-    # Whether it uses masks and gives none.
-    ends_masks: bool = False
-    # Whether masks count as they did before Keras 3, in a layer where that differs.
-    keras2_masks: bool = False
-    # Whether that makes a difference in the calls that there are of the layer, if they have masks.
-    keras2_masks_matter: bool = True
-    # Whether a call takes the masks of its inputs from them, so that what is called later does not see them.
-    erases_masks: bool = False
-    # Whether it keeps states from call to call.
-    stateful: bool = False
-    # How many steps one output reads, the present one included, where the layer runs step by step.
-    step_span: int = 1
-    # What the last axis of the outputs holds: "values", "probabilities" or "logits".
-    output_kind: str = "values"
     _runs_own_call: ClassVar[bool] = False
     _given: tuple[tuple[Any, ...], dict[str, Any]]
-    # In the lists of a model's outputs in configs; see `models/wiring.py`.
-    first_call_number: ClassVar[int] = 0
-    keras_module: ClassVar[str] = "keras.layers"
 
     def __init__(
         self,
@@ -184,20 +136,6 @@ class Layer(WeightOwner):
         Args:
             input_shape: Shape with the batch, None where unknown.
         """
-
-    def named_children(self) -> tuple[tuple[str, Any], ...]:
-        """Return the layers among the attributes, and those in lists, tuples and dicts, in the order they were set."""
-        found: list[tuple[str, Any]] = []
-        for name, value in self.__dict__.items():
-            if type(value) in _NO_LAYERS:
-                continue
-            if isinstance(value, Layer):
-                # A layer that serves as activation has no weights and is its owner's affair.
-                found += [(name, value)] if name not in ("activation", "recurrent_activation") else []
-            elif isinstance(value, (list, tuple, dict)) and value and name not in _NO_CHILDREN:
-                inner = tuple(leaf for leaf in flatten(value) if isinstance(leaf, Layer))
-                found += [(name, inner)] if inner else []
-        return tuple(found)
 
     def build_child(self, child: Layer, input_shape: Sequence[int | None]) -> None:
         """Build a layer that belongs to this one, so that its weights' paths say so."""
@@ -378,42 +316,6 @@ class Layer(WeightOwner):
         return all(isinstance(op, ops.TrainableOp) for op in self.lower())
 
     @property
-    def has_gradient(self) -> bool:
-        """Whether training can go through the layer: the engine does, or a class gives `call_with_gradient`."""
-        given = type(self).call_with_gradient is not Layer.call_with_gradient
-        return self.native_in_training or (given and not overrides(type(self), _CALLS, over="call_with_gradient"))
-
-    def call_with_gradient(self, inputs: Any, *args: Any, **kwargs: Any) -> tuple[Any, Backward]:
-        """Return `(outputs, backward)`: what `call` returns in training, and the way back.
-
-        `backward(d_outputs)`, called at most once, takes the gradients by the outputs, in their structure, and returns
-        `(d_inputs, d_weights)`: those by the inputs, in their structure, and by `trainable_weights`, in their order. A
-        third item, a dict by the arguments' names, has those by further tensors that the layer was called with.
-
-        Args:
-            inputs, *args, **kwargs: As for `call`.
-
-        Raises:
-            NotImplementedError: When the layer has no gradient.
-        """
-        self.check_gradient()
-        return self.training_chain.run(inputs)
-
-    def in_order(self, **gradients: np.ndarray) -> list[np.ndarray | None]:
-        """Return gradients, named by the attributes whose weights they are by, in the order of `trainable_weights`."""
-        found = {id(getattr(self, name)): gradient for name, gradient in gradients.items()}
-        return [found.get(id(weight)) for weight in self.trainable_weights]
-
-    def check_gradient(self) -> None:
-        """Raise NotImplementedError if training cannot go through the layer."""
-        if not self.has_gradient:
-            raise NotImplementedError(
-                f"Layer '{self.name}' (of type {type(self).__name__}) does not say its gradient, so training cannot go "
-                "through it. Give the class a method `call_with_gradient`, or freeze the layer and those before it "
-                "(`trainable = False`)."
-            )
-
-    @property
     def training_chain(self) -> TrainingChain:
         """This layer alone, ready for the engine to train."""
         from fastlstm.layers.base.gradient import TrainingChain
@@ -444,38 +346,6 @@ class Layer(WeightOwner):
     def passes_masks(self) -> bool:
         """Whether the outputs' mask is always that of the inputs."""
         return self.supports_masking and type(self).compute_mask is Layer.compute_mask
-
-    @property
-    def nodes(self) -> list[Node]:
-        """The calls on KerasTensors, in the order in which they were made."""
-        return self._nodes
-
-    @property
-    def input(self) -> Any:
-        """What the layer was first called on, once it is in a model whose input is known: a KerasTensor or several."""
-        node = self._first_node("input")
-        return node.args[0] if node.args else node.output
-
-    @property
-    def output(self) -> Any:
-        """What that call gave: a KerasTensor, or a list of them."""
-        output = self._first_node("output").output
-        return list(output) if isinstance(output, tuple) else output
-
-    @property
-    def input_shape(self) -> Any:
-        """Shape of `input`, or a list of shapes, as Keras 2 had it."""
-        return _one_or_all(self.input)
-
-    @property
-    def output_shape(self) -> Any:
-        """Shape of `output`, or a list of shapes, as Keras 2 had it."""
-        return _one_or_all(self.output)
-
-    def _first_node(self, what: str) -> Node:
-        if not self._nodes:
-            raise AttributeError(f"The layer {self.name} has never been called and thus has no defined {what}.")
-        return self._nodes[0]
 
     # Configs
 
@@ -522,8 +392,3 @@ class Layer(WeightOwner):
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a layer is not a copy of the graph around it.
         return {**self.__dict__, "_chain": None, "_training_chain": None, "_nodes": [], "_watches": ()}
-
-
-def _one_or_all(tensors: Any) -> Any:
-    """The shape of a tensor, or those of several."""
-    return [one.shape for one in flatten(tensors)] if isinstance(tensors, (list, tuple, dict)) else tensors.shape

@@ -11,8 +11,13 @@ import numpy as np
 
 from fastlstm import constraints, initializers, regularizers
 from fastlstm.layers.base.input_spec import standardize_shape
+from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch, Watched
 from fastlstm.random import SeedGenerator
+
+# Attributes in which `named_children` finds no layers: by their types, and those of every layer.
+_NO_LAYERS = frozenset({bool, float, int, np.ndarray, str, type(None)})
+_NO_CHILDREN = ("_given", "_nodes", "own_variables")
 
 
 class WeightOwner(Watched):
@@ -85,9 +90,19 @@ class WeightOwner(Watched):
 
     add_variable = add_weight
 
-    def named_children(self) -> tuple[tuple[str, WeightOwner | tuple[WeightOwner, ...]], ...]:
-        """Return the layers inside this one as `(attribute, layer or tuple of layers)`, in Keras' order."""
-        return ()
+    def named_children(self) -> tuple[tuple[str, Any], ...]:
+        """Return the layers among the attributes, and those in lists, tuples and dicts, in the order they were set."""
+        found: list[tuple[str, Any]] = []
+        for name, value in self.__dict__.items():
+            if type(value) in _NO_LAYERS:
+                continue
+            if isinstance(value, WeightOwner):
+                # A layer that serves as activation has no weights and is its owner's affair.
+                found += [(name, value)] if name not in ("activation", "recurrent_activation") else []
+            elif isinstance(value, (list, tuple, dict)) and value and name not in _NO_CHILDREN:
+                inner = tuple(leaf for leaf in flatten(value) if isinstance(leaf, WeightOwner))
+                found += [(name, inner)] if inner else []
+        return tuple(found)
 
     @property
     def children(self) -> list[WeightOwner]:

@@ -40,6 +40,45 @@ class Node:
         layer.nodes.append(self)
 
 
+class Called:
+    """What a layer knows of its calls on KerasTensors."""
+
+    name: str
+    _nodes: list[Node]
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The calls on KerasTensors, in the order in which they were made."""
+        return self._nodes
+
+    @property
+    def input(self) -> Any:
+        """What the layer was first called on, once it is in a model whose input is known: a KerasTensor or several."""
+        node = self._first_node("input")
+        return node.args[0] if node.args else node.output
+
+    @property
+    def output(self) -> Any:
+        """What that call gave: a KerasTensor, or a list of them."""
+        output = self._first_node("output").output
+        return list(output) if isinstance(output, tuple) else output
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of `input`, or a list of shapes, as Keras 2 had it."""
+        return _one_or_all(self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of `output`, or a list of shapes, as Keras 2 had it."""
+        return _one_or_all(self.output)
+
+    def _first_node(self, what: str) -> Node:
+        if not self._nodes:
+            raise AttributeError(f"The layer {self.name} has never been called and thus has no defined {what}.")
+        return self._nodes[0]
+
+
 def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Record a call of a layer on KerasTensors, building the layer if need be, and return the symbolic outputs.
 
@@ -110,3 +149,8 @@ def symbolic_inputs(inputs: Any, layer: Layer) -> Any:
 
 def _is_masked(tensor: Any) -> bool:
     return isinstance(tensor, KerasTensor) and tensor.masked
+
+
+def _one_or_all(tensors: Any) -> Any:
+    """The shape of a tensor, or those of several."""
+    return [one.shape for one in flatten(tensors)] if isinstance(tensors, (list, tuple, dict)) else tensors.shape
