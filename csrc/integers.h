@@ -251,14 +251,29 @@ INLINE void integer_pair(float *out, const float *initial, const integer_rows *x
 typedef void integer_pair_function(float *out, const float *initial, const integer_rows *x, const integer_panel *panel,
                                    const integer_panel *second);
 
+/* As tile_in_parts. */
+static void pair_in_parts(integer_pair_function *pair, float *out, const float *initial, const integer_rows *x,
+                          const integer_panel *panel, const integer_panel *second, size_t groups)
+{
+    integer_rows row = *x;
+    integer_panel part = *panel, second_part = *second;
+    for (size_t k = 0; k < panel->count; k += SUM_WORDS) {
+        part.count = second_part.count = smaller(panel->count - k, SUM_WORDS);
+        pair(out, initial, &row, &part, &second_part);
+        row.words += SUM_WORDS;
+        part.words += SUM_WORDS * PANEL;
+        second_part.words += SUM_WORDS * groups * FL_GROUP;
+        initial = out;
+    }
+}
+
 #define INTEGER_PAIR(bits, groups)                                                                              \
     static void integer_pair_##bits##_##groups(float *out, const float *initial, const integer_rows *x,         \
                                                const integer_panel *panel, const integer_panel *second)         \
     {                                                                                                           \
-        if (bits == 16 && panel->count > SUM_WORDS) {                                                           \
-            integer_tile_16_1_4(out, 0, initial, 0, x, panel);                                                  \
-            integer_tile_16_1_##groups(out + PANEL, 0, initial + PANEL, 0, x, second);                          \
-        } else                                                                                                  \
+        if (bits == 16 && panel->count > SUM_WORDS)                                                             \
+            pair_in_parts(integer_pair_##bits##_##groups, out, initial, x, panel, second, groups);              \
+        else                                                                                                    \
             integer_pair(out, initial, x, panel, second, groups, bits);                                         \
     }
 INTEGER_PAIR(16, 1) INTEGER_PAIR(16, 2) INTEGER_PAIR(16, 3) INTEGER_PAIR(16, 4)

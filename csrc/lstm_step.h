@@ -14,7 +14,7 @@ static void FL_KERNEL(lstm_step_forward)(float *h, float *c, const float *z, con
 {
     const size_t z_width = (4 * units + FL_GROUP - 1) / FL_GROUP * FL_GROUP;
     const size_t features = h_prev ? units : 0; /* of a product with zeros nothing is left */
-    const unit_blocks blocks = blocks_of_units(rows, first, last, units * z_width);
+    const unit_blocks blocks = blocks_of_units(rows, first, last, features * z_width);
     cell_function *cell = cell_of(activation, recurrent_activation);
     _Alignas(64) float sums[TILE_ROWS * PANEL + FL_GROUP];
     for (size_t i = 0, n, n_beside; i < blocks.count; i++) {

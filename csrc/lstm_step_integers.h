@@ -8,8 +8,7 @@ static inline integer_panel step_panel_at(const fl_integers *matrix, size_t colu
     return q ? panel : (integer_panel){panel.words, panel.scales, NULL, 0, NULL};
 }
 
-/* The units of two whole panels of one row, tanh and sigmoid, where a group is one vec: all stays in registers. (Matrices
- * whose panels go in pairs have less than SUM_WORDS words a column.) */
+/* The units of two whole panels of one row, tanh and sigmoid, where a group is one vec: all stays in registers. */
 INLINE void integer_pair_step(float *h, float *c, const float *z, const integer_rows *q, const integer_panel *panel,
                               const integer_panel *second, const int bits)
 {
@@ -43,7 +42,8 @@ static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const floa
     static const float no_scales[TILE_ROWS];
     const size_t units = matrix->features, z_width = values_padded(4 * units);
     const integer_rows all = {q, q ? row_words(matrix) : 0, q ? row_scales : no_scales};
-    const unit_blocks blocks = blocks_of_units(rows, first, last, words_of(matrix) * z_width);
+    /* In pairs at any size where a group is one vec: the cells of one panel alone take longer than its integers. */
+    const unit_blocks blocks = blocks_of_units(rows, first, last, q && GROUP_VECS > 1 ? words_of(matrix) * z_width : 0);
     const int narrow = matrix->bits == 8;
     cell_function *cell = cell_of_integers(activation, recurrent_activation);
     _Alignas(64) float sums[TILE_ROWS * PANEL + FL_GROUP];
@@ -53,7 +53,7 @@ static void FL_KERNEL(lstm_step_integers_forward)(float *h, float *c, const floa
         if (n > FL_GROUP) {
             const size_t second = n - FL_GROUP, groups = (4 * second + FL_GROUP - 1) / FL_GROUP;
             const integer_panel next = step_panel_at(matrix, 4 * unit + PANEL, q);
-            if (GROUP_VECS == 1 && second == FL_GROUP && cell == brief_cell) {
+            if (GROUP_VECS == 1 && second == FL_GROUP && cell == brief_cell && (narrow || panel.count <= SUM_WORDS)) {
                 (narrow ? integer_pair_step_8 : integer_pair_step_16)(h + unit, c + unit, z + 4 * unit, &all, &panel, &next);
                 continue;
             }
