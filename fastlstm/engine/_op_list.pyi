@@ -1,4 +1,4 @@
-from fastlstm.engine.lowering import LoweredOp
+from fastlstm.engine.lowered import LoweredOp
 from fastlstm.engine.wiring import Wiring
 
 def kernel_names() -> list[str]: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastlstm.engine.lowering import LoweredOp
+from fastlstm.engine.lowered import LoweredOp
 
 
 def describe_ops(lowered: list[LoweredOp], stages: list[int], isa: str) -> list[str]:

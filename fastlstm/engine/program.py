@@ -15,7 +15,8 @@ from fastlstm.engine._op_list import kernel_names
 from fastlstm.engine.description import describe_ops, describe_sharing
 from fastlstm.engine.graph import Graph, chain
 from fastlstm.engine.integers import INTEGER_MODES, quantized_graph
-from fastlstm.engine.lowering import Matrix, features_of, looked_up, lower_graph, packs, units_of
+from fastlstm.engine.lowered import Matrix
+from fastlstm.engine.lowering import features_of, looked_up, lower_graph, packs, units_of
 from fastlstm.engine.ops import (
     Activation,
     ActivationOp,

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from fastlstm.engine._training import Recording, TrainingExecutor
-from fastlstm.engine.lowering import NativeActivation, lower_activation, units_of
+from fastlstm.engine.lowered import NativeActivation
+from fastlstm.engine.lowering import lower_activation, units_of
 from fastlstm.engine.ops import (
     Activation,
     ActivationOp,

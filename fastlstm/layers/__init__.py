@@ -39,18 +39,17 @@ from fastlstm.layers.core.embedding import Embedding
 from fastlstm.layers.core.input_layer import Input, InputLayer
 from fastlstm.layers.core.lambda_layer import Lambda
 from fastlstm.layers.core.masking import Masking
+from fastlstm.layers.merging.concatenate import Concatenate, concatenate
 from fastlstm.layers.merging.dot_product import Dot, dot
 from fastlstm.layers.merging.merging import (
     Add,
     Average,
-    Concatenate,
     Maximum,
     Minimum,
     Multiply,
     Subtract,
     add,
     average,
-    concatenate,
     maximum,
     minimum,
     multiply,
@@ -106,18 +105,16 @@ from fastlstm.layers.regularization.regularization import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
-from fastlstm.layers.reshaping.reshaping import Flatten, Permute, RepeatVector, Reshape
-from fastlstm.layers.reshaping.resizing import (
+from fastlstm.layers.reshaping.padding import (
     Cropping1D,
     Cropping2D,
     Cropping3D,
-    UpSampling1D,
-    UpSampling2D,
-    UpSampling3D,
     ZeroPadding1D,
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from fastlstm.layers.reshaping.reshaping import Flatten, Permute, RepeatVector, Reshape
+from fastlstm.layers.reshaping.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from fastlstm.layers.rnn.bidirectional import Bidirectional
 from fastlstm.layers.rnn.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from fastlstm.layers.rnn.cudnn import CuDNNGRU, CuDNNLSTM

@@ -11,7 +11,8 @@ from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.core.embedding import Embedding
 from fastlstm.layers.rnn.rnn import RNN
 from fastlstm.models.calls import Calls
-from fastlstm.models.parts import ChainPart, FrozenChain, FrozenLayer, FrozenPart, Part
+from fastlstm.models.frozen import FrozenChain, FrozenLayer, FrozenPart
+from fastlstm.models.parts import ChainPart, Part
 
 Sizes = tuple[int, ...]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from fastlstm.layers.base.arrays import as_float32
-from fastlstm.models.parts import Mask, States
+from fastlstm.models.frozen import Mask, States
 from fastlstm.models.step_plan import StepPlan
 
 if TYPE_CHECKING:
-    from fastlstm.models.parts import ChainSteps
+    from fastlstm.models.frozen import ChainSteps
 
 
 class ModelSteps:

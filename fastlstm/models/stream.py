@@ -11,8 +11,8 @@ import numpy as np
 
 from fastlstm.engine import PoolIds, Stepper
 from fastlstm.layers.base.arrays import as_float32
+from fastlstm.models.frozen import States
 from fastlstm.models.generation import ClosedLoop, Feedback, checked_steps
-from fastlstm.models.parts import States
 from fastlstm.models.step_plan import StepPlan
 from fastlstm.models.stepping import ModelSteps, PartStepper
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from fastlstm.layers.convolutional import convolution, depthwise, transpose
 from fastlstm.layers.pooling import global_pooling, pooling
-from fastlstm.layers.reshaping import interpolation, resizing
+from fastlstm.layers.reshaping import interpolation
+from fastlstm.layers.reshaping.padding import Cropping, ZeroPadding
+from fastlstm.layers.reshaping.upsampling import UpSampling
 from fastlstm.onnx.writing.activations import activated
 from fastlstm.onnx.writing.builder import BOOL, Builder, Value
 from fastlstm.onnx.writing.call import Call, Outputs, refusal, writes
@@ -185,7 +187,7 @@ def write_global_average(call: Call) -> Outputs:
 # --- more and fewer positions ---------------------------------------------------------------------------------------
 
 
-@writes(resizing._ZeroPadding)
+@writes(ZeroPadding)
 def write_zero_padding(call: Call) -> Outputs:
     """Write a `Pad`."""
     b, layer, x = call.b, call.layer, call.inputs
@@ -195,7 +197,7 @@ def write_zero_padding(call: Call) -> Outputs:
     return b.op("Pad", x, pads, b.number(0), shape=layer.compute_output_shape(x.shape))
 
 
-@writes(resizing._Cropping)
+@writes(Cropping)
 def write_cropping(call: Call) -> Outputs:
     """Write slices."""
     b, layer, y = call.b, call.layer, call.inputs
@@ -205,7 +207,7 @@ def write_cropping(call: Call) -> Outputs:
     return y
 
 
-@writes(resizing._UpSampling)
+@writes(UpSampling)
 def write_up_sampling(call: Call) -> Outputs:
     """Write a `Resize` that repeats, or for other interpolations the products that they are."""
     b, layer, x = call.b, call.layer, call.inputs
