@@ -1,7 +1,6 @@
 """The extensions; everything else is in pyproject.toml.
 
-What is built is kept in build/ and copied from there, by `pip install .`, `pip install -e .` and `python setup.py
-build_ext --inplace`, as long as nothing that it is made of changes."""
+What is built is kept in build/ and copied from there as long as nothing that it is made of changes."""
 
 import hashlib
 import os
@@ -21,8 +20,8 @@ from setuptools.command.build_ext import build_ext
 # FASTLSTM_DEBUG=1 and FASTLSTM_SANITIZE=address,undefined (or thread) are for tests; see README, "Develop".
 DEBUG, SANITIZER = os.environ.get("FASTLSTM_DEBUG", "0") != "0", os.environ.get("FASTLSTM_SANITIZE")
 SANITIZERS = [f"-fsanitize={SANITIZER}", "-fno-sanitize-recover"] if SANITIZER else []
-CHECKS = ("boundscheck", "initializedcheck", "nonecheck", "overflowcheck")
-DIRECTIVES = {"cdivision": True} | dict.fromkeys(CHECKS, DEBUG)
+CHECKS = dict.fromkeys(("boundscheck", "initializedcheck", "nonecheck", "overflowcheck"), DEBUG)
+DIRECTIVES = {"cdivision": True, "language_level": 3, **CHECKS}
 # No -ffast-math and no contraction: the same bits on every instruction set depend on it.
 COMPILE_ARGS = ["-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-g" if DEBUG or SANITIZER else "-g0"]
 C_SOURCES = {"_op_list": sorted({*map(str, Path("csrc").glob("*.c"))} - {"csrc/pool.c"}), "_pool": ["csrc/pool.c"]}
@@ -46,31 +45,23 @@ def read(path: str, texts: dict[str, str]) -> dict[str, str]:
 class BuildExtensions(build_ext):
     def build_extensions(self) -> None:
         compiler, header = self.compiler.compiler_so[0], Path(sysconfig.get_path("include"), "Python.h")
-        if shutil.which(compiler) is None:
-            sys.exit(f"fastlstm is compiled to be installed: the C compiler {compiler} is missing (apt install gcc).")
-        if not header.exists():
-            sys.exit(f"fastlstm is compiled to be installed: {header} is missing (apt install python3-dev).")
+        gone = "" if header.exists() else f"{header} is missing (apt install python3-dev)."
+        gone = gone if shutil.which(compiler) else f"the C compiler {compiler} is missing (apt install gcc)."
+        if gone:
+            sys.exit(f"fastlstm is compiled to be installed: {gone}")
         super().build_extensions()
 
     def build_extension(self, ext: Extension) -> None:
-        built = Path(self.get_ext_fullpath(ext.name))
-        compiler = [*self.compiler.compiler_so, *self.compiler.linker_so, *ext.extra_compile_args]
-        how = str([compiler, DIRECTIVES, Cython.__version__, np.__version__]).encode()
+        built, flags = Path(self.get_ext_fullpath(ext.name)), [*self.compiler.linker_so, *ext.extra_compile_args]
+        how = str([self.compiler.compiler_so, flags, DIRECTIVES, Cython.__version__, np.__version__]).encode()
         kept = Path("build", "extensions", hashlib.sha256(how).hexdigest()[:16], built.name)
         made_of, texts = kept.with_suffix(".sha256"), {}
         digest = hashlib.sha256(str([read(source, texts) for source in ext.sources]).encode()).hexdigest()
         if self.force or not made_of.exists() or made_of.read_text() != digest:
             kept.parent.mkdir(parents=True, exist_ok=True)
             with CYTHON:
-                [translated] = cythonize(
-                    [ext],
-                    build_dir=kept.parent,
-                    compiler_directives=DIRECTIVES,
-                    language_level=3,
-                    force=True,
-                    quiet=True,
-                )
-            ext.sources = translated.sources
+                made = cythonize([ext], build_dir=kept.parent, compiler_directives=DIRECTIVES, force=True, quiet=True)
+            ext.sources = made[0].sources
             super().build_extension(ext)
             shutil.copyfile(built, kept)
             made_of.write_text(digest)
@@ -81,12 +72,11 @@ class BuildExtensions(build_ext):
 def extension(path: str) -> Extension:
     name, c_sources = Path(path).stem, C_SOURCES.get(Path(path).stem, [])
     level = "-O3" if c_sources else "-O1" if name in BRIEFLY else "-O2"
-    arguments = {"extra_compile_args": [*COMPILE_ARGS, level, *SANITIZERS]}
-    arguments |= {"extra_link_args": SANITIZERS, "include_dirs": [*INCLUDED, np.get_include()]}
-    return Extension(f"fastlstm.engine.{name}", [path, *c_sources], define_macros=MACROS, **arguments)
+    flags = {"extra_compile_args": [*COMPILE_ARGS, level, *SANITIZERS], "extra_link_args": SANITIZERS}
+    return Extension(f"fastlstm.engine.{name}", [path, *c_sources], [*INCLUDED, np.get_include()], MACROS, **flags)
 
 
 extensions = [extension(path) for path in map(str, Path("fastlstm/engine").glob("*.pyx"))]
 extensions.sort(key=lambda ext: (len(ext.sources), os.path.getsize(ext.sources[0])), reverse=True)  # longest first
-options = {"build_ext": {"parallel": os.cpu_count()}}
-setup(ext_modules=extensions, cmdclass={"build_ext": BuildExtensions}, options=options)
+parallel = {"build_ext": {"parallel": os.cpu_count()}}
+setup(ext_modules=extensions, cmdclass={"build_ext": BuildExtensions}, options=parallel)

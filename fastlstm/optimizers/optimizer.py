@@ -17,11 +17,12 @@ import numpy as np
 
 from fastlstm.backend import Variable, auto_name
 from fastlstm.optimizers import schedules
+from fastlstm.optimizers.averaged import Averaged
 from fastlstm.optimizers.clipping import clip
-from fastlstm.optimizers.state import BLOCK, OptimizerState, array_of, assign, is_ours, name_of, path_of
+from fastlstm.optimizers.state import BLOCK, array_of, assign, is_ours, name_of, path_of
 
 
-class Optimizer(OptimizerState):
+class Optimizer(Averaged):
     """Base class of all optimizers.
 
     Args:
@@ -248,7 +249,7 @@ class Optimizer(OptimizerState):
                 for value, gradient, place in zip(values, gradients, places, strict=True):
                     self.update_variable(value, gradient, place)
         if self.use_ema:
-            self._update_averages(values, places)
+            self.update_averages(values, places)
         for value, place in zip(values, places, strict=True):
             constraint = self.constraints[place]
             if constraint is not None:
@@ -341,49 +342,6 @@ class Optimizer(OptimizerState):
             any(variable is excluded for excluded in variables)
             or any(re.search(pattern, name_of(variable)) for pattern in patterns)
         )
-
-    def _update_averages(self, values: Sequence[np.ndarray], places: Sequence[int]) -> None:
-        steps = int(np.asarray(self.iterations))
-        momentum = np.float32(self.ema_momentum if steps else 0)
-        averages = self.cut(cast(np.ndarray, self.averages))
-        for value, place in zip(values, places, strict=True):
-            averages[place] *= momentum
-            averages[place] += (np.float32(1) - momentum) * value
-        if self.ema_overwrite_frequency and (steps + 1) % self.ema_overwrite_frequency == 0:
-            for value, place in zip(values, places, strict=True):
-                value[...] = averages[place]
-
-    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
-        """Set variables to their moving averages, if there are any.
-
-        Args:
-            var_list: The variables of the state, in order.
-
-        Raises:
-            ValueError: When they are not as many.
-        """
-        if not self.use_ema:
-            return
-        if len(var_list) != len(self.ranges):
-            raise ValueError(
-                f"The length of model variables ({len(var_list)}) to override does not match the length of model "
-                f"variables stored in the optimizer ({len(self.ranges)}). Please check if the optimizer was called on "
-                "your model."
-            )
-        for variable, average in zip(var_list, self.cut(cast(np.ndarray, self.averages)), strict=True):
-            assign(variable, average)
-
-    def swap_averages(self) -> None:
-        """Exchange the variables and their moving averages."""
-        for variable, average in zip(self._trainable_variables, self.cut(cast(np.ndarray, self.averages)), strict=True):
-            value = array_of(variable).copy()
-            assign(variable, average)
-            average[...] = value
-
-    def keep_averages(self) -> None:
-        """Set the moving averages to the variables."""
-        for variable, average in zip(self._trainable_variables, self.cut(cast(np.ndarray, self.averages)), strict=True):
-            average[...] = array_of(variable)
 
     # Configs
 

@@ -388,8 +388,7 @@ class IndexLookup(Categories):
     def vocabulary_config(self) -> dict[str, Any]:
         """Return what a config says of the vocabulary; the tokens at its beginning are there where weights need it."""
         weights = None if self.idf_weights is None else self.idf_weights[: self.vocabulary_size()].tolist()
-        terms = self.get_vocabulary(include_special_tokens=weights is not None)
-        return {"vocabulary": terms or None, "idf_weights": weights}
+        return {"vocabulary": self.get_vocabulary(weights is not None) or None, "idf_weights": weights}
 
 
 def check_vocabulary(config: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ from fastlstm.layers.base.joining import GraphValues, one_value, values_in
 from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
 from fastlstm.layers.base.structure import flatten
-from fastlstm.layers.rnn.rnn import RNN, of_sequences
+from fastlstm.layers.rnn.rnn import RNN
+from fastlstm.layers.rnn.states import of_sequences
 from fastlstm.layers.symbolic.calling import named_arguments
 
 if TYPE_CHECKING:

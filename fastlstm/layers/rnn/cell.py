@@ -250,3 +250,19 @@ def _checked_units(units: Any) -> int:
     if units <= 0 or not hasattr(units, "__index__"):
         raise ValueError(f"Received an invalid value for argument `units`, expected a positive integer, got {units}.")
     return int(units)
+
+
+def check_cell(cell: Any) -> None:
+    """Raise Keras' ValueError unless a cell has what one needs."""
+    if not hasattr(cell, "call"):
+        raise ValueError(f"Argument `cell` should have a `call` method. Received: cell={cell}")
+    if not hasattr(cell, "state_size"):
+        raise ValueError(
+            "The RNN cell should have a `state_size` attribute (single integer or list of integers, one integer per "
+            f"RNN state). Received: cell={cell}"
+        )
+    if not isinstance(cell.state_size, (int, list, tuple)):
+        raise ValueError(
+            "state_size must be an integer, or a list/tuple of integers (one for each state tensor). "
+            f"Received: state_size={cell.state_size}"
+        )

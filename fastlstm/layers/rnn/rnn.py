@@ -18,9 +18,9 @@ from fastlstm.layers.base.joining import GraphValues, one_value, values_in
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.recurrent import Recurrent
 from fastlstm.layers.base.serialization import deserialize, register, serialize
-from fastlstm.layers.base.structure import flatten, is_shape, map_structure, packed
+from fastlstm.layers.base.structure import flatten, map_structure, packed
 from fastlstm.layers.base.variable import Variable
-from fastlstm.layers.rnn.cell import Cell, is_native
+from fastlstm.layers.rnn.cell import Cell, check_cell, is_native
 from fastlstm.layers.rnn.dropout_steps import drawn_mask, one_call
 from fastlstm.layers.rnn.stacked_cells import (
     StackedRNNCells,
@@ -30,7 +30,7 @@ from fastlstm.layers.rnn.stacked_cells import (
     step,
     step_with_gradient,
 )
-from fastlstm.layers.rnn.states import as_states
+from fastlstm.layers.rnn.states import as_states, of_sequences
 from fastlstm.layers.rnn.step_loop import run_over_time, run_over_time_with_gradient
 from fastlstm.layers.symbolic.calling import named_arguments
 
@@ -75,7 +75,7 @@ class RNN(Recurrent):
     ) -> None:
         if isinstance(cell, (list, tuple)):
             cell = StackedRNNCells(cell)
-        _check_cell(cell)
+        check_cell(cell)
         # Keras 2's way to say (timesteps, features).
         length = kwargs.pop("input_length", None)
         if "input_dim" in kwargs:
@@ -389,28 +389,3 @@ class RNN(Recurrent):
         if "cell" in config:
             config["cell"] = deserialize({**config["cell"], "build_config": None})
         return cls(**config)
-
-
-def of_sequences(build_config: dict[str, Any]) -> dict[str, Any]:
-    """Return the build config of a recurrent layer without the shapes of states.
-
-    Args:
-        build_config: Keras 2 wrote those of all inputs, where a layer was called on `[sequences, *states]`.
-    """
-    shape = build_config.get("input_shape")
-    return build_config if shape is None or is_shape(shape) else {**build_config, "input_shape": shape[0]}
-
-
-def _check_cell(cell: Any) -> None:
-    if not hasattr(cell, "call"):
-        raise ValueError(f"Argument `cell` should have a `call` method. Received: cell={cell}")
-    if not hasattr(cell, "state_size"):
-        raise ValueError(
-            "The RNN cell should have a `state_size` attribute (single integer or list of integers, one integer per "
-            f"RNN state). Received: cell={cell}"
-        )
-    if not isinstance(cell.state_size, (int, list, tuple)):
-        raise ValueError(
-            "state_size must be an integer, or a list/tuple of integers (one for each state tensor). "
-            f"Received: state_size={cell.state_size}"
-        )

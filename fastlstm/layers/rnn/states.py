@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from fastlstm.layers.base.arrays import as_float32
-from fastlstm.layers.base.structure import flatten, map_structure
+from fastlstm.layers.base.structure import flatten, is_shape, map_structure
 from fastlstm.memory import require_array
 
 
@@ -47,3 +47,13 @@ def as_states(states: Any, shapes: Sequence[tuple[int | None, ...]], layer_name:
         )
     pairs = zip(arrays, shapes, strict=True)
     return [np.ascontiguousarray(np.broadcast_to(array, cast("tuple[int, ...]", shape))) for array, shape in pairs]
+
+
+def of_sequences(build_config: dict[str, Any]) -> dict[str, Any]:
+    """Return the build config of a recurrent layer without the shapes of states.
+
+    Args:
+        build_config: Keras 2 wrote those of all inputs, where a layer was called on `[sequences, *states]`.
+    """
+    shape = build_config.get("input_shape")
+    return build_config if shape is None or is_shape(shape) else {**build_config, "input_shape": shape[0]}

@@ -1,21 +1,17 @@
-"""Initializers: the starting values of weights, as `keras.initializers` defines them.
-
-Every one is called as `initializer(shape, dtype=None)` and returns a float32 array unless told another dtype. One that
-was seeded with an integer, or with nothing, gives the same values at every call; one seeded with a `SeedGenerator`
-gives new ones.
-"""
+"""Initializers that draw from a distribution."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from fastlstm import random
-from fastlstm.identifiers import Registry, named, serialize_object
+from fastlstm.identifiers import Registry, serialize_object
+from fastlstm.initializers.initializer import Initializer, as_dtype
 from fastlstm.random import Seed, SeedGenerator
 
 # The standard deviation of the standard normal distribution cut off at two sigma.
@@ -24,96 +20,7 @@ _TRUNCATED_STDDEV = 0.87962566103423978
 _MODES = ("fan_in", "fan_out", "fan_avg")
 _DISTRIBUTIONS = ("uniform", "truncated_normal", "untruncated_normal")
 
-
-class Initializer:
-    """Base class of all initializers."""
-
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
-        """Return the starting values.
-
-        Args:
-            shape: Shape of the weight.
-            dtype: Dtype of the weight; None is float32.
-        """
-        raise NotImplementedError("Initializer subclasses must implement the `__call__()` method.")
-
-    def get_config(self) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Initializer:
-        return cls(**config)
-
-    def clone(self) -> Initializer:
-        return self.from_config(self.get_config())
-
-
-class Constant(Initializer):
-    """The same value everywhere.
-
-    Args:
-        value: A number, or an array that broadcasts to the weight's shape.
-    """
-
-    def __init__(self, value: Any = 0.0) -> None:
-        self.value = value
-
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
-        return np.full(shape, self.value, _dtype(dtype))
-
-    def get_config(self) -> dict[str, Any]:
-        value = self.value
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, np.ndarray):
-            value = {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": value.dtype.name}}
-        return {"value": value}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Constant:
-        value = config.get("value")
-        if isinstance(value, dict):
-            array = value["config"]
-            return cls(np.array(array["value"], array["dtype"]))
-        return cls(**config)
-
-
-class Zeros(Initializer):
-    """Zeros everywhere."""
-
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
-        return np.zeros(shape, _dtype(dtype))
-
-
-class Ones(Initializer):
-    """Ones everywhere."""
-
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
-        return np.ones(shape, _dtype(dtype))
-
-
-class Identity(Initializer):
-    """The identity matrix times `gain`; only for weights of two dimensions.
-
-    Args:
-        gain: Float, factor of the matrix.
-
-    Differs from Keras: the config keeps `gain`, which Keras forgets.
-    """
-
-    def __init__(self, gain: float = 1.0) -> None:
-        self.gain = gain
-
-    def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
-        if len(shape) != 2:
-            raise ValueError(
-                "Identity matrix initializer can only be used for 2D matrices. "
-                f"Received: shape={shape} of rank {len(shape)}."
-            )
-        return (self.gain * np.eye(shape[0], shape[1])).astype(_dtype(dtype))
-
-    def get_config(self) -> dict[str, Any]:
-        return {"gain": self.gain}
+_SEEDS = Registry("seed", {"SeedGenerator": SeedGenerator})
 
 
 class RandomInitializer(Initializer):
@@ -339,7 +246,7 @@ class Orthogonal(RandomInitializer):
         # A factor with positive diagonal is unique: this makes q uniform over the orthogonal matrices.
         q *= np.copysign(1.0, np.diag(r))
         matrix = q.T if rows < columns else q
-        return (self.gain * matrix).reshape(shape).astype(_dtype(dtype))
+        return (self.gain * matrix).reshape(shape).astype(as_dtype(dtype))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gain": self.gain}
@@ -363,70 +270,3 @@ def compute_fans(
         return math.prod(shape), math.prod(shape)
     field = math.prod(shape[:-2])
     return shape[-2] * field, shape[-1] * field
-
-
-def _dtype(dtype: DTypeLike | None) -> np.dtype:
-    return np.dtype(np.float32 if dtype is None else dtype)
-
-
-_SEEDS = Registry("seed", {"SeedGenerator": SeedGenerator})
-
-_REGISTRY = Registry(
-    "initializer",
-    {
-        **named(Constant, Zeros, Ones, Identity, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling),
-        **named(GlorotUniform, GlorotNormal, LecunUniform, LecunNormal, HeUniform, HeNormal, Orthogonal),
-        "zero": Zeros,
-        "one": Ones,
-        "normal": RandomNormal,
-        "uniform": RandomUniform,
-        "IdentityInitializer": Identity,
-        "OrthogonalInitializer": Orthogonal,
-    },
-    # tf.keras before 2.2 wrote the dtype of the weight into the config.
-    obsolete_keys=frozenset({"dtype"}),
-)
-
-
-def get(identifier: Any) -> Any:
-    """Return the initializer that the identifier names.
-
-    Args:
-        identifier: None, a name, a serialized dict, a class, a callable `(shape, dtype=None)`, or an array that is
-            the weight's value.
-
-    Raises:
-        ValueError: When it is none of these, or names nothing known.
-    """
-    return _from_array(identifier) if isinstance(identifier, np.ndarray) else _REGISTRY.get(identifier)
-
-
-def _from_array(array: np.ndarray) -> Any:
-    def initialize(shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
-        if tuple(shape) != array.shape:
-            raise ValueError(
-                f"Expected `shape` to be {array.shape} for direct tensor as initializer. Received shape={shape}"
-            )
-        return array.astype(_dtype(dtype))
-
-    return initialize
-
-
-serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
-deserialize: Callable[..., Any] = _REGISTRY.deserialize
-
-constant = Constant
-zeros = Zeros
-ones = Ones
-identity = IdentityInitializer = Identity
-random_normal = RandomNormal
-random_uniform = RandomUniform
-truncated_normal = TruncatedNormal
-variance_scaling = VarianceScaling
-glorot_uniform = GlorotUniform
-glorot_normal = GlorotNormal
-lecun_uniform = LecunUniform
-lecun_normal = LecunNormal
-he_uniform = HeUniform
-he_normal = HeNormal
-orthogonal = OrthogonalInitializer = Orthogonal
