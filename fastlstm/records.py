@@ -75,7 +75,8 @@ def replaced(record: R, **changes: Any) -> R:
     Raises:
         TypeError: When it has no such field.
     """
-    return type(record)(**{**vars(record), **changes})
+    kept = {name: getattr(record, name) for name in record._fields if name not in changes}
+    return type(record)(**kept, **changes)
 
 
 def _mismatch(cls: type[Record], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from fastlstm.records import Record
 
 
-class Matrix(NamedTuple):
+class Matrix(Record):
     """A matrix `(features, columns)`: row-major for BLAS, packed as csrc/gemm_packed.h says, or of integers."""
 
     data: np.ndarray | None
@@ -19,7 +17,7 @@ class Matrix(NamedTuple):
     integers: Integers | None = None
 
 
-class Integers(NamedTuple):
+class Integers(Record):
     """What a matrix of integers has in place of `data`: see `IntegerMatrix`."""
 
     values: np.ndarray
@@ -28,7 +26,7 @@ class Integers(NamedTuple):
     limit: int
 
 
-class NativeActivation(NamedTuple):
+class NativeActivation(Record):
     """An activation by its number in csrc/fastlstm.h, with its parameters; the last number has a Python function."""
 
     kind: int = 0

@@ -40,6 +40,7 @@ from fastlstm.engine.ops import (
 )
 from fastlstm.engine.packing import Packing, obtain
 from fastlstm.engine.wiring import wiring_of
+from fastlstm.records import replaced
 
 # `auto` takes for each op what measured faster; `blas` is SciPy's, `packed` the kernels of csrc/gemm_packed.h.
 BACKENDS = ("auto", "blas", "packed")
@@ -85,7 +86,7 @@ class Program(Executor):
         wiring = wiring_of(given)
         graph, tables = looked_up(given)
         if tables:
-            wiring = wiring_of(graph)._replace(axes=wiring.axes, out_axes=wiring.out_axes)
+            wiring = replaced(wiring_of(graph), axes=wiring.axes, out_axes=wiring.out_axes)
         lowered = lower_graph(graph, tables, isa, backend, obtain)
         kernels = [op.recurrent_kernel for op in lowered if op.recurrent_kernel is not None]
         self._n_recurrent = len(kernels)

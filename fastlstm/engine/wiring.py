@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from fastlstm.engine.graph import Graph, Wire
 from fastlstm.engine.ops import (
@@ -31,9 +30,10 @@ from fastlstm.engine.ops import (
     WholeOp,
     WindowOp,
 )
+from fastlstm.records import Record, replaced
 
 
-class Stage(NamedTuple):
+class Stage(Record):
     """`Stage` of _structs.pxd: ops first … end - 1."""
 
     first: int
@@ -47,7 +47,7 @@ class Stage(NamedTuple):
     mask: int
 
 
-class Wiring(NamedTuple):
+class Wiring(Record):
     """`Wiring` of _structs.pxd.
 
     Args:
@@ -95,7 +95,7 @@ def wiring_of(graph: Graph) -> Wiring:
     for i in range(len(stages) - 1):
         # Two alone, not a row of three.
         apart = stages[i].output not in stages[i + 1].inputs and not (i and stages[i - 1].beside)
-        stages[i] = stages[i]._replace(beside=chunked[i] and chunked[i + 1] and apart)
+        stages[i] = replaced(stages[i], beside=chunked[i] and chunked[i + 1] and apart)
     outputs = [slots[value] for value in graph.outputs]
     out_axes = [axes[value] for value in graph.outputs]
     buffers = _buffers(stages, n_inputs, outputs)

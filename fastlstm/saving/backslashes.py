@@ -2,9 +2,11 @@ r"""Weight stores that Keras 2 wrote on Windows: `layers\lstm\cell` is the name 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from fastlstm.printable import shown
+from fastlstm.records import replaced
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.hdf5 import Group, StoredArray
 
@@ -33,7 +35,6 @@ def unfolded(root: Group) -> Group:
     return _Folded(root.parts, root=root, members=members)
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Folded(Group):
     """A group some of whose members are spelt out in the root.
 
@@ -43,8 +44,8 @@ class _Folded(Group):
         path: This group's path.
     """
 
-    root: Group
-    members: dict[str, dict[str, None]]
+    root: Group = Group(())
+    members: Mapping[str, dict[str, None]] = MappingProxyType({})
     path: str = ""
 
     def names(self) -> list[str]:
@@ -57,7 +58,7 @@ class _Folded(Group):
             return super().group(path)
         below = f"{self.path}\\{first}" if self.path else first
         real = self.root.group(below)
-        found = replace(self, parts=real.parts if real else (), where=f"{self.where}/{first}", path=below)
+        found = replaced(self, parts=real.parts if real else (), where=f"{self.where}/{first}", path=below)
         return found.group(rest) if rest else found
 
     def array(self, path: str) -> StoredArray | None:

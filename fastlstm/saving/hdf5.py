@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -178,8 +177,7 @@ class StoredArray(Record):
         raise SavedModelError(f"'{self.where}' has the dtype {dtype}, which is no weight.")
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Record):
     """One group of a file, or the union of the same group over several files (shards).
 
     Args:

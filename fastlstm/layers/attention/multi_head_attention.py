@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import string
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +21,8 @@ from fastlstm.layers.symbolic.calling import named_arguments
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @register
@@ -281,7 +282,7 @@ def _projection(
     shape: Shape, sizes: Sequence[int | None], summed: int = 1
 ) -> tuple[str, Sequence[int | None], Shape, str]:
     """The arguments of a projection from the last axes of a shape to others: equation, sizes, shape, bias axes."""
-    letters = iter(string.ascii_lowercase)
+    letters = iter(_LETTERS)
     free, bound, made = (
         "".join(next(letters) for _ in range(count)) for count in (len(shape) - summed, summed, len(sizes))
     )
@@ -290,8 +291,8 @@ def _projection(
 
 def _equations(rank: int, axes: Sequence[int]) -> tuple[str, str]:
     """The equations of scores and means where queries and values meet over these axes; the heads are last but one."""
-    target = string.ascii_lowercase[:rank]
-    others = iter(string.ascii_lowercase[rank:])
+    target = _LETTERS[:rank]
+    others = iter(_LETTERS[rank:])
     source = "".join(next(others) if at in axes else target[at] for at in range(rank))
     batch = [target[at] for at in range(rank - 1) if at not in axes]
     scores = "".join([*batch, *(target[at] for at in axes), *(source[at] for at in axes)])

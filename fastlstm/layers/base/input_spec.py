@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from fastlstm.records import Record
 
 Shape = tuple[int | None, ...]
 
 _MAX_NDIM = 64  # NumPy's; 32 before its version 2
 
 
-@dataclass(frozen=True)
-class InputSpec:
+class InputSpec(Record):
     """What a layer expects.
 
     Args:
@@ -21,9 +21,14 @@ class InputSpec:
         axes: Size by axis.
     """
 
-    ndim: int | None = None
-    min_ndim: int | None = None
-    axes: Mapping[int, int | None] = field(default_factory=dict)
+    ndim: int | None
+    min_ndim: int | None
+    axes: Mapping[int, int | None]
+
+    def __init__(
+        self, ndim: int | None = None, min_ndim: int | None = None, axes: Mapping[int, int | None] | None = None
+    ) -> None:
+        super().__init__(ndim, min_ndim, {} if axes is None else axes)
 
     def check(self, shape: Sequence[int | None], layer_name: str) -> None:
         """Raise Keras' ValueError if `shape` (batch included, None for unknown) does not fit."""

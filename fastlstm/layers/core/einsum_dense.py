@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import string
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from fastlstm.layers.base.variable import Variable
 
 _FORMS = re.compile(r"(0?)([a-zA-Z]+)(0?),([a-zA-Z]+)->(0?)([a-zA-Z]+)(0?)")
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @register
@@ -188,7 +189,7 @@ def _backwards(equation: str, rank: int) -> tuple[str, str]:
     """The equations of the gradients by the inputs, of `rank` axes, and by the kernel."""
     terms, _, output = equation.replace(" ", "").partition("->")
     own, weight = terms.split(",")
-    elided = string.ascii_letters.translate(str.maketrans("", "", own + weight + output))
+    elided = _LETTERS.translate(str.maketrans("", "", own + weight + output))
     elided = elided[: rank - len(own.replace("...", ""))]
     own, output = own.replace("...", elided), output.replace("...", elided)
     return f"{output},{weight}->{own}", f"{own},{output}->{weight}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from fastlstm.printable import shown
 
-_PUNCTUATION = string.punctuation.encode()
+_PUNCTUATION = bytes(byte for byte in range(ord("!"), 127) if not chr(byte).isalnum())
 
 
 def as_strings(x: Any) -> np.ndarray:
