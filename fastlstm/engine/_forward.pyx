@@ -216,11 +216,6 @@ cdef void mixed_step(const Engine *engine, const Op *op, Call *call, State *stat
                    call.mask_timesteps, call.batch, op.units, op.zero_output_for_mask)
 
 
-cdef void lstm_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch, float *h,
-                    float *z, bint descending) noexcept nogil:
-    op.units_step(engine, op, batch, state, scratch, h, z, 0, op.units, descending)
-
-
 cdef void lstm_units_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
                           float *h, float *z, Py_ssize_t first, Py_ssize_t last, bint descending) noexcept nogil:
     """From a state of zeros it needs no product: the first step of a call without initial states."""
@@ -240,6 +235,16 @@ cdef void lstm_units_step_integers(const Engine *engine, const Op *op, Py_ssize_
                                                       scratch.row_scales, &op.recurrent_kernel.integers, batch, first,
                                                       last, descending, &op.activation, &op.recurrent_activation)
     state.zero = False
+
+
+cdef void lstm_step(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch, float *h,
+                    float *z, bint descending) noexcept nogil:
+    lstm_units_step(engine, op, batch, state, scratch, h, z, 0, op.units, descending)
+
+
+cdef void lstm_step_integers(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
+                             float *h, float *z, bint descending) noexcept nogil:
+    lstm_units_step_integers(engine, op, batch, state, scratch, h, z, 0, op.units, descending)
 
 
 cdef void lstm_step_unfused(const Engine *engine, const Op *op, Py_ssize_t batch, State *state, Scratch *scratch,
@@ -310,8 +315,9 @@ cdef void choose_forward(Op *op, bint fused, bint reset_after) noexcept:
     elif op.kind == LSTM:
         op.step = lstm_step if fused else lstm_step_unfused
         if fused:
-            op.units_forward = lstm_units_forward
-            op.units_step = lstm_units_step_integers if op.recurrent_kernel.integers.bits else lstm_units_step
+            op.units_forward, op.units_step = lstm_units_forward, lstm_units_step
+        if fused and op.recurrent_kernel.integers.bits:
+            op.step, op.units_step = lstm_step_integers, lstm_units_step_integers
     elif op.kind == GRU:
         op.step = gru_step if fused else gru_step_unfused if reset_after else gru_step_reset_before
     else:
