@@ -26,7 +26,7 @@ DIRECTIVES = {"cdivision": True, "language_level": 3, **CHECKS}
 COMPILE_ARGS = ["-std=c11", "-ffp-contract=off", "-fvisibility=hidden", "-g" if DEBUG or SANITIZER else "-g0"]
 C_SOURCES = {"_op_list": sorted({*map(str, Path("csrc").glob("*.c"))} - {"csrc/pool.c"}), "_pool": ["csrc/pool.c"]}
 # Their Python around long loops is not felt, and with -O1 they take the C compiler 40 % less time.
-BRIEFLY = ("_pair", "_sampling", "_stream_pool", "_training", "_windows")
+BRIEFLY = ("_pair", "_sampling", "_stream_pool", "_trained_weights", "_training", "_windows")
 INCLUDED, MACROS = ["csrc", "fastlstm/include"], [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
 CYTHON = Lock()  # it is quick in one process, but only one at a time; the C compiler runs beside it
 NAMED = re.compile(r'^from (fastlstm[\w.]*) cimport|(?:#include|extern from) "([\w.]+)"', re.MULTILINE)

@@ -4,7 +4,7 @@ Everything lies time-major, (steps, batch, …), in the order in which the op pr
 steps are dense: the products of weight gradients run over them.
 """
 
-from fastlstm.engine._interrupt cimport Interrupt
+from fastlstm.engine._interrupt cimport Interrupt, stops
 from fastlstm.engine._kernels cimport fl_activation, fl_kernels
 from fastlstm.engine._pool cimport FL_LINE, FL_MAX_PARTS, atomic_long
 from fastlstm.engine._structs cimport OpKind
@@ -88,4 +88,41 @@ cdef struct TrainingCall:
     atomic_long arrived[FL_MAX_PARTS * FL_LINE]
 
 cdef void call_forward(void *context, int part) noexcept nogil
-cdef void call_backward(void *context, int part) noexcept nogil
+
+cdef struct Part:                     # one thread's rows of every step
+    TrainingCall *call
+    float *scratch
+    int index
+    Py_ssize_t first                  # row
+    Py_ssize_t rows
+    bint whole                        # all rows, so that those of several steps are dense
+    Py_ssize_t chunk                  # steps
+    long barriers                     # that it has been at
+
+
+cdef inline Part part_of(TrainingCall *call, int index) noexcept nogil:
+    cdef Part part
+    part.call, part.scratch, part.index, part.barriers = call, call.scratch + index * call.scratch_width, index, 0
+    part.first = call.batch * index // call.parts
+    part.rows = call.batch * (index + 1) // call.parts - part.first
+    part.whole = part.rows == call.batch
+    part.chunk = max(<Py_ssize_t> 1, CHUNK_ROWS // call.batch)
+    return part
+
+
+cdef inline bint ends(const Part *part) noexcept nogil:
+    """Whether the call is to end before it is done; the parts still meet wherever they would."""
+    return stops(part.call.interrupt, part.index == 0)
+
+
+cdef inline float *at(float *data, Py_ssize_t step, Py_ssize_t width, const Part *part) noexcept nogil:
+    """The part's first row of a step of data (steps, batch, width)."""
+    return data + (step * part.call.batch + part.first) * width
+
+
+cdef inline const unsigned char *mask_at(const TrainingCall *call, const TrainedOp *op, Py_ssize_t step,
+                                         const Part *part) noexcept nogil:
+    """The mask of the part's first row at a step; NULL: there is none."""
+    if call.mask == NULL:
+        return NULL
+    return call.mask + part.first * call.mask_timesteps + (call.mask_timesteps - 1 - step if op.go_backwards else step)

@@ -7,19 +7,13 @@ from libc.string cimport memcpy, memset
 
 from fastlstm.engine._engine cimport ENOUGH_ROWS, PARALLEL_WORK
 from fastlstm.engine._interrupt cimport Interrupt, watch
-from fastlstm.engine._kernels cimport (
-    fl_activation,
-    fl_kernels,
-    fl_pack,
-    fl_pack_transposed,
-    fl_unpack,
-)
+from fastlstm.engine._kernels cimport fl_kernels
 from fastlstm.engine._op_list cimport find_kernels, raise_pending
 from fastlstm.engine._pool cimport acquire, begin_call, end_call, fl_task, release, run
 from fastlstm.engine._structs cimport ACTIVATION, DENSE, EMBEDDING, GRU, LSTM, SIMPLE_RNN
-from fastlstm.engine._tape cimport Rows, Tape, TrainedMatrix, TrainedOp, TrainingCall, call_backward, call_forward
-
-import numpy as np
+from fastlstm.engine._tape cimport Rows, Tape, TrainedMatrix, TrainedOp, TrainingCall, call_forward
+from fastlstm.engine._tape_backward cimport call_backward
+from fastlstm.engine._trained_weights cimport new_array, pack_matrix, set_activation, unpacked
 
 from fastlstm.engine._engine import get_num_threads
 
@@ -294,9 +288,9 @@ cdef class Recording:
             tape, units = &self.call.tapes[i], self.call.ops[i].units
             if self.call.ops[i].kind >= LSTM:
                 place = tape.steps * self.call.batch * units
-                found.append([new_state(tape.h + place, self.call.batch, units)])
+                found.append([new_array(tape.h + place, self.call.batch, units)])
                 if tape.c != NULL:
-                    found[-1].append(new_state(tape.c + place, self.call.batch, units))
+                    found[-1].append(new_array(tape.c + place, self.call.batch, units))
         return found
 
     def backward(self, cnp.ndarray d_out, list d_states, cnp.ndarray dx):
@@ -339,10 +333,10 @@ cdef class Recording:
         for i in range(call.n_ops):
             tape = &call.tapes[i]
             if call.ops[i].kind >= LSTM:
-                d_initial.append([new_state(tape.dh, call.batch, call.ops[i].units)])
+                d_initial.append([new_array(tape.dh, call.batch, call.ops[i].units)])
                 if tape.dc != NULL:
-                    d_initial[-1].append(new_state(tape.dc, call.batch, call.ops[i].units))
-        gradients = [self._unpacked(i) for i in range(call.n_ops)]
+                    d_initial[-1].append(new_array(tape.dc, call.batch, call.ops[i].units))
+        gradients = [unpacked(&self.call, &self.call.ops[i], self.executor.lowered[i]) for i in range(call.n_ops)]
         self._give_back()
         return d_initial, gradients
 
@@ -351,40 +345,6 @@ cdef class Recording:
         if self.memory is not None and self.memory.size <= <size_t> LARGEST_KEPT:
             self.executor.memories.append(self.memory)
         self.memory = self.kept = None
-
-    cdef dict _unpacked(self, int i):
-        """The gradients by the weights of an op, by name."""
-        cdef const TrainedOp *op = &self.call.ops[i]
-        cdef dict found = {}
-        lowered = self.executor.lowered[i]
-        if not lowered.trainable:
-            return found
-        if op.table_gradient >= 0:
-            found["table"] = new_state(self.call.gradients + op.table_gradient, op.vocabulary, op.units)
-        for name, matrix in lowered.matrices.items():
-            if name == "kernel":
-                self._unpack(found, &op.kernel, matrix)
-            elif name == "recurrent_kernel":
-                self._unpack(found, &op.recurrent_kernel, matrix)
-            else:
-                self._unpack(found, &op.candidate_kernel, matrix)
-        return found
-
-    cdef _unpack(self, dict found, const TrainedMatrix *matrix, lowered):
-        """Brings the gradients of a matrix and its bias into arrays of the weights' shapes."""
-        cdef cnp.ndarray array, order = lowered.order
-        cdef const int *columns = <const int *> cnp.PyArray_DATA(order)
-        if lowered.weight not in found:
-            found[lowered.weight] = np.empty(lowered.shape, np.float32)
-        array = found[lowered.weight]
-        fl_unpack(<float *> cnp.PyArray_DATA(array), array.shape[1], self.call.gradients + matrix.gradient, columns,
-                  matrix.features, matrix.columns)
-        if matrix.bias_gradient >= 0:
-            if "bias" not in found:
-                found["bias"] = np.empty(lowered.bias_shape, np.float32)
-            array = found["bias"]
-            fl_unpack(<float *> cnp.PyArray_DATA(array) + <Py_ssize_t> lowered.bias_start, 0,
-                      self.call.gradients + matrix.bias_gradient, columns, 1, matrix.columns)
 
     cdef _run(self, fl_task *task):
         """Runs a task on as many threads as there are to be had.
@@ -425,28 +385,3 @@ cdef set_state(float *state, cnp.ndarray given, Py_ssize_t n):
         memset(state, 0, n * sizeof(float))
     else:
         memcpy(state, cnp.PyArray_DATA(given), n * sizeof(float))
-
-
-cdef new_state(const float *state, Py_ssize_t rows, Py_ssize_t units):
-    cdef cnp.ndarray array = np.empty((rows, units), np.float32)
-    memcpy(cnp.PyArray_DATA(array), state, rows * units * sizeof(float))
-    return array
-
-
-cdef set_activation(fl_activation *activation, lowered):
-    activation.kind = lowered.kind
-    for i, parameter in enumerate(lowered.parameters):
-        activation.parameters[i] = parameter
-
-
-cdef pack_matrix(const TrainedMatrix *matrix, float *bias, lowered, dict arrays):
-    """Lays out a weight's columns of this matrix, and its bias."""
-    cdef cnp.ndarray weight = arrays[lowered.weight], order = lowered.order, given
-    cdef const int *columns = <const int *> cnp.PyArray_DATA(order)
-    cdef const float *data = <const float *> cnp.PyArray_DATA(weight)
-    fl_pack(matrix.packed, data, weight.shape[1], columns, matrix.features, matrix.columns)
-    fl_pack_transposed(matrix.transposed, data, weight.shape[1], columns, matrix.features, matrix.n)
-    if lowered.has_bias:
-        given = arrays["bias"]
-        fl_pack(bias, <const float *> cnp.PyArray_DATA(given) + <Py_ssize_t> lowered.bias_start, 0, columns, 1,
-                matrix.columns)

@@ -1,0 +1,3 @@
+"""The way back, for the executor."""
+
+cdef void call_backward(void *context, int part) noexcept nogil
