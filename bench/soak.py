@@ -9,6 +9,7 @@ before the run; where weights change it is that of one of the two.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import random
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 RARE = 2_000  # calls from one fork to the next
+SAMPLES = 100  # of the resident memory: a list of many more would be what grows
 
 
 class Soak:
@@ -31,7 +33,7 @@ class Soak:
     """
 
     def __init__(self, calls: int, threads: int) -> None:
-        self._threads = threads
+        self._threads, self._every = threads, max(1, calls // SAMPLES)
         self._done = [0] * threads
         self.wrong: list[str] = []
         self.resident: list[tuple[int, float]] = []
@@ -45,12 +47,25 @@ class Soak:
         workers = [threading.Thread(target=self._work, args=(seed,)) for seed in range(self._threads)]
         for worker in workers:
             worker.start()
+        due = 0
         while any(worker.is_alive() for worker in workers):
-            self.resident.append((sum(self._done), resident_mb()))
-            progress(sum(self._done))
+            done = sum(self._done)
+            if done >= due:
+                self._sample(done)
+                due = done + self._every
+            progress(done)
             for worker in workers:
                 worker.join(0.05)
-        self.resident.append((sum(self._done), resident_mb()))
+        self._sample(sum(self._done))
+
+    def _sample(self, done: int) -> None:
+        """Note the resident memory of what is in use.
+
+        Layers and their calls know each other: of models that are gone, Python lets them wait until they are a quarter
+        of all its objects.
+        """
+        gc.collect()
+        self.resident.append((done, resident_mb()))
 
     def _work(self, seed: int) -> None:
         rng = random.Random(seed)

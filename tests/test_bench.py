@@ -551,6 +551,7 @@ def test_soak():
     figures = dict(soak.rows(run, 300))
     assert figures["calls"] == "300" and figures["wrong bits"] == "0"
     assert done and "MB" in figures["largest since a tenth"]
+    assert 2 <= len(run.resident) <= soak.SAMPLES + 2
     run._models[0]._answers = [[y + 1 for y in answers] for answers in run._models[0]._answers]
     run.run()
     assert run.wrong

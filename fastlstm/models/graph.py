@@ -61,11 +61,13 @@ class Graph:
         depths: dict[int, int] = {}
         of_layers: dict[int, int] = {}
         for node in reversed(ordered):
-            depth = max(depths.get(id(node), 0), of_layers.get(id(node.layer), 0))
-            depths[id(node)] = of_layers[id(node.layer)] = depth
+            key, layer = id(node), id(node.layer)
+            depth = max(depths.get(key, 0), of_layers.get(layer, 0))
+            depths[key] = of_layers[layer] = depth
             for tensor in node.inputs:
-                before = self.source(tensor).node
-                depths[id(before)] = max(depths.get(id(before), 0), depth + 1)
+                before = id(self.source(tensor).node)
+                if depths.get(before, -1) <= depth:
+                    depths[before] = depth + 1
         # Of those at one distance, Keras calls the one first that it found first on its way back.
         self._found = {key: place for place, key in enumerate(depths)}
         nodes = {id(node): (node, depths[id(node)]) for node in ordered}
@@ -94,7 +96,8 @@ class Graph:
     def _check_connected(self, ordered: Sequence[Node]) -> None:
         known = {id(tensor.node) for tensor in self.inputs}
         for node in ordered:
-            if node.inputs and all(id(self.source(tensor).node) in known for tensor in node.inputs):
+            before = {id(self.source(tensor).node) for tensor in node.inputs}
+            if before and before <= known:
                 known.add(id(node))
         for index, output in enumerate(self.outputs):
             if id(self.source(output).node) not in known:

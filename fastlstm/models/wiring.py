@@ -14,6 +14,7 @@ from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.core.input_layer import InputLayer
 from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining, call_parameters
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
+from fastlstm.layers.symbolic.node import repeat_call
 from fastlstm.models.graph import Graph
 
 _TENSOR, _SLICE, _ELLIPSIS = "__keras_tensor__", "__slice__", "__ellipsis__"
@@ -82,9 +83,19 @@ def connect(
     made: dict[_Key, list[Any]] = {
         (name, 0): [layer.output] for name, layer in layers.items() if isinstance(layer, InputLayer)
     }
+    alike: dict[Any, KerasTensor] = {}
     for name, number, encoded in _in_order(layers, calls):
-        args, kwargs = _decoded(encoded.get("args") or [], made), _decoded(encoded.get("kwargs") or {}, made)
-        made[name, number] = flatten(_made(layers[name], args, kwargs, call))
+        layer, kwargs = layers[name], encoded.get("kwargs")
+        args, kwargs = _decoded(encoded.get("args") or [], made), _decoded(kwargs, made) if kwargs else {}
+        repeats = call is None and not kwargs and len(args) == 1 and isinstance(args[0], KerasTensor)
+        kind = (name, args[0].shape, args[0].masked) if repeats and type(layer).__call__ is Layer.__call__ else None
+        if kind in alike:
+            made[name, number] = [repeat_call(layer, args[0], alike[kind])]
+            continue
+        output = _made(layer, args, kwargs, call)
+        made[name, number] = flatten(output)
+        if kind is not None and isinstance(output, KerasTensor):
+            alike[kind] = output
 
     def tensor(name: str, number: int, index: int) -> KerasTensor:
         first = layers[name].first_call_number if name in layers else 0
@@ -104,14 +115,13 @@ def _in_order(
     waiting: dict[_Key, int] = {}  # for how many others
     dependents: dict[_Key, list[_Key]] = {}
     for key, item in encoded.items():
-        needed: set[_Key] = set()
-        _add_references(item, needed)
+        needed = _references(item)
         needed -= given
-        for name, number in needed:
-            if (name, number) not in encoded:
+        for other in needed:
+            if other not in encoded:
                 raise ValueError(
-                    f"Invalid Functional model configuration. Layer '{key[0]}' takes the output of call {number} of "
-                    f"layer '{name}', which there is not."
+                    f"Invalid Functional model configuration. Layer '{key[0]}' takes the output of call {other[1]} of "
+                    f"layer '{other[0]}', which there is not."
                 )
         if key[1]:  # the calls of a layer keep their numbers
             needed.add((key[0], key[1] - 1))
@@ -135,18 +145,20 @@ def _in_order(
         )
 
 
-def _add_references(encoded: Any, found: set[_Key]) -> None:
-    """Add the calls that give the tensors in the arguments of a call."""
-    items = encoded
-    if isinstance(encoded, dict):
-        class_name = encoded.get("class_name")
-        if class_name == _TENSOR:
-            found.add(_reference(encoded)[:2])
-            return
-        items = () if class_name in _ARRAYS else encoded.values()
-    for item in items:
-        if isinstance(item, (list, dict)):
-            _add_references(item, found)
+def _references(encoded: Any) -> set[_Key]:
+    """The calls that give the tensors in the arguments of a call."""
+    found: set[_Key] = set()
+    pending = [encoded]
+    for container in pending:
+        items = container
+        if isinstance(container, dict):
+            class_name = container.get("class_name")
+            if class_name == _TENSOR:
+                found.add(_reference(container)[:2])
+                continue
+            items = () if class_name in _ARRAYS else container.values()
+        pending += [item for item in items if item and isinstance(item, (list, dict))]
+    return found
 
 
 def _reference(encoded: dict[str, Any]) -> _Reference:
@@ -181,8 +193,9 @@ def _made(layer: Layer, args: list[Any], kwargs: dict[str, Any], call: Callable[
     """The outputs of one call."""
     if not is_symbolic(*args, kwargs):
         raise ValueError(f"Invalid Functional model configuration. Layer '{layer.name}' is called on no tensor.")
-    parameters = call_parameters(type(layer))
-    kwargs = {name: value for name, value in kwargs.items() if value is not None or name in parameters}
+    if kwargs:
+        parameters = call_parameters(type(layer))
+        kwargs = {name: value for name, value in kwargs.items() if value is not None or name in parameters}
     return layer(*args, **kwargs) if call is None else call(layer, *args, **kwargs)
 
 
@@ -218,7 +231,7 @@ def _encoded_constant(value: Any) -> Any:
 def _decoded(encoded: Any, made: Mapping[_Key, list[Any]]) -> Any:
     if isinstance(encoded, (list, tuple)):
         return [_decoded(item, made) for item in encoded]
-    if not isinstance(encoded, dict) or not encoded:
+    if not encoded or not isinstance(encoded, dict):
         return encoded
     class_name, config = encoded.get("class_name"), encoded.get("config")
     if class_name == _TENSOR:

@@ -31,10 +31,9 @@ def parse_json(text: str | bytes, what: str, budget: Budget) -> dict[str, Any]:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SavedModelError(f"{what} is not valid JSON: {error}") from error
-    _check_depth(data, what)
     if not isinstance(data, dict):
         raise SavedModelError(f"{what} should hold a JSON object, but holds a {type(data).__name__}.")
-    _make_plain(data)
+    _make_plain(data, what)
     if _may_hold_controls(text):
         data = _without_controls(data)
     return data
@@ -45,56 +44,56 @@ def _containers(text: str | bytes) -> int:
     return text.count("{") + text.count("[") if isinstance(text, str) else text.count(b"{") + text.count(b"[")
 
 
-def _check_depth(data: Any, what: str) -> None:
-    level = [data]
+def _make_plain(data: dict[str, Any], what: str) -> None:
+    """Resolve encoded values below `data`, in place, level by level.
+
+    Arrays in the calls of a graph stay `{"class_name": "__numpy__", "config": {"value", "dtype"}}`: there, a list is
+    something else. Everywhere else they become lists.
+
+    Raises:
+        ValueError: There are too many levels.
+    """
+    levels: list[list[Any]] = [[data], []]  # what is not in the calls of a graph, and what is
     for _ in range(DEPTH):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if type(item) is dict else item)
-            if type(child) in (dict, list)
-        ]
-        if not level:
+        deeper: list[list[Any]] = [[], []]
+        for in_call, level in enumerate(levels):
+            for container in level:
+                if type(container) is dict:
+                    container.pop("shared_object_id", None)
+                    items: Any = container.items()
+                else:
+                    items = enumerate(container)
+                for key, value in items:
+                    if type(value) is not dict and type(value) is not list:
+                        continue
+                    inside = in_call or key == "inbound_nodes"
+                    if type(value) is dict and ("class_name" in value or "type" in value):
+                        value = container[key] = _decoded(value, bool(inside))
+                    if type(value) is dict or type(value) is list:
+                        deeper[inside].append(value)
+        levels = deeper
+        if not any(levels):
             return
     raise SavedModelError(f"{what} is nested deeper than {DEPTH} levels.")
 
 
-def _make_plain(data: dict[str, Any]) -> None:
-    """Resolve encoded values below `data`, in place.
-
-    Arrays in the calls of a graph stay `{"class_name": "__numpy__", "config": {"value", "dtype"}}`: there, a list is
-    something else. Everywhere else they become lists.
-    """
-    pending: list[tuple[Any, bool]] = [(data, False)]
-    while pending:
-        container, in_call = pending.pop()
-        if type(container) is dict:
-            container.pop("shared_object_id", None)
-            items: Any = container.items()
-        else:
-            items = enumerate(container)
-        for key, value in items:
-            inside = in_call or key == "inbound_nodes"
-            if type(value) is dict and ("class_name" in value or "type" in value):
-                value = container[key] = _decoded(value, inside)
-            if type(value) is dict or type(value) is list:
-                pending.append((value, inside))
-
-
 def _decoded(value: dict[str, Any], in_call: bool) -> Any:
     """What a dict stands for, if it is the encoding of something; else the dict."""
-    match value:
-        case {"class_name": "__tuple__" | "TensorShape", "items": found}:
-            pass
-        case {"class_name": "__numpy__" | "__tensor__", "config": {"value": found} as config}:
-            if in_call:
-                return array(found, config.get("dtype"))
-        case {"type": "ndarray", "value": found} if len(value) == 2:
-            if in_call:
-                return array(found)
-        case _:
-            return value
-    return _decoded(found, in_call) if isinstance(found, dict) else found
+    found: Any = value
+    while isinstance(found, dict):
+        match found:
+            case {"class_name": "__tuple__" | "TensorShape", "items": inner}:
+                pass
+            case {"class_name": "__numpy__" | "__tensor__", "config": {"value": inner} as config}:
+                if in_call:
+                    return array(inner, config.get("dtype"))
+            case {"type": "ndarray", "value": inner} if len(found) == 2:
+                if in_call:
+                    return array(inner)
+            case _:
+                return found
+        found = inner
+    return found
 
 
 def array(value: Any, dtype: Any = None) -> dict[str, Any]:

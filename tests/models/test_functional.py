@@ -74,6 +74,38 @@ def test_structures(inputs, outputs):
     np.testing.assert_allclose(first, expected[0], rtol=1e-6)
 
 
+class Counted(Layer):
+    """Says how often it was asked for its output shape."""
+
+    supports_masking = True
+    asked = 0
+
+    def call(self, x):
+        return x
+
+    def compute_output_shape(self, input_shape):
+        type(self).asked += 1
+        return input_shape
+
+
+def test_a_layer_called_often_is_asked_once_for_each_kind_of_input():
+    short, long = Input((5, 3), name="short"), Input((None, 3), name="long")
+    layer = Counted(name="often")
+    masked = Masking(name="masking")(long)
+    tensors = [short, long, masked]
+    for _ in range(4):
+        tensors = [layer(x) for x in tensors]
+    model = Model([short, long], tensors, name="m")
+    Counted.asked = 0
+    again = Functional.from_config(model.get_config(), {"Counted": Counted})
+    assert Counted.asked <= 3 + 1  # and once as it is built
+    assert again.output_shape == model.output_shape == [(None, 5, 3), (None, None, 3), (None, None, 3)]
+    assert [tensor.masked for tensor in again.outputs] == [False, False, True]
+    assert again.get_config() == model.get_config()
+    for got, wanted in zip(again.predict([X, Y], verbose=0), model.predict([X, Y], verbose=0), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
 def test_structures_of_one():
     a = Input((5, 3), name="a")
     y = Dense(2)(a)

@@ -60,10 +60,11 @@ def standardize_shape(shape: object) -> Shape:
     """
     if not hasattr(shape, "__iter__"):
         raise ValueError(f"Cannot convert '{shape}' to a shape.")
-    dimensions = tuple(shape)
+    dimensions, plain = tuple(shape), True
     for dimension in dimensions:
         if dimension is None or (type(dimension) is int and 0 <= dimension <= sys.maxsize):
             continue
+        plain = False
         if isinstance(dimension, str) or not hasattr(dimension, "__index__"):
             raise ValueError(
                 f"Cannot convert '{dimensions}' to a shape. Found invalid dimension '{dimension}' of type "
@@ -77,4 +78,4 @@ def standardize_shape(shape: object) -> Shape:
         raise ValueError(
             f"Cannot convert a list of {len(dimensions)} to a shape. Arrays have {_MAX_NDIM} axes at most."
         )
-    return tuple(None if dimension is None else int(dimension) for dimension in dimensions)
+    return dimensions if plain else tuple(None if dimension is None else int(dimension) for dimension in dimensions)

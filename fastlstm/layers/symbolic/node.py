@@ -30,7 +30,8 @@ class Node:
         self.layer = layer
         self.args = args
         self.kwargs = kwargs
-        self.inputs: list[KerasTensor] = [leaf for leaf in flatten((*args, kwargs)) if isinstance(leaf, KerasTensor)]
+        leaves = flatten((*args, kwargs) if kwargs else args)
+        self.inputs: list[KerasTensor] = [leaf for leaf in leaves if isinstance(leaf, KerasTensor)]
         self.output = output
         self.outputs: list[KerasTensor] = flatten(output)
         # The calls of one layer are counted in the order in which they were made.
@@ -100,8 +101,22 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
     passes = layer.supports_masking and not layer.ends_masks and any(map(_is_masked, flatten(inputs)))
     masked = passes or layer.makes_masks
     shapes = output_shapes(layer, inputs, args, kwargs, shapes)
-    output = map_shapes(lambda shape: KerasTensor(shape, layer.output_dtype, masked=masked), shapes)
+    dtype = layer.output_dtype
+    output = map_shapes(lambda shape: KerasTensor(shape, dtype, masked=masked), shapes)
     Node(layer, (inputs, *args), kwargs, output)
+    return output
+
+
+def repeat_call(layer: Layer, inputs: KerasTensor, like: KerasTensor) -> KerasTensor:
+    """Record a call of a layer on a KerasTensor alone that has the shape and mask of one that it was called on.
+
+    Args:
+        layer: The layer.
+        inputs: The KerasTensor.
+        like: What the earlier call gave.
+    """
+    output = KerasTensor(like.shape, like.dtype, masked=like.masked)
+    Node(layer, (inputs,), {}, output)
     return output
 
 
