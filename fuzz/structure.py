@@ -28,6 +28,8 @@ ODD = (None, True, False, *TEXTS, [], {}, [[]], [1], ["x"], {"a": 1})
 ACTIVATIONS = ("tanh", "sigmoid", "relu", "linear", "softmax", "hard_sigmoid", "elu", "selu", "gelu", "swish")
 STORAGE = ({"chunks": True}, {"compression": "gzip"}, {"compression": "gzip", "shuffle": True}, {"fletcher32": True})
 REQUEST = b"INFR"  # then the length of the JSON before tensors, 0 if there are none, and the body
+DATATYPES = (("FP32", "<f4"), ("FP64", "<f8"), ("FP16", "<f2"), ("INT32", "<i4"), ("INT64", "<i8"), ("UINT8", "u1"))
+PARAMETERS = ({}, {"sequence_id": 7, "sequence_start": True}, {"sequence_id": "b", "sequence_end": True})
 FLOATS = (0.0, -0.0, 1.0, -1.0, 1e38, -1e38, 1e-45, float("inf"), float("-inf"), float("nan"))
 
 
@@ -247,14 +249,45 @@ def mutate_request(content: bytes, rng: random.Random) -> bytes:
     (size,), body = struct.unpack("<I", content[4:8].ljust(4, b"\0")), content[8:]
     text, tensors = (body[:size], body[size:]) if size else (body, b"")
     kind = rng.random()
-    if tensors and kind < 0.3:
+    if kind < 0.5:
+        text, tensors = _other_tensors(text, tensors, rng)
+    elif tensors and kind < 0.6:
         tensors = mutate_bytes(tensors, rng)
-    elif kind < 0.6:
+    elif kind < 0.75:
         text = mutate_digits(text, rng)
     else:
         text = mutate_json(text, rng)
     size = len(text) if size and rng.random() < 0.95 else rng.choice((0, size))
     return REQUEST + struct.pack("<I", size) + text + tensors
+
+
+def _other_tensors(text: bytes, tensors: bytes, rng: random.Random) -> tuple[bytes, bytes]:
+    """A request with other inputs and outputs, each with as many numbers of its datatype as its shape says."""
+    try:
+        tree = json.loads(text)
+        inputs = [dict(entry) for entry in tree["inputs"]]
+    except (ValueError, TypeError, KeyError):
+        return mutate_json(text, rng), tensors
+    tree["inputs"], binary = inputs, b""
+    for entry in inputs:
+        kind, dtype = rng.choice(DATATYPES)
+        shape = [rng.choice((1, 1, 1, 2, 3)), rng.choice((1, 1, 2, 3, 7, 40))]
+        numbers = np.array([rng.randrange(5) for _ in range(shape[0] * shape[1])], dtype)
+        if rng.random() < 0.1:
+            numbers[rng.randrange(len(numbers))] = rng.choice((5, 99, 127))
+        entry |= {"shape": shape, "datatype": kind}
+        entry.pop("data", None)
+        entry.pop("parameters", None)
+        if tensors and rng.random() < 0.9:
+            entry["parameters"] = {"binary_data_size": numbers.nbytes}
+            binary += numbers.tobytes()
+        else:
+            entry["data"] = (numbers if rng.random() < 0.5 else numbers.reshape(shape)).tolist()
+    if rng.random() < 0.3:
+        tree["parameters"] = rng.choice(PARAMETERS) | {"binary_data_output": rng.random() < 0.5}
+    if rng.random() < 0.2:
+        tree["outputs"] = [{"name": "d", "parameters": {"binary_data": rng.random() < 0.5}}]
+    return json.dumps(tree).encode(), binary
 
 
 def mutate_file(content: bytes, rng: random.Random) -> bytes:

@@ -45,3 +45,15 @@ def test_mutations_reach_a_prediction(target, fuzz):
             outcomes.append(fuzz["targets"].attempt(target, data))
     assert outcomes.count("run") >= len(outcomes) / 3
     assert outcomes.count("run") < len(outcomes)
+
+
+def test_mutations_of_mutations_of_a_request_reach_a_prediction(fuzz):
+    """As under the guidance of coverage, which goes on from what was refused too."""
+    rng, outcomes = random.Random(1), []
+    files = [path.read_bytes() for path in FILES if path.parent.name == "request"]
+    for _ in range(60):
+        data = rng.choice(files)
+        for _ in range(4):
+            data = fuzz["structure"].mutate_file(data, rng)
+        outcomes.append(fuzz["targets"].attempt("request", data))
+    assert outcomes.count("run") >= len(outcomes) / 8
