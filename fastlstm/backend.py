@@ -238,4 +238,13 @@ def clear_session(free_memory: bool = True) -> None:
     _counters.clear()
 
 
-__getattr__: Callable[[str], Any] = missing_names(__name__, "result_type")
+_missing = missing_names(__name__, "result_type")
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__") or name == "result_type":
+        return _missing(name)
+    # Those of Keras 1 and 2, which few programs use.
+    from fastlstm.ops import older
+
+    return older.function(name)
