@@ -8,6 +8,7 @@ from fastlstm import (
     backend,
     config,
     constraints,
+    engine,
     initializers,
     layers,
     models,
@@ -42,6 +43,7 @@ from fastlstm.object_registration import (
     get_registered_object,
     register_keras_serializable,
 )
+from fastlstm.older_modules import give_older_modules
 from fastlstm.regularizers import Regularizer
 
 if TYPE_CHECKING:
@@ -111,6 +113,20 @@ vars(saving).update(
     save_weights=save_weights,
     serialize_keras_object=serialize_keras_object,
 )
+
+# Keras 1 and 2 had their layers' base in a room that is another one here.
+give_older_modules(layers, "base_layer input_layer input_spec topology", under="fastlstm.engine")
+
+
+def _of_an_older_engine(name: str) -> Any:
+    if name == "Model":
+        return Model
+    if name in ("Input", "InputLayer", "InputSpec", "Layer"):
+        return getattr(layers, name)
+    raise AttributeError(f"module 'fastlstm.engine' has no attribute '{name}'")
+
+
+vars(engine)["__getattr__"] = _of_an_older_engine
 
 # Imported when they are first asked for: who only predicts does without them.
 _ROOMS = ("callbacks", "losses", "metrics", "onnx", "ops", "optimizers", "preprocessing", "utils")

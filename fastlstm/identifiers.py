@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any
 
 from fastlstm.object_registration import get_custom_objects, get_registered_name, get_registered_object
@@ -50,22 +52,39 @@ def serialize_object(obj: Any) -> dict[str, Any]:
     }
 
 
-def missing_names(module: str, names: str) -> Callable[[str], Any]:
+def missing_names(module: str, names: str, instead: Mapping[str, str] | None = None) -> Callable[[str], Any]:
     """Return the `__getattr__` of a module that mirrors one of Keras, which tells what Keras has and it has not.
 
     Args:
         module: The module's own name.
         names: Those of Keras that are missing, separated by spaces.
+        instead: What to do in place of using some of them, and of using names that only older Kerases have.
     """
-    missing = frozenset(names.split())
+    missing, instead = frozenset(names.split()), instead or {}
     mirrored = module.replace("fastlstm", "keras", 1)
 
     def getattr_of_module(name: str) -> Any:
         if name in missing:
-            raise AttributeError(f"'{module}' has no '{name}', which {mirrored} has: it is not supported.")
+            raise refusal(
+                f"'{module}' has no '{name}', which {mirrored} has: {instead.get(name, 'it is not supported')}."
+            )
+        if name in instead:
+            raise refusal(f"'{module}' has no '{name}', which older Kerases have: {instead[name]}.")
         raise AttributeError(f"module '{module}' has no attribute '{name}'")
 
     return getattr_of_module
+
+
+def refusal(text: str) -> AttributeError | ImportError:
+    """Return what the `__getattr__` of a module raises.
+
+    An ImportError where `from module import name` asks for the name: of an AttributeError it would not show the text.
+    """
+    asking: FrameType | None = sys._getframe(1)
+    while asking is not None and asking.f_code.co_name in ("__getattr__", "getattr_of_module"):
+        asking = asking.f_back
+    imports = asking is not None and asking.f_code.co_name == "_handle_fromlist"
+    return (ImportError if imports else AttributeError)(text)
 
 
 class Registry(Record):

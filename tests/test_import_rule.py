@@ -14,7 +14,8 @@ C_SOURCES = sorted([*CSRC.iterdir(), PACKAGE / "include" / "fastlstm_stream.h"])
 # Leaf modules: each mirrors a Keras module, or is shared by those that do.
 LEAVES = {
     *("activations", "backend", "config", "constraints", "identifiers", "initializers", "memory"),
-    *("object_registration", "ops", "preprocessing", "printable", "random", "records", "regularizers", "utils"),
+    *("object_registration", "older_modules", "ops", "preprocessing", "printable", "random", "records"),
+    *("regularizers", "utils"),
 }
 # What only training needs: loaded when it is first asked for.
 TRAINING = {"callbacks", "losses", "metrics", "optimizers"}

@@ -3,8 +3,12 @@
 import ast
 import importlib
 import importlib.metadata
+import subprocess
+import sys
 
 import pytest
+
+import fastlstm
 
 try:
     KERAS = importlib.metadata.distribution("keras")
@@ -16,6 +20,7 @@ MODULES = [
     "backend",
     "callbacks",
     "config",
+    "layers",
     "losses",
     "metrics",
     "optimizers",
@@ -44,3 +49,61 @@ def test_names(path):
                 getattr(module, name)
     with pytest.raises(AttributeError, match=f"module '{module.__name__}' has no attribute 'foo'"):
         _ = module.foo
+
+
+# As older scripts import: names, and the module below `keras` that they come from.
+OLDER = {
+    "engine": "Input InputLayer InputSpec Layer Model",
+    "engine.base_layer": "Layer InputSpec",
+    "engine.topology": "Input InputSpec Layer",
+    "layers.advanced_activations": "ELU LeakyReLU PReLU Softmax",
+    "layers.convolutional": "Conv1D Conv2D Convolution1D MaxPooling1D UpSampling2D ZeroPadding2D",
+    "layers.convolutional_recurrent": "ConvLSTM2D",
+    "layers.core": "Activation Dense Dropout Flatten Lambda Masking Permute RepeatVector Reshape",
+    "layers.embeddings": "Embedding",
+    "layers.experimental.preprocessing": "Normalization TextVectorization",
+    "layers.merge": "Add Concatenate Dot add concatenate dot multiply",
+    "layers.noise": "GaussianDropout GaussianNoise",
+    "layers.normalization": "BatchNormalization",
+    "layers.pooling": "GlobalAveragePooling1D MaxPooling1D",
+    "layers.recurrent": "GRU LSTM LSTMCell RNN SimpleRNN",
+    "layers.wrappers": "Bidirectional TimeDistributed",
+    "utils.data_utils": "Sequence get_file",
+    "utils.generic_utils": "CustomObjectScope Progbar get_custom_objects",
+    "utils.np_utils": "normalize to_categorical",
+    "utils.vis_utils": "model_to_dot plot_model",
+}
+
+
+@pytest.mark.parametrize(("path", "names"), OLDER.items())
+def test_older_modules(path, names):
+    code = f"from fastlstm.{path} import {names.replace(' ', ', ')}\nimport fastlstm.{path}\nprint({names.split()[0]})"
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    assert run.stdout.startswith("<"), run.stderr
+    module = importlib.import_module(f"fastlstm.{path}")
+    above = importlib.import_module(f"fastlstm.{path.split('.')[0].replace('engine', 'layers')}")
+    for name in names.split():
+        assert getattr(module, name) is getattr(above if hasattr(above, name) else fastlstm, name)
+    with pytest.raises(AttributeError, match="foo"):
+        _ = module.foo
+
+
+def test_modules_are_attributes_too():
+    from fastlstm.layers import experimental, recurrent, wrappers
+    from fastlstm.utils import np_utils
+
+    assert recurrent.LSTM is fastlstm.layers.LSTM and wrappers.Bidirectional is fastlstm.layers.Bidirectional
+    assert experimental.preprocessing.Normalization is fastlstm.layers.Normalization
+    assert np_utils.to_categorical is fastlstm.utils.to_categorical
+
+
+def test_what_is_missing_says_so_to_an_import():
+    with pytest.raises(ImportError, match=r"'fastlstm.layers' has no 'Merge', which older Kerases have: use Add"):
+        from fastlstm.layers import Merge  # noqa: F401
+    with pytest.raises(ImportError, match=r"'fastlstm.layers' has no 'merge', .* or Subtract\.$"):
+        from fastlstm.layers import merge  # noqa: F401
+    with pytest.raises(ImportError, match=r"'fastlstm.layers' has no 'MelSpectrogram', which keras.layers has: it is"):
+        from fastlstm.layers import MelSpectrogram  # noqa: F401
+    with pytest.raises(ImportError, match="cannot import name 'foo'"):
+        from fastlstm.layers import foo  # noqa: F401
+    assert not hasattr(fastlstm.layers, "Merge")

@@ -1,5 +1,12 @@
 """The layers, under Keras' names."""
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from fastlstm.identifiers import missing_names
 from fastlstm.layers.activations.activation import Activation
 from fastlstm.layers.activations.activation_layers import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from fastlstm.layers.attention.attention import AdditiveAttention, Attention
@@ -124,6 +131,7 @@ from fastlstm.layers.rnn.rnn import RNN
 from fastlstm.layers.rnn.simple_rnn import SimpleRNN, SimpleRNNCell
 from fastlstm.layers.rnn.stacked_cells import StackedRNNCells
 from fastlstm.layers.rnn.time_distributed import TimeDistributed
+from fastlstm.older_modules import give_older_modules
 
 __all__ = [
     "ELU",
@@ -257,3 +265,40 @@ __all__ = [
     "serialize",
     "subtract",
 ]
+
+_MERGING = "use Add, Average, Concatenate, Dot, Maximum, Multiply or Subtract"
+_TIMES = "use TimeDistributed(Dense(…))"
+_missing: Callable[[str], Any] = missing_names(
+    __name__,
+    """
+    AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D
+    AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast CenterCrop
+    ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization FlaxLayer HashedCrossing JaxLayer
+    MaxNumBoundingBoxes MelSpectrogram MixUp Pipeline RandAugment RandomBrightness RandomColorDegeneration
+    RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip
+    RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
+    RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing
+    ReversibleEmbedding STFTSpectrogram Solarization SpectralNormalization TFSMLayer TorchModuleWrapper
+    """,
+    {
+        **dict.fromkeys(("Merge", "merge"), _MERGING),
+        **dict.fromkeys(("TimeDistributedDense", "TimeDistributedMerge"), _TIMES),
+        **dict.fromkeys(("AtrousConvolution1D", "AtrousConvolution2D"), "use Conv1D or Conv2D with `dilation_rate`"),
+        **dict.fromkeys(("MaxoutDense", "Highway"), "it went with Keras 1: write it as a subclass of Layer"),
+        **dict.fromkeys(("LocallyConnected1D", "LocallyConnected2D"), "it went with Keras 2"),
+        "Recurrent": "use RNN with a cell of your own",
+    },
+)
+
+_OLDER_MODULES = """
+    advanced_activations convolutional convolutional_recurrent core cudnn_recurrent embeddings experimental
+    experimental.preprocessing merge noise normalization pooling preprocessing recurrent wrappers
+"""
+give_older_modules(sys.modules[__name__], _OLDER_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    # `merge` was a function as well as a module, and that of Keras 1 is missed more.
+    if name in _OLDER_MODULES.split() and name != "merge":
+        return sys.modules[f"{__name__}.{name}"]
+    return _missing(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from fastlstm.object_registration import (
     get_registered_object,
     register_keras_serializable,
 )
+from fastlstm.older_modules import give_older_modules
 from fastlstm.utils.data import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from fastlstm.utils.files import get_file
 from fastlstm.utils.numerical import normalize, to_categorical
@@ -60,7 +62,7 @@ __all__ = [
     "unpack_x_y_sample_weight",
 ]
 
-__getattr__: Callable[[str], Any] = missing_names(
+_missing: Callable[[str], Any] = missing_names(
     __name__,
     """
     Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes deserialize_keras_object
@@ -68,3 +70,10 @@ __getattr__: Callable[[str], Any] = missing_names(
     serialize_keras_object split_dataset text_dataset_from_directory
     """,
 )
+
+_OLDER_MODULES = "data_utils generic_utils np_utils vis_utils"
+give_older_modules(sys.modules[__name__], _OLDER_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    return sys.modules[__name__] if name in _OLDER_MODULES.split() else _missing(name)
