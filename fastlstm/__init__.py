@@ -22,6 +22,7 @@ from fastlstm.engine import get_include, get_num_threads, set_num_threads, show_
 from fastlstm.identifiers import missing_names
 from fastlstm.initializers import Initializer
 from fastlstm.layers import Input, InputSpec, Layer
+from fastlstm.layers.base.dtype_policy import DTypePolicy, dtype_policy, set_dtype_policy
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_keras_tensor
 from fastlstm.models import (
     Model,
@@ -33,6 +34,7 @@ from fastlstm.models import (
     save_model,
     save_packed,
 )
+from fastlstm.models.backend_function import function
 from fastlstm.models.keras_objects import deserialize_keras_object, serialize_keras_object
 from fastlstm.models.loading import load_weights, save_weights
 from fastlstm.models.torch_modules import from_torch
@@ -47,12 +49,13 @@ from fastlstm.older_modules import give_older_modules
 from fastlstm.regularizers import Regularizer
 
 if TYPE_CHECKING:
-    from fastlstm import callbacks, losses, metrics, onnx, ops, optimizers, preprocessing, utils
+    from fastlstm import callbacks, losses, metrics, mixed_precision, onnx, ops, optimizers, preprocessing, utils
     from fastlstm.losses import Loss
     from fastlstm.metrics import Metric
     from fastlstm.optimizers import Optimizer
 
 __all__ = [
+    "DTypePolicy",
     "Initializer",
     "Input",
     "InputSpec",
@@ -81,6 +84,7 @@ __all__ = [
     "load_packed",
     "losses",
     "metrics",
+    "mixed_precision",
     "model_from_json",
     "models",
     "onnx",
@@ -98,7 +102,8 @@ __all__ = [
 ]
 
 # Names that Keras has in rooms which know nothing of layers and models here.
-vars(backend).update(is_keras_tensor=is_keras_tensor)
+vars(backend).update(function=function, is_keras_tensor=is_keras_tensor)
+vars(config).update(dtype_policy=dtype_policy, set_dtype_policy=set_dtype_policy)
 vars(saving).update(
     CustomObjectScope=custom_object_scope,
     custom_object_scope=custom_object_scope,
@@ -129,15 +134,15 @@ def _of_an_older_engine(name: str) -> Any:
 vars(engine)["__getattr__"] = _of_an_older_engine
 
 # Imported when they are first asked for: who only predicts does without them.
-_ROOMS = ("callbacks", "losses", "metrics", "onnx", "ops", "optimizers", "preprocessing", "utils")
+_ROOMS = ("callbacks", "losses", "metrics", "mixed_precision", "onnx", "ops", "optimizers", "preprocessing", "utils")
 _ON_DEMAND = dict.fromkeys(_ROOMS, "")
 _ON_DEMAND |= {"Loss": "losses", "Metric": "metrics", "Optimizer": "optimizers"}
 
 _missing = missing_names(
     __name__,
     """
-    DTypePolicy FloatDTypePolicy Function Operation Quantizer RematScope StatelessScope SymbolicScope applications
-    datasets device distillation distribution dtype_policies export legacy mixed_precision name_scope quantizers remat
+    FloatDTypePolicy Function Operation Quantizer RematScope StatelessScope SymbolicScope applications
+    datasets device distillation distribution dtype_policies export legacy name_scope quantizers remat
     tree version visualization wrappers
     """,
 )

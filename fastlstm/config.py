@@ -125,9 +125,9 @@ def print_message(message: Any, line_break: bool = True) -> None:
 __getattr__: Callable[[str], Any] = missing_names(
     __name__,
     """
-    disable_flash_attention disable_traceback_filtering dtype_policy enable_flash_attention
+    disable_flash_attention disable_traceback_filtering enable_flash_attention
     enable_traceback_filtering enable_unsafe_deserialization is_flash_attention_enabled is_nnx_enabled
-    is_traceback_filtering_enabled max_epochs max_steps_per_epoch set_backend set_dtype_policy set_max_epochs
+    is_traceback_filtering_enabled max_epochs max_steps_per_epoch set_backend set_max_epochs
     set_max_steps_per_epoch
     """,
 )

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "records": set(),
     **dict.fromkeys(TRAINING, TRAINING | LEAVES | {"engine"}),
     "layers": LEAVES | {"engine"},
+    "mixed_precision": {"identifiers", "layers"},
     "models": LEAVES | TRAINING | {"engine", "layers", "saving"},
     "onnx": LEAVES | {"_version", "engine", "layers", "models", "saving"},
     "_pyinstaller": set(),
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "dask": {"engine", "models", "saving"},
     "cli": {"_version", "demo", "engine", "models", "onnx", "printable", "saving", "serving"},
     "__main__": {"cli"},
-    "__init__": {"_version", "engine", "layers", "models", "onnx", "saving", *LEAVES, *TRAINING},
+    "__init__": {"_version", "engine", "layers", "models", "mixed_precision", "onnx", "saving", *LEAVES, *TRAINING},
 }
 # library → the only places that may name it
 ONLY_IN = {

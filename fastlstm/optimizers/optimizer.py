@@ -68,7 +68,8 @@ class Optimizer(Averaged):
         if kwargs.pop("decay", None) is not None:
             warnings.warn("Argument `decay` is no longer supported and will be ignored.", stacklevel=3)
         if kwargs:
-            raise ValueError(f"Argument(s) not recognized: {kwargs}")
+            hint = ". `lr` is called `learning_rate` since Keras 3." if "lr" in kwargs else ""
+            raise ValueError(f"Argument(s) not recognized: {kwargs}{hint}")
         self.name: str = name or auto_name(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm

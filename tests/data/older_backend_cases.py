@@ -19,6 +19,12 @@ def arrays(made):
     return {name: made(array) for name, array in x.items()}
 
 
+def step(row, states):
+    """A cell of two states."""
+    output = row + states[0] * 0.5 - states[1]
+    return output, [output, row]
+
+
 CASES = {
     "abs": lambda K, x: K.abs(x["a"]),
     "all": lambda K, x: K.all(x["flags"], axis=1),
@@ -111,6 +117,16 @@ CASES = {
     "reshape": lambda K, x: K.reshape(x["s"], (-1, 6)),
     "reverse": lambda K, x: K.reverse(x["s"], 1),
     "reverse 2": lambda K, x: K.reverse(x["s"], [0, 2]),
+    "rnn": lambda K, x: K.rnn(step, x["s"], [x["a"], x["b"]])[1],
+    "rnn 2": lambda K, x: K.rnn(step, x["s"], [x["a"], x["b"]], go_backwards=True)[0],
+    "rnn 3": lambda K, x: K.rnn(step, x["s"], [x["a"], x["b"]], mask=x["steps"] > 0)[1],
+    "rnn 4": lambda K, x: K.rnn(step, x["s"], [x["a"], x["b"]], mask=x["steps"] > 0, zero_output_for_mask=True)[1],
+    "rnn 5": lambda K, x: K.rnn(step, x["s"], [x["a"], x["b"]], mask=x["steps"] > 0, unroll=True)[2][1],
+    "rnn 6": lambda K, x: K.rnn(
+        lambda row, states: (row * states[1] + states[0], [row]), x["s"], [x["a"]], constants=[x["b"]]
+    )[1],
+    "rnn 7": lambda K, x: K.rnn(step, x["e"], [x["e"][0] * 2, x["e"][1]], time_major=True)[1],
+    "rnn 8": lambda K, x: K.rnn(step, x["s"], [x["a"], x["b"]], return_all_outputs=False)[1],
     "round": lambda K, x: K.round(x["a"]),
     "sigmoid": lambda K, x: K.sigmoid(x["a"]),
     "sign": lambda K, x: K.sign(x["a"]),

@@ -290,6 +290,15 @@ def test_lambda(tmp_path):
         Lambda("x * 2")
 
 
+def test_the_shape_that_a_lambda_of_several_inputs_says_is_without_the_batch():
+    a, b = Input((3,), batch_size=4), Input((3,))
+    made = Lambda(lambda pair: (pair[0] - pair[1]).sum(axis=1, keepdims=True), output_shape=(1,))([a, b])
+    assert made.shape == (4, 1)
+    assert Lambda(lambda pair: pair[0] @ pair[1], output_shape=(3,))([b, b]).shape == (None, 3)
+    x = np.ones((4, 3), np.float32)
+    np.testing.assert_array_equal(Model([a, b], made).predict([x, 0 * x], verbose=0), [[3]] * 4)
+
+
 def test_losses_and_metrics_that_loading_does_not_need(tmp_path):
     model = Sequential([Input((5, 4)), LSTM(3)])
     model.compile("adam", "mse")

@@ -96,6 +96,7 @@ def test_drawing():
         (lambda K, x: K.batch_dot(x["s"], x["t"], axes=((1, 2), 1)), "Multiple target dimensions"),
         (lambda K, x: K.bias_add(x["i"], x["a"]), "Unexpected bias dimensions 2. Expected it to be 1 or 3"),
         (lambda K, x: K.switch(x["s"] > 0, x["a"], x["b"]), "Rank of `condition` should be less"),
+        (lambda K, x: K.rnn(None, KerasTensor((2, None, 3)), []), "needs to know the number of time steps"),
         (lambda K, x: K.temporal_padding(x["s"], (1,)), "to be a tuple of 2 integers"),
         (lambda K, x: K.spatial_2d_padding(x["i"], (1, 1)), "to be a tuple of 2 tuples of 2 integers"),
     ],
@@ -130,6 +131,23 @@ def test_a_layer_of_the_older_backend_predicts():
     e = np.tanh(h @ w + b)
     alpha = np.exp(e) / np.exp(e).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(model.predict(x, verbose=0), (h * alpha).sum(axis=1), rtol=1e-5, atol=1e-6)
+
+
+def test_a_function_of_tensors_of_a_graph():
+    inputs = [layers.Input((3,)), layers.Input((3,))]
+    hidden = layers.Dense(2)(layers.Add()(inputs))
+    x = list(np.random.default_rng(1).random((2, 4, 3), "float32"))
+    made = backend.function(inputs, [hidden, inputs[0] * 2])(x)
+    expected = (x[0] + x[1]) @ np.asarray(hidden.node.layer.kernel)
+    np.testing.assert_allclose(made[0], expected, rtol=1e-6)
+    np.testing.assert_array_equal(made[1], x[0] * 2)
+    one = layers.Input((3,))
+    assert type(backend.function(one, one + 1)(x[0])) is np.ndarray
+    np.testing.assert_array_equal(backend.function([one], [one + 1])([x[0]])[0], x[0] + 1)
+    with pytest.raises(ValueError, match="`updates` are not supported"):
+        backend.function(one, one, updates=[1])
+    with pytest.raises(NotImplementedError, match="`input_length` is not supported: give a `mask`"):
+        backend.rnn(None, x[0], [], input_length=x[1])
 
 
 def test_what_is_refused_says_what_to_do():

@@ -165,6 +165,7 @@ def test_an_optimizer_of_ones_own():
     ("attempt", "error", "message"),
     [
         (lambda: optimizers.Adam(1), ValueError, "Argument `learning_rate` should be float, or an instance of"),
+        (lambda: optimizers.Adam(lr=1), ValueError, "recognized: {'lr': 1}. `lr` is called `learning_rate` since"),
         (lambda: optimizers.Adam(foo=1), ValueError, "Argument(s) not recognized: {'foo': 1}"),
         (lambda: optimizers.Adam(clipnorm=1, clipvalue=1), ValueError, "Only one of `clipnorm`, `clipvalue` and"),
         (lambda: optimizers.Adam(gradient_accumulation_steps=1), ValueError, "must be an integer >= 2"),

@@ -45,8 +45,34 @@ class DTypePolicy:
         return f'<DTypePolicy "{self.name}">'
 
 
+_default = DTypePolicy("float32")
+
+
+def dtype_policy() -> DTypePolicy:
+    """Return the policy of layers that are given none."""
+    return _default
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Set the policy of layers that are made from here on, and given none.
+
+    Args:
+        policy: A name or a DTypePolicy. All are computed in float32; it is kept for configs.
+
+    Raises:
+        ValueError: When it is none, or one that cannot be honoured.
+    """
+    global _default
+    if not isinstance(policy, (str, DTypePolicy)):
+        raise ValueError(
+            "Invalid `policy` argument. Expected the string name of a policy (such as 'mixed_float16') or a "
+            f"`DTypePolicy` instance. Received: policy={policy} (of type {type(policy)})"
+        )
+    _default = get(policy)
+
+
 def get(identifier: Any) -> DTypePolicy:
-    """Return the policy that None (float32), a name, a policy or a serialized policy stands for.
+    """Return the policy that a name, a policy, a serialized policy or None stands for: that of `set_dtype_policy`.
 
     Raises:
         ValueError: When it is not one that can be honoured.
@@ -54,7 +80,7 @@ def get(identifier: Any) -> DTypePolicy:
     if isinstance(identifier, DTypePolicy):
         return identifier
     if identifier is None:
-        return DTypePolicy("float32")
+        return _default
     if isinstance(identifier, dict):
         config = identifier.get("config")
         identifier = config.get("name") if isinstance(config, dict) else None

@@ -15,7 +15,8 @@ def take_input_batch_shape(kwargs: dict[str, Any]) -> Shape | None:
     """Take the model's input shape out of a layer's keyword arguments, with Keras' warning once a process.
 
     Args:
-        kwargs: The arguments; `input_shape`, `input_dim` and `batch_input_shape` are removed.
+        kwargs: The arguments; `input_shape`, `input_dim` and `batch_input_shape` are removed, and `batch_size` beside
+            one of the first two.
 
     Returns:
         Shape with the batch, or None.
@@ -26,6 +27,8 @@ def take_input_batch_shape(kwargs: dict[str, Any]) -> Shape | None:
     if "input_shape" in kwargs:
         argument = kwargs.pop("input_shape")
         shape = (None, *(argument if hasattr(argument, "__iter__") else (argument,)))
+    if shape is not None and "batch_size" in kwargs:
+        shape = (kwargs.pop("batch_size"), *shape[1:])
     if "batch_input_shape" in kwargs:
         shape = kwargs.pop("batch_input_shape")
     if shape is None:

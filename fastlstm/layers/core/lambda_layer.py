@@ -9,6 +9,7 @@ import numpy as np
 
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import LayerConfigError, register
+from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.symbolic.calling import parameters_of
 from fastlstm.object_registration import get_registered_name, get_registered_object
 
@@ -60,7 +61,7 @@ class Lambda(Layer):
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         if callable(self._output_shape):
             return self._output_shape(input_shape)
-        return (input_shape[0], *self._output_shape)
+        return (flatten(input_shape)[0], *self._output_shape)
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from fastlstm import ops
-from fastlstm.ops.older import arithmetic, crossentropies, drawing, products, shapes, variables
+from fastlstm.ops.older import arithmetic, crossentropies, drawing, products, recurrence, shapes, variables
 from fastlstm.ops.older.registry import FUNCTIONS
 
 __all__ = ["FUNCTIONS", "REFUSED", "function"]
 
-_ROOMS = (arithmetic, crossentropies, drawing, products, shapes, variables)
+_ROOMS = (arithmetic, crossentropies, drawing, products, recurrence, shapes, variables)
 
 # The operations of the same name, which take the same arguments.
 _SAME = """
@@ -37,10 +37,8 @@ REFUSED: dict[str, str] = {
     **{f"pool{rank}d": _LAYER.format(f"MaxPooling{rank}D or AveragePooling{rank}D") for rank in (2, 3)},
     "resize_images": _LAYER.format("UpSampling2D"),
     "resize_volumes": _LAYER.format("UpSampling3D"),
-    "rnn": _LAYER.format("RNN"),
     **dict.fromkeys(("ctc_batch_cost", "ctc_decode", "ctc_label_dense_to_sparse"), "CTC is not supported"),
     "gradients": _GRADIENTS,
-    "function": "use `Model(inputs, outputs)` and its `predict`, or call it",
     **dict.fromkeys(("get_session", "set_session", "tensorflow_backend", "manual_variable_initialization"), _SESSION),
     **dict.fromkeys(("learning_phase", "set_learning_phase", "in_train_phase", "in_test_phase"), _PHASE),
     **dict.fromkeys(("image_dim_ordering", "set_image_dim_ordering"), "it is called `image_data_format`"),
