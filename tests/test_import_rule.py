@@ -13,7 +13,7 @@ C_SOURCES = sorted([*CSRC.iterdir(), PACKAGE / "include" / "fastlstm_stream.h"])
 
 # Leaf modules: each mirrors a Keras module, or is shared by those that do.
 LEAVES = {
-    *("activations", "backend", "config", "constraints", "identifiers", "initializers", "memory"),
+    *("activations", "backend", "config", "constraints", "crc32c", "identifiers", "initializers", "memory"),
     *("object_registration", "older_modules", "ops", "preprocessing", "printable", "random", "records"),
     *("regularizers", "utils"),
 }
@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "_version": set(),
     "stream": set(),
     "engine": {"_version", "records", "stream"},
-    "saving": {"identifiers", "memory", "printable", "records"},
+    "saving": {"crc32c", "identifiers", "memory", "printable", "records"},
     **dict.fromkeys(LEAVES, LEAVES | {"engine"}),
     "records": set(),
     **dict.fromkeys(TRAINING, TRAINING | LEAVES | {"engine"}),

@@ -10,6 +10,7 @@ from fastlstm.callbacks.files import BackupAndRestore, CSVLogger, ModelCheckpoin
 from fastlstm.callbacks.monitor import EarlyStopping, MonitorCallback, ReduceLROnPlateau
 from fastlstm.callbacks.progress import ProgbarLogger
 from fastlstm.callbacks.rates import LearningRateScheduler, SwapEMAWeights, TerminateOnNaN
+from fastlstm.callbacks.tensorboard import TensorBoard
 from fastlstm.identifiers import missing_names
 
 __all__ = [
@@ -26,7 +27,8 @@ __all__ = [
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]
 
-__getattr__: Callable[[str], Any] = missing_names(__name__, "OrbaxCheckpoint RemoteMonitor TensorBoard")
+__getattr__: Callable[[str], Any] = missing_names(__name__, "OrbaxCheckpoint RemoteMonitor")

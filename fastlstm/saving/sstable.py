@@ -16,8 +16,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from fastlstm.crc32c import crc32c, masked
 from fastlstm.saving.budget import Budget
-from fastlstm.saving.crc32c import crc32c, masked
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.protobuf import read_varint
 

@@ -17,8 +17,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from fastlstm.crc32c import crc32c, masked
 from fastlstm.saving.budget import Budget
-from fastlstm.saving.crc32c import crc32c, masked
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.protobuf import Message, read_varint
 from fastlstm.saving.regular import open_part, read_part

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fastlstm import Input, Model, Sequential, load_model
+from fastlstm.crc32c import crc32c, masked
 from fastlstm.layers import GRU, LSTM, Dense, Dropout
 from fastlstm.saving.budget import Budget
-from fastlstm.saving.crc32c import crc32c, masked
 from fastlstm.saving.object_graph import ObjectGraph
 from fastlstm.saving.protobuf import read_varint
 from fastlstm.saving.tensor_bundle import TensorBundle
