@@ -131,7 +131,10 @@ cdef class OpList:
         if self.ops == NULL or self.stages == NULL:
             raise MemoryError(f"{len(lowered)} ops of a program")
         for op in lowered:
-            self._add(op)
+            try:
+                self._add(op)
+            except OverflowError as error:
+                raise ValueError(f"A number of {op.name} is larger than any that the engine takes: {error}") from error
         self._wire(wiring, [op.name for op in lowered])
 
     def __dealloc__(self):

@@ -181,7 +181,7 @@ class Functional(Model, builds_once=False):
                 return leaf
             return typed.get(id(graph.source(leaf))) or slots[id(graph.source(leaf))]
 
-        nested = any(slot not in calls.inputs for slot in inputs)
+        nested = not set(inputs) <= set(calls.inputs)
         erasing = any(node.layer.erases_masks for node in graph.nodes)
         for node in graph.in_keras_order() if erasing else graph.nodes:
             of = typed_slot_of if isinstance(node.layer, Operation) else slot_of
@@ -197,10 +197,11 @@ class Functional(Model, builds_once=False):
     def _typed_inputs(self, calls: Calls, inputs: Sequence[Slot]) -> dict[int, Slot]:
         """The inputs that operations take, by the tensors' ids, in the dtype that the graph says: layers need none."""
         graph, typed = self._graph, {}
+        given = set(calls.inputs)
         operations = (node for node in graph.nodes if isinstance(node.layer, Operation))
         taken = {id(graph.source(tensor)) for node in operations for tensor in node.inputs}
         for tensor, slot in zip(graph.inputs, inputs, strict=True):
-            is_float32 = tensor.dtype == "float32" and slot in calls.inputs
+            is_float32 = tensor.dtype == "float32" and slot in given
             if id(tensor) in taken and not is_float32 and tensor.dtype != "string":
                 typed[id(tensor)] = calls.add(cast(Any, find("Cast"))(tensor.dtype), (slot,), {}, 1)[0]
         return typed

@@ -39,13 +39,15 @@ class Budget:
 
     Args:
         size: Bytes of the file on the disk.
+        expansion: Bytes that may be made of each of them, where that is more than `FLOOR`.
 
     Raises:
         ValueError: The environment variable is no positive number.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, expansion: int = EXPANSION) -> None:
         self._size = size
+        self._expansion = expansion
         self._factor = _factor()
         self._taken: Counter[str] = Counter()
         self._files: dict[tuple[int, int], str] = {}
@@ -99,7 +101,7 @@ class Budget:
             MemoryError: More than there is.
         """
         self._taken["bytes"] += amount
-        limit = max(FLOOR, EXPANSION * self._size) * self._factor
+        limit = max(FLOOR, self._expansion * self._size) * self._factor
         if self._taken["bytes"] > limit:
             raise _exceeded(
                 f"{where} would bring what is unpacked to {memory.in_words(self._taken['bytes'])}, more than a file of "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastlstm import ops
-from fastlstm.layers import LSTM, Dense, Input
+from fastlstm.layers import LSTM, Conv1D, Conv2D, Dense, Input, LayerNormalization
 from fastlstm.models import Sequential
 
 X, Y = np.ones((4, 5, 3), np.float32), np.ones((4, 2), np.float32)
@@ -33,6 +33,20 @@ def test_refused(name, model):
     with pytest.raises((ValueError, TypeError)) as caught:
         CALLS[name](model)
     assert len(str(caught.value)) > 20
+
+
+BEYOND_THE_ENGINE = {
+    "steps apart": (Conv1D(4, 2, dilation_rate=2**70, padding="causal"), (5, 3)),
+    "places apart": (Conv2D(4, 2, strides=(1, 10**400)), (5, 5, 3)),
+    "an epsilon": (LayerNormalization(epsilon=10**400), (5, 3)),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND_THE_ENGINE)
+def test_numbers_beyond_the_engine(name):
+    layer, shape = BEYOND_THE_ENGINE[name]
+    with pytest.raises(ValueError, match="larger than any"):
+        Sequential([Input(shape), layer]).predict(np.ones((2, *shape), np.float32), verbose=0)
 
 
 OPERATIONS = {

@@ -16,6 +16,7 @@ def batch_axes(graph: Any, nodes: list[Any]) -> dict[str, int]:
     constants = {one.name: one for one in graph.initializer}
     found: dict[str, int] = {}
     pending: list[tuple[str, int]] = []
+    done: set[int] = set()  # nodes: one that gives many values leads to what it takes once
     for node in nodes:
         if node.operator in ("LSTM", "GRU", "RNN"):
             axis = 0 if node.attribute("layout", 0) else 1
@@ -29,7 +30,8 @@ def batch_axes(graph: Any, nodes: list[Any]) -> dict[str, int]:
             continue
         found[name] = axis
         node = makers.get(name)
-        if node is not None:
+        if node is not None and id(node) not in done:
+            done.add(id(node))
             pending += [(source, at) for source, at in _before(node, axis, constants) if source and at is not None]
     return found
 

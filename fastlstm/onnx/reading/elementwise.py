@@ -10,6 +10,7 @@ import numpy as np
 from fastlstm import layers, ops
 from fastlstm.onnx.reading.counting import as_number, realised
 from fastlstm.onnx.reading.graph import Node, Reader, constant, place, reads, tensor
+from fastlstm.onnx.reading.limits import check_sizes, take_broadcast, take_layers
 from fastlstm.onnx.reading.values import Filled, Ramp, Size, Sizes, Stack, Tensor, Unfit, Value
 
 # --- activations ----------------------------------------------------------------------------------------------------
@@ -71,6 +72,7 @@ def read_activation(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Valu
     """Make an activation a layer, which the engine runs with the one before it."""
     x = inputs[0]
     if isinstance(x, Stack):
+        take_layers(r.budget, len(x.items))
         return [_of_each(x, lambda item: item.with_tensor(_layer_of(node)(item.tensor)))]
     x = tensor(x)
     return [x.with_tensor(_layer_of(node)(x.tensor))]
@@ -118,6 +120,7 @@ def read_function(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]
     if isinstance(x, np.ndarray):
         return [np.asarray(function(x))]
     if isinstance(x, Stack):
+        take_layers(r.budget, len(x.items))
         return [_of_each(x, lambda item: item.with_tensor(function(item.tensor)))]
     x = tensor(x)
     return [x.with_tensor(function(x.tensor))]
@@ -166,6 +169,7 @@ _MERGES = {"Add": layers.Add, "Mul": layers.Multiply, "Sub": layers.Subtract}
 @reads(*_BINARY)
 def read_arithmetic(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Calculate with two values or more."""
+    take_layers(r.budget, len(inputs) - 1)
     made = inputs[0]
     for other in inputs[1:]:
         made = _calculated(r, node, made, other)
@@ -175,6 +179,7 @@ def read_arithmetic(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Valu
 def _calculated(r: Reader, node: Node, a: Value, b: Value) -> Value:
     function = getattr(ops, _BINARY[node.operator])
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        take_broadcast(r.budget, (a, b))
         return _of_constants(node, function, a, b)
     a, b = _sizes_beside(r, a, b), _sizes_beside(r, b, a)
     if isinstance(a, Sizes) or isinstance(b, Sizes):
@@ -232,6 +237,7 @@ def _of_sizes(node: Node, a: Value, b: Value) -> Value:
     """Arithmetic of sizes: exact where they are known, another size where not."""
     first, second = (value.items if isinstance(value, Sizes) else np.asarray(value).astype(object) for value in (a, b))
     first, second = np.broadcast_arrays(first, second)
+    check_sizes(first)
     made = np.empty(first.shape, object)
     functions: dict[str, Callable[[Any, Any], Any]] = {
         "Add": lambda x, y: x + y,
@@ -287,6 +293,8 @@ def read_where(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     condition, a, b = inputs
     if isinstance(condition, np.ndarray) and condition.size and (condition == condition.ravel()[0]).all():
         return [a if condition.ravel()[0] else b]
+    if all(isinstance(value, (np.ndarray, Sizes)) for value in inputs):
+        take_broadcast(r.budget, [value.items if isinstance(value, Sizes) else value for value in inputs])
     if all(isinstance(value, np.ndarray) for value in inputs):
         return [np.where(condition, a, b)]
     if isinstance(condition, np.ndarray) and any(isinstance(value, Sizes) for value in (a, b)):

@@ -14,6 +14,7 @@ from fastlstm.models.functional import Functional
 from fastlstm.models.model import Model
 from fastlstm.onnx.library import onnx_library
 from fastlstm.onnx.reading.batch import batch_axes
+from fastlstm.onnx.reading.limits import MAX_AXES, check_made, require_axes, take_weights
 from fastlstm.onnx.reading.values import Filled, Size, Sizes, Stack, Tensor, Unfit, Value
 from fastlstm.printable import shown
 from fastlstm.saving.budget import Budget
@@ -51,6 +52,9 @@ class Node:
         self.outputs: list[Any] = list(proto.output)
         self._attributes = {one.name: one for one in proto.attribute}
         self._value = helper.get_attribute_value
+
+    def __str__(self) -> str:
+        return f"Node {shown(self.name)} ({self.operator})"
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Return an attribute, strings as such, lists as lists."""
@@ -90,16 +94,17 @@ class Reader:
         }
         self._graph = graph
         self._sizes: dict[str, Size] = {}
+        budget.take("layers", len(graph.node) + len(graph.input), "The graph")
+        budget.take("names", len(graph.initializer) + len(graph.input) + len(graph.output), "The graph")
         self.nodes: list[Node] = [Node(proto, number) for number, proto in enumerate(graph.node)]
-        budget.take("layers", len(self.nodes), "The graph")
         self.uses: Counter[Any] = Counter(name for node in self.nodes for name in node.inputs)
         self.uses.update(one.name for one in graph.output)
         self.consumers: dict[str, list[Node]] = {}
         for node in self.nodes:
             for name in node.inputs:
                 self.consumers.setdefault(name, []).append(node)
-        # What layers gave as one, with its parts.
-        self.halves: list[tuple[Tensor, list[Tensor]]] = []
+        # What layers gave as one, by its parts as `identity` tells them.
+        self.halves: dict[Any, Tensor] = {}
         # A tensor that has a size along an axis, by sizes; the first input.
         self.sources: dict[Size, tuple[Any, int]] = {}
         self.first_input: Any = None
@@ -149,16 +154,20 @@ class Reader:
                 f"The constant {shown(proto.name)} is in a file of its own, which is not read: write the model with "
                 "its data inside (in PyTorch `external_data=False`)."
             )
-        count = int(np.prod([max(int(size), 0) for size in proto.dims], dtype=object)) if proto.dims else 1
-        self.budget.take_bytes(8 * count, f"The constant {shown(proto.name)}")
         try:
+            require_axes(len(proto.dims))
+            count = int(np.prod([max(int(size), 0) for size in proto.dims], dtype=object)) if proto.dims else 1
+            self.budget.take_bytes(8 * count, f"The constant {shown(proto.name)}")
             array = onnx_library().numpy_helper.to_array(proto)
-        except (ValueError, TypeError, KeyError) as error:
+        except SavedModelError:
+            raise
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, Unfit) as error:
             raise SavedModelError(f"The constant {shown(proto.name)} cannot be read: {error}") from error
         return array.astype(np.float32) if array.dtype.kind == "f" else array
 
     def filled(self, shape: Sequence[int], number: Any) -> np.ndarray:
         """Return a new constant, if a load may take so much."""
+        require_axes(len(shape))
         count = int(np.prod([int(size) for size in shape], dtype=object)) if len(shape) else 1
         if any(size < 0 for size in shape):
             raise Unfit(f"its shape {list(shape)} is none")
@@ -169,6 +178,9 @@ class Reader:
         kind = info.type.tensor_type
         if not info.type.HasField("tensor_type"):
             raise SavedModelError(f"The input {shown(info.name)} is no tensor.")
+        if len(kind.shape.dim) > MAX_AXES:
+            raise SavedModelError(f"The input {shown(info.name)} has {len(kind.shape.dim)} axes.")
+        self.budget.check("characters in a name", len(info.name), f"The input {shown(info.name)}")
         sizes: list[Any] = []
         for axis, dim in enumerate(kind.shape.dim):
             known = dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
@@ -207,18 +219,21 @@ class Reader:
         if all(name in self.ahead for name in node.outputs if name):
             self.values |= {name: self.ahead[name] for name in node.outputs if name}
             return
-        where = f"Node {shown(node.name)} ({node.operator})"
         missing = [name for name in node.inputs if name not in self.values]
         if missing:
-            raise SavedModelError(f"{where} takes {shown(missing[0])}, which nothing before it gives.")
+            raise SavedModelError(f"{node} takes {shown(missing[0])}, which nothing before it gives.")
+        inputs = [self.values[name] for name in node.inputs]
         try:
-            outputs = READERS[node.operator](self, node, [self.values[name] for name in node.inputs])
+            take_weights(self.budget, inputs)
+            outputs = READERS[node.operator](self, node, inputs)
+            for made in outputs:
+                check_made(self.budget, made, inputs)
         except SavedModelError:
             raise
         except Unfit as problem:
-            raise SavedModelError(f"{where} cannot be read: {problem}.") from None
+            raise SavedModelError(f"{node} cannot be read: {problem}.") from None
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, NotImplementedError) as problem:
-            raise SavedModelError(f"{where} cannot be read: {problem}") from problem
+            raise SavedModelError(f"{node} cannot be read: {problem}") from problem
         self.values |= {name: value for name, value in zip(node.outputs, outputs, strict=False) if name}
 
     def _output(self, name: str) -> Any:
@@ -246,6 +261,7 @@ class Reader:
         given = node.attribute("axes")
         if given is None and len(inputs) > number and inputs[number] is not None:
             given = constant(inputs[number], "axes").ravel().tolist()
+        require_axes(len(given or ()))
         return None if given is None else [place(axis, rank) for axis in given]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastlstm import layers, ops
 from fastlstm.onnx.reading.graph import Node, Reader, constant, place, reads, tensor
+from fastlstm.onnx.reading.limits import take_broadcast
 from fastlstm.onnx.reading.values import Size, Tensor, Unfit, Value
 
 
@@ -47,7 +48,7 @@ def read_matmul(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Make the product with a constant matrix a `Dense`, with the bias that is added to it alone."""
     x, other = inputs
     if isinstance(x, np.ndarray) and isinstance(other, np.ndarray):
-        r.budget.take_bytes(8 * x.shape[0] * other.shape[-1], "A constant")
+        take_broadcast(r.budget, [x[..., :1], other[..., :1, :]] if min(x.ndim, other.ndim) > 1 else [x, other])
         return [x @ other]
     if isinstance(other, np.ndarray):
         if other.ndim != 2:

@@ -11,7 +11,7 @@ import numpy as np
 from fastlstm import layers, ops
 from fastlstm.onnx.reading.cells import PeepholeLSTMCell
 from fastlstm.onnx.reading.graph import Node, Reader, constant, reads, tensor
-from fastlstm.onnx.reading.values import Filled, Stack, Tensor, Unfit, Value
+from fastlstm.onnx.reading.values import Filled, Stack, Tensor, Unfit, Value, identity
 
 _LAYERS: dict[str, Any] = {"LSTM": layers.LSTM, "GRU": layers.GRU, "RNN": layers.SimpleRNN}
 # Keras' order of the gates from that of ONNX: i, f, c, o from i, o, f, c.
@@ -220,7 +220,7 @@ class _Recurrence:
         axis = y_axis if self.sequences else h_axis
         outputs = Stack([Tensor(half, order, (*whole, units)) for half in halves], axis, joined)
         if joined is not None:
-            self.r.halves.append((joined, outputs.items))
+            self.r.halves[identity(outputs.items)] = joined
         kept = [
             Stack([Tensor(one, h_order, (sizes[0], units)) for one in states[number::count]], h_axis)
             for number in range(count if states else 0)

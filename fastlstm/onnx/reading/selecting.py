@@ -10,8 +10,9 @@ import numpy as np
 from fastlstm import layers, ops
 from fastlstm.onnx.reading.counting import realised, repeated
 from fastlstm.onnx.reading.graph import Node, Reader, constant, place, reads, same, tensor
-from fastlstm.onnx.reading.shaping import dropped, whole
-from fastlstm.onnx.reading.values import Filled, Size, Sizes, Stack, Tensor, Unfit, Value
+from fastlstm.onnx.reading.limits import require_axes, take_joined, take_layers
+from fastlstm.onnx.reading.shaping import dropped, whole, wished
+from fastlstm.onnx.reading.values import Filled, Size, Sizes, Stack, Tensor, Unfit, Value, identity
 
 
 @reads("Concat")
@@ -19,13 +20,17 @@ def read_concat(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Join values, or stacks along the axis that they are stacked along."""
     axis = node.attribute("axis", 1)
     if all(isinstance(value, np.ndarray) for value in inputs):
+        take_joined(r.budget, inputs)
         return [np.concatenate(inputs, axis)]
     if all(isinstance(value, (np.ndarray, Sizes)) for value in inputs):
+        items = [value if isinstance(value, np.ndarray) else value.items for value in inputs]
+        take_joined(r.budget, items)
         return [Sizes(np.concatenate([whole(value) for value in inputs], axis))]
     axis = place(axis, len(inputs[0].shape))
     if all(isinstance(value, Filled) and value.number == inputs[0].number for value in inputs):
         return [_joined_filled(inputs, axis)]
     if all(isinstance(value, Stack) and value.axis == axis for value in inputs):
+        take_layers(r.budget, sum(len(value.items) for value in inputs))
         return [Stack([item for value in inputs for item in value.items], axis)]
     made = _halves_of_one(r, inputs, axis)
     if made is not None:
@@ -52,15 +57,8 @@ def _joined_filled(values: Sequence[Filled], axis: int) -> Filled:
 
 def _halves_of_one(r: Reader, inputs: list[Value], axis: int) -> Tensor | None:
     """What a layer gave as one, where it is put together again."""
-    whole = next((whole for whole, items in r.halves if _are(inputs, items)), None)
+    whole = r.halves.get(identity(inputs)) if all(isinstance(value, Tensor) for value in inputs) else None
     return whole if whole is not None and whole.order[axis] == whole.rank - 1 else None
-
-
-def _are(inputs: Sequence[Value], items: Sequence[Value]) -> bool:
-    return len(inputs) == len(items) and all(
-        isinstance(a, Tensor) and a.tensor is b.tensor and a.order == b.order
-        for a, b in zip(inputs, items, strict=True)
-    )
 
 
 @reads("Split")
@@ -68,6 +66,7 @@ def read_split(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Cut a value into parts."""
     x = inputs[0]
     count = len(node.outputs)
+    take_layers(r.budget, count)
     given = constant(inputs[1], "split") if len(inputs) > 1 and inputs[1] is not None else node.attribute("split")
     axis = place(node.attribute("axis", 0), x.rank if isinstance(x, (Tensor, Stack)) else x.ndim)
     length = x.shape[axis]
@@ -93,6 +92,7 @@ def read_slice(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
         ends = [item if isinstance(item, Size) else int(item) for item in whole(ends).ravel()]
         axes = None if axes is None else constant(axes, "axes").ravel().tolist()
         steps = None if steps is None else constant(steps, "steps").ravel().tolist()
+    require_axes(len(starts))
     axes = range(len(starts)) if axes is None else axes
     for axis, start, end, step in zip(axes, starts, ends, steps or [1] * len(starts), strict=True):
         axis = place(axis, rank)
@@ -214,7 +214,7 @@ def read_filled(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Make one number in a shape."""
     proto = node.attribute("value")
     number = np.float32(0) if proto is None else r.array(proto).reshape(())
-    return [_filled(r, np.asarray(number), whole(inputs[0]).ravel().tolist())]
+    return [_filled(r, np.asarray(number), wished(inputs[0]))]
 
 
 def _filled(r: Reader, number: np.ndarray, sizes: Sequence[Any]) -> Value:
@@ -227,7 +227,7 @@ def _filled(r: Reader, number: np.ndarray, sizes: Sequence[Any]) -> Value:
 def read_expand(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Repeat values along axes: constants alone, whose rows stay one where the batch has many."""
     x, target = inputs
-    sizes = whole(target).ravel().tolist()
+    sizes = wished(target)
     if isinstance(x, np.ndarray):
         if not any(isinstance(size, Size) for size in sizes):
             shape = np.broadcast_shapes(x.shape, tuple(int(size) for size in sizes))

@@ -11,6 +11,7 @@ from fastlstm import layers, ops
 from fastlstm.onnx.library import onnx_library
 from fastlstm.onnx.reading.counting import unsqueezed
 from fastlstm.onnx.reading.graph import Node, Reader, constant, place, reads, same, tensor
+from fastlstm.onnx.reading.limits import require_axes
 from fastlstm.onnx.reading.values import Filled, Ramp, Size, Sizes, Stack, Tensor, Unfit, Value
 
 
@@ -53,6 +54,13 @@ def whole(value: Value) -> np.ndarray:
     if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
         return value.astype(object)
     raise Unfit("it mixes sizes with other values")
+
+
+def wished(value: Value) -> list[Any]:
+    """The shape that a constant or sizes ask for."""
+    items = whole(value)
+    require_axes(items.size)
+    return items.ravel().tolist()
 
 
 @reads("Cast", "CastLike")
@@ -135,6 +143,7 @@ def read_unsqueeze(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value
     shape = x.sizes if isinstance(x, Filled) else x.shape
     given = node.attribute("axes")
     axes = constant(inputs[1], "axes").ravel().tolist() if given is None else given
+    require_axes(len(shape) + len(axes))
     axes = sorted(place(axis, len(shape) + len(axes)) for axis in axes)
     if isinstance(x, np.ndarray):
         return [np.expand_dims(x, tuple(axes))]
@@ -172,7 +181,7 @@ def _with_shape(x: Tensor, made: Any) -> Tensor:
 def read_reshape(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Reshape: what keeps the batch, and time where the size of it is not known."""
     x, target = inputs
-    items = whole(target).ravel().tolist()
+    items = wished(target)
     if isinstance(x, np.ndarray):
         return [x.reshape([int(item) for item in constant(target, "shape").ravel()])]
     if isinstance(x, Sizes):

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastlstm import layers, ops
 from fastlstm.onnx.reading.graph import Node, Reader, reads, tensor
+from fastlstm.onnx.reading.limits import require_axes
 from fastlstm.onnx.reading.values import Size, Tensor, Unfit, Value
 
 
@@ -17,6 +18,9 @@ def read_einsum(r: Reader, node: Node, inputs: list[Value]) -> Sequence[Value]:
     """Sum products as an equation says; the batch is the first axis of all tensors."""
     equation = node.attribute("equation").replace(" ", "")
     terms, _, output = equation.partition("->")
+    require_axes(len(inputs))
+    if all(isinstance(value, np.ndarray) for value in inputs):
+        raise Unfit("it takes constants alone")
     values = [value if isinstance(value, np.ndarray) else tensor(value) for value in inputs]
     letters: dict[str, Any] = {}
     for term, value in zip(terms.split(","), values, strict=True):
