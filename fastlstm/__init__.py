@@ -49,7 +49,18 @@ from fastlstm.older_modules import give_older_modules
 from fastlstm.regularizers import Regularizer
 
 if TYPE_CHECKING:
-    from fastlstm import callbacks, losses, metrics, mixed_precision, onnx, ops, optimizers, preprocessing, utils
+    from fastlstm import (
+        callbacks,
+        datasets,
+        losses,
+        metrics,
+        mixed_precision,
+        onnx,
+        ops,
+        optimizers,
+        preprocessing,
+        utils,
+    )
     from fastlstm.losses import Loss
     from fastlstm.metrics import Metric
     from fastlstm.optimizers import Optimizer
@@ -75,6 +86,7 @@ __all__ = [
     "clone_model",
     "config",
     "constraints",
+    "datasets",
     "from_torch",
     "get_include",
     "get_num_threads",
@@ -134,7 +146,18 @@ def _of_an_older_engine(name: str) -> Any:
 vars(engine)["__getattr__"] = _of_an_older_engine
 
 # Imported when they are first asked for: who only predicts does without them.
-_ROOMS = ("callbacks", "losses", "metrics", "mixed_precision", "onnx", "ops", "optimizers", "preprocessing", "utils")
+_ROOMS = (
+    "callbacks",
+    "datasets",
+    "losses",
+    "metrics",
+    "mixed_precision",
+    "onnx",
+    "ops",
+    "optimizers",
+    "preprocessing",
+    "utils",
+)
 _ON_DEMAND = dict.fromkeys(_ROOMS, "")
 _ON_DEMAND |= {"Loss": "losses", "Metric": "metrics", "Optimizer": "optimizers"}
 
@@ -142,7 +165,7 @@ _missing = missing_names(
     __name__,
     """
     FloatDTypePolicy Function Operation Quantizer RematScope StatelessScope SymbolicScope applications
-    datasets device distillation distribution dtype_policies export legacy name_scope quantizers remat
+    device distillation distribution dtype_policies export legacy name_scope quantizers remat
     tree version visualization wrappers
     """,
 )
