@@ -18,8 +18,10 @@ LISTS, LABELS = np.array(GOLDEN["lists"], dtype="object"), np.array(GOLDEN["labe
 FILES = {
     "imdb": {"x_train": LISTS[:7], "y_train": LABELS[:7], "x_test": LISTS[7:], "y_test": LABELS[7:]},
     "reuters": {"x": LISTS, "y": LABELS},
-    "mnist": {name: np.arange(4, dtype="uint8") + k for k, name in enumerate(("x_train", "y_train", "x_test", "y_test"))},
-}  # fmt: skip
+    "mnist": {
+        name: np.arange(4, dtype="uint8") + k for k, name in enumerate(["x_train", "y_train", "x_test", "y_test"])
+    },
+}
 
 
 @pytest.fixture
@@ -62,16 +64,14 @@ def test_topics():
 
 def test_a_file_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    with pytest.raises(
-        ValueError, match=r"downloads nothing. Put the file there yourself.*https://.*/imdb.npz, expected"
-    ):
+    with pytest.raises(ValueError, match=r"downloads nothing. Put the file there.*https://.*/imdb.npz, expected"):
         datasets.imdb.load_data()
     with pytest.raises(ValueError, match=r"reuters_word_index.json, expected at .*datasets"):
         datasets.reuters.get_word_index()
 
 
 def test_no_sequence_is_short_enough(cache):
-    with pytest.raises(ValueError, match="no sequence was kept. Increase maxlen"):
+    with pytest.raises(ValueError, match=r"no sequence was kept. Increase maxlen"):
         datasets.imdb.load_data(maxlen=2)
 
 

@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 CALLS = {
     "imdb": [{}, {"num_words": 12, "skip_top": 5}, {"maxlen": 5}, {"oov_char": None, "num_words": 9, "seed": 7},
              {"start_char": None}, {"start_char": None, "index_from": 0}],
-    "reuters": [{}, {"num_words": 12, "test_split": 0.5}, {"maxlen": 6, "start_char": None}, {"oov_char": None, "num_words": 9}],
+    "reuters": [{}, {"num_words": 12, "test_split": 0.5}, {"maxlen": 6, "start_char": None},
+                {"oov_char": None, "num_words": 9}],
 }  # fmt: skip
 
 

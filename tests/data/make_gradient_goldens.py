@@ -111,6 +111,7 @@ def cases():
     yield "Embedding(6, 3)", ["ids"], None, False, True
     yield from other_layers()
     yield from recurrent_wrappers()
+    yield from convolutions()
 
 
 def other_layers():
@@ -166,6 +167,23 @@ def recurrent_wrappers():
     yield "RNN([LSTMCell(3), GRUCell(2)], return_sequences=True, return_state=True)", ["x"], "right", True, True
     yield "RNN([SimpleRNNCell(2), LSTMCell(3)], go_backwards=True)", ["x"], "inner", False, True
     yield "TimeDistributed(LSTM(2))", ["volume_of_steps"], None, False, True
+
+
+def convolutions():
+    """Transposed convolutions, and those of recurrent layers."""
+    for layer in (
+        *("Conv1DTranspose(3, 2)", "Conv1DTranspose(2, 3, strides=2, padding='same', activation='relu')"),
+        *("Conv1DTranspose(2, 2, strides=3, output_padding=1, use_bias=False)",),
+        "Conv1DTranspose(2, 3, dilation_rate=2, activation='softmax')",
+    ):
+        yield layer, ["x"], None, False, True
+    yield "Conv2DTranspose(3, (2, 3), strides=(2, 1))", ["image"], None, False, True
+    yield "Conv2DTranspose(2, 3, strides=2, padding='same')", ["image"], None, False, True
+    yield "Conv3DTranspose(2, 2, strides=(2, 1, 2), padding='same')", ["volume"], None, False, True
+    yield "ConvLSTM1D(3, 2, dilation_rate=2, use_bias=False)", ["volume_of_steps"], None, False, True
+    yield "ConvLSTM2D(3, (2, 3), padding='same', return_sequences=True)", ["volume"], None, False, True
+    more = "recurrent_activation='hard_sigmoid', return_state=True, go_backwards=True"
+    yield f"ConvLSTM2D(2, 2, strides=(2, 1), activation='relu', {more})", ["volume"], None, False, True
 
 
 def joined(arrays):

@@ -20,7 +20,7 @@ from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 from fastlstm.layers.convolutional.base import Convolution, check_positive
-from fastlstm.layers.convolutional.product import product_of_windows
+from fastlstm.layers.convolutional.product import product_of_windows, product_with_gradient
 from fastlstm.layers.convolutional.windows import Axis
 from fastlstm.memory import require_array
 
@@ -47,6 +47,11 @@ def place_transposed(
     count, reach = -(-(first + output) // stride), -(-size // stride)
     axis = Axis(count, (reach - 1) * dilation, max(count - length, 0), reach, 1, dilation)
     return axis, first, output
+
+
+def _inside(placed: Sequence[tuple[Axis, int, int]]) -> tuple[slice, ...]:
+    """Where the output lies in what the windows give."""
+    return (slice(None), *(slice(first, first + length) for _, first, length in placed))
 
 
 class _ConvTranspose(Convolution):
@@ -102,12 +107,36 @@ class _ConvTranspose(Convolution):
     def convolved(self, x: np.ndarray) -> np.ndarray:
         placed = [place_transposed(*of_axis) for of_axis in self._of_axes(x.shape[1:-1])]
         y = product_of_windows(x, [axis for axis, _, _ in placed], self.products[0], prod(self.strides) * self.filters)
-        # (batch, *counts, *strides, filters) to (batch, *positions, filters)
+        return self._positions(y)[_inside(placed)]
+
+    def convolved_with_gradient(self, x: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], Any]]:
+        placed = [place_transposed(*of_axis) for of_axis in self._of_axes(x.shape[1:-1])]
+        many = prod(self.strides)
+        bias = None if self.bias is None else np.tile(self.bias.value, many)
+        y, way = product_with_gradient(x, [axis for axis, _, _ in placed], self._wide_kernel(), bias)
         counts = y.shape[1:-1]
-        y = y.reshape(len(x), *counts, *self.strides, self.filters)
+        wide_shape = (len(x), *map(mul, counts, self.strides), self.filters)
+
+        def backward(d: np.ndarray) -> Any:
+            wide = np.zeros(wide_shape, np.float32)
+            wide[_inside(placed)] = d
+            pairs = chain(*zip(counts, self.strides, strict=True))
+            wide = wide.reshape(len(x), *pairs, self.filters)
+            back = (0, *(1 + int(axis) for axis in np.argsort(self._in_pairs)), wide.ndim - 1)
+            dx, d_kernel, d_bias = way(wide.transpose(back).reshape(y.shape))
+            of_weights = {"kernel": self._of_kernel(d_kernel)}
+            if d_bias is not None:
+                of_weights["bias"] = d_bias.reshape(many, self.filters).sum(axis=0)
+            return dx, of_weights
+
+        return self._positions(y)[_inside(placed)], backward
+
+    def _positions(self, y: np.ndarray) -> np.ndarray:
+        """`(batch, *counts, *strides, filters)` as `(batch, *positions, filters)`."""
+        counts = y.shape[1:-1]
+        y = y.reshape(len(y), *counts, *self.strides, self.filters)
         y = y.transpose(0, *(1 + axis for axis in self._in_pairs), y.ndim - 1)
-        y = y.reshape(len(x), *map(mul, counts, self.strides), self.filters)
-        return y[(slice(None), *(slice(first, first + length) for _, first, length in placed))]
+        return y.reshape(len(y), *map(mul, counts, self.strides), self.filters)
 
     @property
     def _in_pairs(self) -> list[int]:
@@ -118,19 +147,39 @@ class _ConvTranspose(Convolution):
         return [self._lower]
 
     def _lower(self) -> list[ops.Op]:
-        kernel = self.kernel.value
+        kernel = self._wide_kernel()
+        return self.dense(kernel.reshape(-1, kernel.shape[-1]), times=prod(self.strides))
+
+    @property
+    def _reaches(self) -> list[int]:
+        """How many positions of the input each output reads along every axis."""
+        return [-(-size // stride) for size, stride in zip(self.kernel_size, self.strides, strict=True)]
+
+    @property
+    def _kernel_order(self) -> list[int]:
+        """The axes of a kernel in pairs of reach and stride, in the order in which they are of a product."""
+        first, second = range(0, 2 * self.rank, 2), range(1, 2 * self.rank, 2)
+        return [*first, 2 * self.rank + 1, *second, 2 * self.rank]
+
+    def _wide_kernel(self) -> np.ndarray:
+        """Return the kernel of the product with windows, `(*reaches, channels, positions*filters)`."""
+        kernel, reaches = self.kernel.value, self._reaches
         *sizes, filters, channels = kernel.shape
-        reaches = [-(-size // stride) for size, stride in zip(sizes, self.strides, strict=True)]
         shape = (*map(mul, reaches, self.strides), filters, channels)
         require_array(shape, f"{type(self).__name__} '{self.name}'")
         wide = np.zeros(shape, np.float32)
         wide[tuple(map(slice, sizes))] = kernel
         wide = wide.reshape(*chain(*zip(reaches, self.strides, strict=True)), filters, channels)
         # A window's first position is that of the greatest m.
-        first, second = range(0, 2 * self.rank, 2), range(1, 2 * self.rank, 2)
-        wide = np.flip(wide, tuple(first)).transpose(*first, wide.ndim - 1, *second, wide.ndim - 2)
-        many = prod(self.strides)
-        return self.dense(wide.reshape(prod(reaches) * channels, many * filters), times=many)
+        wide = np.flip(wide, tuple(range(0, 2 * self.rank, 2))).transpose(self._kernel_order)
+        return wide.reshape(*reaches, channels, prod(self.strides) * filters)
+
+    def _of_kernel(self, d: np.ndarray) -> np.ndarray:
+        """Return the gradient by the kernel, of that by `_wide_kernel`."""
+        *sizes, filters, channels = self.kernel.shape
+        d = d.reshape(*self._reaches, channels, *self.strides, filters).transpose(np.argsort(self._kernel_order))
+        d = np.flip(d, tuple(range(0, 2 * self.rank, 2)))
+        return d.reshape(*map(mul, self._reaches, self.strides), filters, channels)[tuple(map(slice, sizes))]
 
     def _of_axes(self, lengths: Sequence[int | None]) -> Iterator[tuple[Any, ...]]:
         """Yield what `place_transposed` takes for every axis."""

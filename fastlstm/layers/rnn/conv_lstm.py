@@ -21,10 +21,12 @@ from fastlstm.layers.convolutional.product import Product
 from fastlstm.layers.convolutional.windows import blocks, padded, place_windows, windows
 from fastlstm.layers.rnn.cell import Cell, own_arguments
 from fastlstm.layers.rnn.cell_layer import CellLayer
+from fastlstm.layers.rnn.conv_lstm_gradient import Convolutions, advanced_with_gradient
 from fastlstm.layers.rnn.lstm import LSTMCell
 from fastlstm.layers.rnn.states import as_states, zero_state
 
 if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
     from fastlstm.layers.base.variable import Variable
 
 _CONVOLUTIONS = {1: Conv1D, 2: Conv2D, 3: Conv3D}
@@ -159,6 +161,43 @@ class ConvLSTMCell(Cell):
         h = as_data_format(h, self.data_format)
         return h, [h, as_data_format(c, self.data_format)]
 
+    def call_with_gradient(
+        self, inputs: np.ndarray, states: Any, training: bool = False
+    ) -> tuple[tuple[np.ndarray, list[np.ndarray]], Backward]:
+        if training:
+            self._refuse_dropout()
+        self._lowered_activations()
+        shape = self.state_shape(len(inputs))
+        x, h, c = (
+            channels_last(array, self.data_format) for array in (inputs, *as_states(states, [shape, shape], self.name))
+        )
+        axes = self._convolution.axes(x)
+        convolutions = Convolutions(
+            self.kernel.value,
+            self.recurrent_kernel.value,
+            None if self.bias is None else self.bias.value,
+            axes,
+            [place_windows(axis.count, axis.size, 1, 1, "same") for axis in axes],
+            self.activation,
+            self.recurrent_activation,
+            self.name,
+        )
+        new_h, new_c, way = advanced_with_gradient(convolutions, x, h, c)
+        new_h, new_c = (as_data_format(state, self.data_format) for state in (new_h, new_c))
+
+        def backward(d: Any) -> Any:
+            d_output, (dh, dc) = d
+            given = (channels_last(each, self.data_format) for each in (d_output + dh, dc))
+            *found, of_weights = way(*given)
+            dx, dh, dc = (as_data_format(each, self.data_format) for each in found)
+            return dx, self.in_order(**of_weights), {"states": [dh, dc]}
+
+        return (new_h, [new_h, new_c]), backward
+
+    @property
+    def native_in_training(self) -> bool:
+        return False
+
     def _refuse_dropout(self) -> None:
         for name in ("dropout", "recurrent_dropout"):
             if 0 < getattr(self, name) < 1:
@@ -197,6 +236,12 @@ class ConvLSTMCell(Cell):
     def _lower_step(self) -> list[ops.Op]:
         columns = self.blocks * self.filters
         kernels = [weight.value.reshape(-1, columns) for weight in (self.kernel, self.recurrent_kernel)]
+        activation, of_gates = self._lowered_activations()
+        bias = self.bias.value if self.bias is not None else None
+        recurrent_kernel = np.zeros((self.filters, columns), np.float32)
+        return [ops.LSTMOp(np.concatenate(kernels), recurrent_kernel, bias, activation, of_gates)]
+
+    def _lowered_activations(self) -> list[ops.Activation]:
         given = (self.activation, self.recurrent_activation)
         activations = [activation_layer.lower_activation(activation, self.filters) for activation in given]
         for activation in activations:
@@ -204,10 +249,7 @@ class ConvLSTMCell(Cell):
                 raise NotImplementedError(
                     f"An activation that may act over an axis is not supported for `channels_first` ({self.name})."
                 )
-        bias = self.bias.value if self.bias is not None else None
-        activation, of_gates = activations
-        recurrent_kernel = np.zeros((self.filters, columns), np.float32)
-        return [ops.LSTMOp(np.concatenate(kernels), recurrent_kernel, bias, activation, of_gates)]
+        return activations
 
     def state_shape(self, batch: int | None) -> tuple[int | None, ...]:
         """Return the shape of a state of the built cell."""
