@@ -52,6 +52,8 @@ def from_bytes(data: bytes, shapes: Sequence[Sequence[Sequence[int]]]) -> States
     if _CHECKSUM.unpack(data[-4:])[0] != zlib.crc32(data[:-4]):
         raise ValueError("The state is damaged: its checksum differs.")
     wanted = [[list(shape) for shape in of_layer] for of_layer in shapes]
+    if length > 10_000 + 4 * len(json.dumps(wanted)):
+        raise ValueError(f"The state is damaged, or of another model: its header has {length} bytes.")
     try:
         found = json.loads(data[_PREAMBLE.size : _PREAMBLE.size + length])["shapes"]
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fastlstm.serving.joiner import QueueFull
-from fastlstm.serving.protocol import ServiceError, malformed
+from fastlstm.serving.protocol import ServiceError, malformed, numbers
 
 POLICY, RESTARTS, TRY_LATER = 1008, 1012, 1013  # codes of WebSockets
 
@@ -78,7 +78,7 @@ async def _answered(service: Any, message: Any, streams: Any, stream: Any) -> di
         if data is not None:
             y = await streams.advance(stream, _from_bytes(data, streams.step_shape))
             return {"type": "websocket.send", "bytes": y.astype("<f4", copy=False).tobytes()}
-        x, single = _from_json(message["text"], streams.step_shape)
+        x, single = _from_json(message.get("text") or "", streams.step_shape)
         y = await streams.advance(stream, x)
         if not np.isfinite(y).all():
             raise ServiceError(422, "not finite", "The output holds NaN or infinity, which JSON cannot; send bytes.")
@@ -99,8 +99,8 @@ def _from_bytes(data: bytes, step_shape: tuple[int, ...]) -> np.ndarray:
 def _from_json(text: str, step_shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
     """The steps, and whether the frame held a single one."""
     try:
-        x = np.array(orjson.loads(text))
-    except (ValueError, TypeError, OverflowError, Warning):
+        x = numbers(orjson.loads(text))
+    except ValueError:
         x = np.array(None)
     if x.dtype.kind not in "fiu":
         raise malformed("A frame should be JSON: the numbers of a step, or a list of steps.")

@@ -5,6 +5,7 @@ https://github.com/kserve/open-inference-protocol, and Triton's extension for bi
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
     **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }
 _MAX_DIMENSIONS = 32
+_MOST_TENSORS = 1000  # of a request
+_NUMBERS = {bool, int, float}
 _PARAMETERS = {"binary_data_output", "sequence_id", "sequence_start", "sequence_end"}
 
 
@@ -105,6 +108,9 @@ def parsed(body: bytes, header_length: str | None) -> Inference:
     inference = Inference(given_id or None, inputs, parameters=_parameters(request, "the request", _PARAMETERS))
     if request.get("outputs"):
         inference.outputs = [_output(entry, inference) for entry in _list(request, "outputs")]
+        twice = [name for number, name in enumerate(inference.outputs) if name in inference.outputs[:number]]
+        if twice:
+            raise malformed(f"output '{twice[0]}' is there twice.")
     return inference
 
 
@@ -122,6 +128,8 @@ def _list(request: Mapping[str, Any], key: str) -> list[Any]:
     value = request.get(key)
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         raise malformed(f"`{key}` should be a list of objects.")
+    if len(value) > _MOST_TENSORS:
+        raise malformed(f"`{key}` should be a list of at most {_MOST_TENSORS} objects. Received: {len(value)}")
     return value
 
 
@@ -173,11 +181,25 @@ def _input(entry: dict[str, Any], body: bytes, offset: int) -> tuple[str, np.nda
     return name, np.frombuffer(body, dtype, count, offset).reshape(sizes), offset + nbytes
 
 
-def _from_json(name: str, data: Any, dtype: np.dtype, shape: list[int], count: int) -> np.ndarray:
+def numbers(data: Any) -> np.ndarray:
+    """Return what JSON holds as an array, one of no number if it is not numbers in lists nested evenly.
+
+    Of a text NumPy would make room for one as long in every place.
+    """
+    level = [data]
+    for _ in range(_MAX_DIMENSIONS):
+        kinds = set(map(type, level))
+        if kinds != {list}:
+            break
+        level = list(itertools.chain.from_iterable(level))
     try:
-        found = np.array(data)
-    except (ValueError, TypeError, OverflowError, Warning):  # nested unevenly, or too deep
-        found = np.array(None)
+        return np.array(data if kinds <= _NUMBERS else None)
+    except (ValueError, TypeError, OverflowError, Warning):  # nested unevenly
+        return np.array(None)
+
+
+def _from_json(name: str, data: Any, dtype: np.dtype, shape: list[int], count: int) -> np.ndarray:
+    found = numbers(data)
     if not isinstance(data, list) or (found.dtype.kind not in "fiub" and found.size) or found.dtype.kind not in "fiubO":
         raise malformed(f"input '{name}': `data` should be a list of numbers, flat or of shape {shape}.")
     if found.size != count or (found.ndim > 1 and list(found.shape) != shape):

@@ -17,6 +17,7 @@ from fastlstm.serving.joiner import Joiner, Observer, Request
 from fastlstm.serving.protocol import ServiceError
 
 _REMEMBERED = 10_000  # ids of evicted streams
+_LONGEST_ID = 200  # characters
 
 
 class OpenStream:
@@ -233,6 +234,8 @@ class Streams:
 
     def _new(self, name: str) -> OpenStream:
         stream = self._named.get(name)
+        if len(name) > _LONGEST_ID:
+            raise ServiceError(400, "malformed", f"The id of a stream should have at most {_LONGEST_ID} characters.")
         if stream is None:
             self._require_room()
             stream = self._named[name] = OpenStream()

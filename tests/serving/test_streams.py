@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import struct
 import threading
+import zlib
 
 import numpy as np
 import pytest
 
 from fastlstm.layers import LSTM, Dense
+from fastlstm.serving.app import make_app
 from networks import network, random
 from service_client import serving
 
@@ -238,6 +241,9 @@ def test_a_state_that_does_not_fit_changes_nothing(client, models):
     newer = good[:8] + b"\x02" + good[9:]
     wrong = [(b"", "not the state"), (good[:9], "not the state"), (b"x" * 99, "not the state"), (good[:-1], "damaged")]
     wrong += [(damaged, "damaged"), (newer, "format 2"), (other, "these shapes is expected"), (good + b"!", "damaged")]
+    header = b'{"shapes": [' + b"[]," * 100_000 + b"[]]}"
+    long = good[:12] + struct.pack("<I", len(header)) + header
+    wrong += [(long + struct.pack("<I", zlib.crc32(long)), "its header has 300016 bytes")]
     for stream in ("kept", "new"):
         for body, words in wrong:
             answer = client.ask("PUT", f"/v2/models/steps/streams/{stream}/state", body)
@@ -282,6 +288,32 @@ def test_too_many_streams(models):
 
 
 # WebSockets
+
+
+def test_ids_are_not_endless(client):
+    for name, status in (("n" * 200, 200), ("n" * 201, 400)):
+        client.predict("steps", random(2, 3), **sequence("named", True))
+        state = client.get("/v2/models/steps/streams/named/state").body
+        answer = client.ask("PUT", f"/v2/models/steps/streams/{name}/state", state)
+        assert answer.status == status
+    assert "at most 200 characters" in answer.error
+
+
+@pytest.mark.parametrize("message", [{}, {"text": None, "bytes": None}])
+def test_a_frame_of_nothing_is_answered(message):
+    sent, received = [], iter([{"type": "websocket.connect"}, {"type": "websocket.receive"} | message])
+
+    async def receive():
+        return next(received, {"type": "websocket.disconnect", "code": 1000})
+
+    async def send(event):
+        sent.append(event)
+
+    app = make_app({"m": network(LSTM(2, return_sequences=True))})
+    path = "/v2/models/m/stream"
+    scope = {"type": "websocket", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": []}
+    asyncio.run(app({**scope, "root_path": "", "scheme": "ws", "subprotocols": []}, receive, send))
+    assert "A frame should be JSON" in sent[1]["text"]
 
 
 def connected(client, model="steps", **options):
