@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -90,7 +91,8 @@ def checked_states(states: Any, like: States) -> States:
     Raises:
         ValueError: When they are of another one.
     """
-    lists = [list(of_layer) for of_layer in states]
+    most = max((len(of_layer) for of_layer in like), default=0) + 1
+    lists = [list(islice(of_layer, most)) for of_layer in islice(states, len(like) + 1)]
     received = [[np.shape(array) for array in of_layer] for of_layer in lists]
     expected = [[array.shape for array in of_layer] for of_layer in like]
     if received != expected:

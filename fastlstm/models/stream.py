@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from fastlstm.engine import PoolIds, Stepper
-from fastlstm.layers.base.arrays import as_float32
+from fastlstm.layers.base.arrays import as_float32, float32_copy
 from fastlstm.models.frozen import States
 from fastlstm.models.generation import ClosedLoop, Feedback, checked_steps
 from fastlstm.models.step_plan import StepPlan
@@ -119,7 +119,7 @@ class Stream:
                 items.append(loop.chosen(self._last_output()))
                 x = loop.next_input(items[0])
         else:
-            x = np.array(x, np.float32)
+            x = float32_copy(x, "The inputs")
             bare = x.ndim == len(self._plan.step_shape)
             x = x[np.newaxis] if bare else x
         rest = steps - len(items)

@@ -1,5 +1,7 @@
 """Values that no argument was meant for: ValueError, TypeError or MemoryError, with words."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,11 @@ CALLS = {
     "no targets": lambda model: model.train_on_batch(X, {}),
     "no weights of samples": lambda model: model.test_on_batch(X, Y, sample_weight=[]),
     "a line of 2**63": lambda model: model.summary(line_length=2**63),
+    "a weight beyond float32": lambda model: model.weights[0].assign(np.full((3, 16), 10**400, object)),
+    "weights without end": lambda model: model.set_weights(itertools.repeat(np.zeros(3))),
+    "weights of a view of one number": lambda model: model.set_weights(np.broadcast_to(0.0, (2**40, 2))),
+    "states of a view of one number": lambda model: model.stream_pool().open(np.broadcast_to(0.0, (1, 2**40, 2))),
+    "an input beyond float32": lambda model: model.stream().generate(2, np.full((1, 3), 10**400, object)),
     "a layer before the first": lambda model: model.get_layer(index=-(2**40)),
 }
 

@@ -34,6 +34,27 @@ def as_float32(x: Any) -> np.ndarray:
         return array.astype(np.float32, order="C", subok=False)
 
 
+def as_shaped(x: Any) -> Any:
+    """Return `x`, or an array of it if it has no shape."""
+    return x if hasattr(x, "shape") else np.asarray(x)
+
+
+def float32_copy(x: Any, what: str) -> np.ndarray:
+    """Return a C-contiguous float32 array of one's own.
+
+    Args:
+        x: What NumPy can make one from.
+        what: It, for errors: the subject of the sentence.
+
+    Raises:
+        ValueError: When it has numbers beyond those of float32.
+    """
+    try:
+        return np.array(x, dtype=np.float32, order="C")
+    except OverflowError as error:
+        raise ValueError(f"{what} have numbers that float32 does not: {error}") from error
+
+
 def as_values(x: Any) -> np.ndarray:
     """Return `x` as `as_float32` does, but strings as the array that they are."""
     array = np.asarray(x)

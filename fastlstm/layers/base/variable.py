@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from fastlstm.layers.base.arrays import float32_copy
 from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Variable(Watched, NDArrayOperatorsMixin):
         Raises:
             ValueError: When the shape is another one.
         """
-        array = np.array(value, dtype=np.float32, order="C")
+        array = float32_copy(value, "The values")
         if array.shape != self.shape:
             raise ValueError(
                 "The shape of the target variable and the shape of the target value in `variable.assign(value)` must "

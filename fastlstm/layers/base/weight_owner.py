@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from fastlstm import constraints, initializers, regularizers
+from fastlstm.layers.base.arrays import as_shaped, float32_copy
 from fastlstm.layers.base.input_spec import standardize_shape
 from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch, Watched
@@ -177,26 +179,22 @@ class WeightOwner(Watched):
         Raises:
             ValueError: When their number or a shape is wrong.
         """
-        weights = [weight if hasattr(weight, "shape") else np.asarray(weight) for weight in weights]
         variables = self.weights
-        if len(weights) != len(variables):
+        # Of an array of many rows, or of what does not end, no more is taken than it needs to be wrong.
+        given = [as_shaped(weight) for weight in itertools.islice(weights, len(variables) + 1)]
+        if len(given) != len(variables):
+            length = len(weights) if isinstance(weights, Sized) else len(given)
             raise ValueError(
                 f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of length "
-                f"{len(weights)}, but the layer was expecting {len(variables)} weights."
+                f"{length}, but the layer was expecting {len(variables)} weights."
             )
-        for variable, weight in zip(variables, weights, strict=True):
+        for variable, weight in zip(variables, given, strict=True):
             if tuple(weight.shape) != variable.shape:
                 raise ValueError(
                     f"Layer {self.name} weight shape {variable.shape} is not compatible with provided weight shape "
                     f"{tuple(weight.shape)}."
                 )
-        try:
-            arrays = [np.array(weight, dtype=np.float32, order="C") for weight in weights]
-        except OverflowError as error:
-            raise ValueError(
-                f"The weights of layer '{self.name}' have numbers that float32 does not: {error}"
-            ) from error
-        self.adopt_weights(arrays)
+        self.adopt_weights([float32_copy(weight, f"The weights of layer '{self.name}'") for weight in given])
 
     def adopt_weights(self, arrays: Sequence[np.ndarray | None]) -> None:
         """Take over arrays as the weights, uncopied.
