@@ -1,7 +1,7 @@
 """A recorded chain of ops backwards, without the GIL.
 
     per step: d_out joins dh; the cell update's gradient, dz in place of what was recorded;
-    dh_prev += dz @ recurrent_kernel.T
+    dh_prev += dz @ recurrent_kernel.T, which begins with the d_out of before where it can
     per chunk: dx = dz @ kernel.T; d_kernel += x.T @ dz; d_recurrent_kernel += h_prev.T @ dz
 
 Threads share the rows of the batch, as forwards. Weight gradients need all rows, so after every chunk the threads meet,
@@ -113,8 +113,9 @@ cdef void op_backward(Part *part, const TrainedOp *op, Tape *tape, const Rows *d
             if op.kind == DENSE:
                 dense_backward(part, op, tape, d_out, step)
             else:
-                join_output(part, op, tape, d_out, step)
-                step_backward(part, op, tape, step)
+                if step == tape.steps - 1 or not joins_in_product(part, op):
+                    join_output(part, op, tape, d_out, step)
+                step_backward(part, op, tape, d_out, step)
         if dx.data != NULL and not ends(part):
             input_backward(part, op, tape, dx, start, end)
         meet(part)
@@ -129,6 +130,11 @@ cdef void dense_backward(const Part *part, const TrainedOp *op, Tape *tape, cons
     for row in range(part.rows):
         part.call.kernels.activation_backward(z + row * op.stride, rows_at(d_out, step, part.first + row),
                                               z + row * op.stride, 1, op.units, &op.activation)
+
+
+cdef inline bint joins_in_product(const Part *part, const TrainedOp *op) noexcept nogil:
+    """Whether nothing of dh reaches h_prev past the products, which then begin with what comes by the output of before."""
+    return op.kind != GRU and part.call.mask == NULL
 
 
 cdef void join_output(const Part *part, const TrainedOp *op, Tape *tape, const Rows *d_out,
@@ -149,7 +155,8 @@ cdef void join_output(const Part *part, const TrainedOp *op, Tape *tape, const R
                        call.mask_timesteps, part.rows, op.units, op.zero_output_for_mask)
 
 
-cdef void step_backward(const Part *part, const TrainedOp *op, Tape *tape, Py_ssize_t step) noexcept nogil:
+cdef void step_backward(const Part *part, const TrainedOp *op, Tape *tape, const Rows *d_out,
+                        Py_ssize_t step) noexcept nogil:
     """dz in place of what was recorded; dh and dc become those before the step."""
     cdef TrainingCall *call = part.call
     cdef const fl_kernels *kernels = call.kernels
@@ -160,6 +167,7 @@ cdef void step_backward(const Part *part, const TrainedOp *op, Tape *tape, Py_ss
     cdef float *dh = at(tape.dh, 0, units, part)
     cdef float *d_reset
     cdef const float *h_prev = at(tape.h, step, units, part)
+    cdef Rows past = Rows(dh, 0, units)
     if op.kind == LSTM:
         kernels.lstm_tape_backward(gates, dh, at(tape.dc, 0, units, part), at(tape.h, step + 1, units, part),
                                    at(tape.c, step + 1, units, part), at(tape.c, step, units, part), mask,
@@ -178,9 +186,13 @@ cdef void step_backward(const Part *part, const TrainedOp *op, Tape *tape, Py_ss
                                             op.stride, &op.recurrent_activation, part.scratch)
     else:
         simple_rnn_backward(part, op, gates, dh, mask)
-    # dh += dz @ recurrent_kernel.T
-    kernels.gemm_packed_forward(dh, units, dh, units, gates + matrix.first, op.stride, matrix.transposed, part.rows,
-                                matrix.n, units)
+    if joins_in_product(part, op):
+        past = Rows(call.zeros, 0, 0)
+        if op.return_sequences and step > 0:
+            past = Rows(rows_at(d_out, step - 1, part.first), 0, d_out.row)
+    # dh = past + dz @ recurrent_kernel.T
+    kernels.gemm_packed_forward(dh, units, past.data, past.row, gates + matrix.first, op.stride, matrix.transposed,
+                                part.rows, matrix.n, units)
 
 
 cdef void simple_rnn_backward(const Part *part, const TrainedOp *op, float *gates, float *dh,
