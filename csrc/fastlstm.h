@@ -187,6 +187,10 @@ typedef struct {
     void (*gru_tape_reset_backward)(float *gates, float *dh, const float *d_reset, const float *h_prev,
                                     const unsigned char *mask, size_t mask_stride, size_t rows, size_t units,
                                     size_t stride, const fl_activation *recurrent_activation, float *scratch);
+
+    /* A step of Adam, see adam.h: value, m, v and largest, which may be NULL, change; all (n). */
+    void (*adam_step)(float *value, float *m, float *v, float *largest, const float *gradient, size_t n, float part_m,
+                      float part_v, float alpha, float epsilon);
 } fl_kernels;
 
 /* The kernels called `isa` ("avx512", "avx2", "neon", "scalar"); NULL if this CPU or this build has none of that name. */

@@ -16,6 +16,7 @@
 #include "gemm_packed_backward.h"
 #include "lstm_tape.h"
 #include "gru_tape.h"
+#include "adam.h"
 
 const fl_kernels FL_KERNEL(fl_kernels) = {
     .gemm_packed_forward = FL_KERNEL(gemm_packed_forward),
@@ -39,4 +40,5 @@ const fl_kernels FL_KERNEL(fl_kernels) = {
     .gru_tape_output_forward = FL_KERNEL(gru_tape_output_forward),
     .gru_tape_output_backward = FL_KERNEL(gru_tape_output_backward),
     .gru_tape_reset_backward = FL_KERNEL(gru_tape_reset_backward),
+    .adam_step = FL_KERNEL(adam_step),
 };

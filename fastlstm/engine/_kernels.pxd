@@ -94,6 +94,8 @@ cdef extern from "fastlstm.h":
                                         const unsigned char *mask, size_t mask_stride, size_t rows, size_t units,
                                         size_t stride, const fl_activation *recurrent_activation,
                                         float *scratch) noexcept nogil
+        void (*adam_step)(float *value, float *m, float *v, float *largest, const float *gradient, size_t n,
+                          float part_m, float part_v, float alpha, float epsilon) noexcept nogil
 
     const fl_kernels *fl_kernels_find(const char *isa) noexcept nogil
     const fl_integer_kernels *fl_integer_kernels_find(const char *isa) noexcept nogil

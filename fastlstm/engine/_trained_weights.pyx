@@ -1,9 +1,10 @@
-"""Weights that training changes: laid out for the kernels, and their gradients as arrays of the weights' shapes."""
+"""Weights that training changes: laid out for the kernels, their gradients as arrays of the weights' shapes, their steps."""
 
 cimport numpy as cnp
 from libc.string cimport memcpy
 
-from fastlstm.engine._kernels cimport fl_activation, fl_pack, fl_pack_transposed, fl_unpack
+from fastlstm.engine._kernels cimport fl_activation, fl_kernels, fl_pack, fl_pack_transposed, fl_unpack
+from fastlstm.engine._op_list cimport find_kernels
 from fastlstm.engine._tape cimport TrainedMatrix, TrainedOp, TrainingCall
 
 import numpy as np
@@ -69,3 +70,37 @@ cdef new_array(const float *data, Py_ssize_t rows, Py_ssize_t columns):
     cdef cnp.ndarray array = np.empty((rows, columns), np.float32)
     memcpy(cnp.PyArray_DATA(array), data, rows * columns * sizeof(float))
     return array
+
+
+cdef float *changed(cnp.ndarray array, Py_ssize_t n) except NULL:
+    """The numbers of a float32 array that is dense and has n of them."""
+    if array.dtype != np.float32 or array.size != n or not array.flags.c_contiguous or not array.flags.aligned:
+        raise ValueError(f"expected {n} dense float32, received {array.dtype} of shape {(<object> array).shape}")
+    return <float *> cnp.PyArray_DATA(array)
+
+
+def adam_step(isa, cnp.ndarray value not None, cnp.ndarray m not None, cnp.ndarray v not None, cnp.ndarray largest,
+              cnp.ndarray gradient not None, float part_m, float part_v, float alpha, float epsilon):
+    """A step of Adam, whose bits are NumPy's.
+
+    Args:
+        isa: Name of the kernels, one of `kernel_names()`.
+        value, m, v: float32 arrays, dense and of one size, to be changed.
+        largest: Likewise, the largest `v` so far, which stands for `v` then; or None.
+        gradient: Likewise; it stays.
+        part_m, part_v: How much of the means is new.
+        alpha: The learning rate, corrected for the means' beginning.
+        epsilon: Added to the root.
+
+    Raises:
+        ValueError: Another dtype, another size, or not dense.
+    """
+    cdef const fl_kernels *kernels = find_kernels(isa.encode())
+    cdef Py_ssize_t n = value.size
+    cdef float *numbers = changed(value, n)
+    cdef float *mean = changed(m, n)
+    cdef float *square = changed(v, n)
+    cdef float *most = NULL if largest is None else changed(largest, n)
+    cdef const float *slope = changed(gradient, n)
+    with nogil:
+        kernels.adam_step(numbers, mean, square, most, slope, n, part_m, part_v, alpha, epsilon)

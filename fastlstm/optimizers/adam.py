@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.engine._trained_weights import adam_step
+from fastlstm.engine.program import default_isa
 from fastlstm.optimizers.optimizer import Optimizer
 
 _ONE = np.float32(1)
@@ -104,14 +106,9 @@ class Adam(_Adaptive):
         self, value: np.ndarray, gradient: np.ndarray, slots: Sequence[np.ndarray], scratch: Sequence[np.ndarray]
     ) -> None:
         m, v, *largest = slots
-        self.update_means(gradient, m, v, scratch)
-        if largest:
-            v = np.maximum(largest[0], v, out=largest[0])
-        change = np.multiply(m, self._alpha, out=scratch[0])
-        root = np.sqrt(v, out=scratch[1])
-        root += np.float32(self.epsilon)
-        change /= root
-        value -= change
+        parts = self.part_coming(self.beta_1), self.part_coming(self.beta_2)
+        most = largest[0] if largest else None
+        adam_step(default_isa(), value, m, v, most, gradient, *parts, self._alpha, self.epsilon)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "amsgrad": self.amsgrad}

@@ -170,6 +170,21 @@ static void compare_training(const fl_kernels *kernels, const fl_kernels *scalar
         }
 }
 
+static void compare_adam(const fl_kernels *kernels, const fl_kernels *scalar, size_t n)
+{
+    static float values[2][4][MOST_UNITS];
+    const fl_kernels *both[2] = {kernels, scalar};
+    for (int with_largest = 0; with_largest < 2; with_largest++) {
+        for (int k = 0; k < 2; k++) {
+            float (*of)[MOST_UNITS] = values[k];
+            for (size_t i = 0; i < n; i++) of[0][i] = x[i], of[1][i] = h_prev[i], of[3][i] = 0.01f;
+            for (size_t i = 0; i < n; i++) of[2][i] = c_prev[i] * c_prev[i];
+            both[k]->adam_step(of[0], of[1], of[2], with_largest ? of[3] : NULL, weights, n, 0.1f, 0.001f, 0.01f, 1e-7f);
+        }
+        for (int i = 0; i < 4; i++) compare(values[0][i], values[1][i], n);
+    }
+}
+
 static void compare_slopes(const fl_kernels *kernels, const fl_kernels *scalar, size_t units)
 {
     static float dx[MOST_UNITS], expected[MOST_UNITS];
@@ -205,6 +220,7 @@ int main(void)
                 compare_training(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &TANH, &SIGMOID);
                 compare_training(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &ELU, &HARD);
                 compare_slopes(kernels, scalar, (size_t)SIZES[s]);
+                compare_adam(kernels, scalar, (size_t)SIZES[s]);
                 compare_integers(integers, scalar_integers, (size_t)ROWS[r], (size_t)SIZES[s], 16);
                 compare_integers(integers, scalar_integers, (size_t)ROWS[r], (size_t)SIZES[s], 8);
             }

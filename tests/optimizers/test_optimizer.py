@@ -3,6 +3,8 @@ import pytest
 
 from fastlstm import constraints, optimizers
 from fastlstm.backend import Variable
+from fastlstm.engine import kernel_names
+from fastlstm.engine._trained_weights import adam_step
 from fastlstm.optimizers import schedules
 
 
@@ -219,3 +221,32 @@ def test_names_in_any_case():
     assert optimizers.get(None) is None
     with pytest.warns(UserWarning, match="Argument `decay` is no longer supported"):
         optimizers.SGD(decay=0.1)
+
+
+@pytest.mark.parametrize("isa", kernel_names())
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 100])
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_steps_of_adam_are_numpys(isa, size, amsgrad):
+    rng = np.random.default_rng(size)
+    value, m, gradient = rng.standard_normal((3, size)).astype(np.float32)
+    v, largest = rng.standard_normal((2, size)).astype(np.float32) ** 2
+    gradient[0] = 0 if size < 16 else np.nan
+    given = value.copy(), m.copy(), v.copy(), largest.copy() if amsgrad else None
+    part_m, part_v, alpha, epsilon = np.array([0.1, 0.001, 0.01, 1e-7], np.float32)
+    adam_step(isa, *given, gradient, part_m, part_v, alpha, epsilon)
+    m += (gradient - m) * part_m
+    v += (gradient * gradient - v) * part_v
+    most = np.maximum(largest, v) if amsgrad else v
+    value -= m * alpha / (np.sqrt(most) + epsilon)
+    for array, expected in zip(given, (value, m, v, most if amsgrad else None), strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_steps_of_adam_refuse_what_does_not_fit():
+    good = np.ones(4, np.float32)
+    for bad in (np.ones(4), np.ones(5, np.float32), np.ones(8, np.float32)[::2]):
+        for place in range(5):
+            arrays = [bad if i == place else good.copy() for i in range(5)]
+            with pytest.raises(ValueError, match="dense float32, received"):
+                adam_step("scalar", *arrays, 0.1, 0.1, 0.1, 0.1)
+            assert all((array == 1).all() for array in arrays)

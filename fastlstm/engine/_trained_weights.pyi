@@ -1,0 +1,14 @@
+import numpy as np
+
+def adam_step(
+    isa: str,
+    value: np.ndarray,
+    m: np.ndarray,
+    v: np.ndarray,
+    largest: np.ndarray | None,
+    gradient: np.ndarray,
+    part_m: float,
+    part_v: float,
+    alpha: float,
+    epsilon: float,
+) -> None: ...
