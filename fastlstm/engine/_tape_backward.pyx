@@ -133,7 +133,7 @@ cdef void dense_backward(const Part *part, const TrainedOp *op, Tape *tape, cons
 
 
 cdef inline bint joins_in_product(const Part *part, const TrainedOp *op) noexcept nogil:
-    """Whether nothing of dh reaches h_prev past the products, which then begin with what comes by the output of before."""
+    """Whether nothing of dh reaches h_prev past the products: they then begin with what comes by the output before."""
     return op.kind != GRU and part.call.mask == NULL
 
 

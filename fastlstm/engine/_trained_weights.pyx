@@ -1,4 +1,4 @@
-"""Weights that training changes: laid out for the kernels, their gradients as arrays of the weights' shapes, their steps."""
+"""Weights that training changes: laid out for the kernels, their gradients as arrays of their shapes, their steps."""
 
 cimport numpy as cnp
 from libc.string cimport memcpy

@@ -18,6 +18,8 @@ class Trainer:
     """The part of a model that mirrors Keras' class of this name."""
 
     inner_names = "compile_as_in_file compiled_state optimizer_state"
+    # The callbacks of every epoch set them.
+    uncounted = frozenset({"history", "stop_training"})
 
     stop_training: bool
 

@@ -3,8 +3,20 @@
 import numpy as np
 import pytest
 
-from fastlstm import Input, Model, Sequential, callbacks, get_num_threads, optimizers, set_num_threads, utils
+from fastlstm import (
+    Input,
+    Model,
+    Sequential,
+    activations,
+    callbacks,
+    get_num_threads,
+    optimizers,
+    set_num_threads,
+    utils,
+)
 from fastlstm.layers import GRU, LSTM, Bidirectional, Dense, Dropout, Embedding, LayerNormalization
+from fastlstm.models import compiled
+from fastlstm.models.training_plan import TrainingPlan
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 7, 3)).astype(np.float32)
@@ -171,3 +183,16 @@ def test_what_others_change_during_a_step_counts_in_the_next():
     expected = np.mean(model.predict(X, verbose=0) ** 2)
     model.reset_metrics()
     np.testing.assert_allclose(model.train_on_batch(X, np.zeros((96, 2))), expected, rtol=1e-5)
+
+
+def test_epochs_and_fits_one_after_the_other_share_a_plan(monkeypatch):
+    made = []
+    monkeypatch.setattr(compiled, "TrainingPlan", lambda calls: made.append(calls) or TrainingPlan(calls))
+    model = stacked()
+    model.compile("adam", "mse")
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[callbacks.EarlyStopping("loss")])
+    history = model.fit(X, Y, epochs=2, verbose=0)
+    assert len(made) == 1 and len(history.epoch) == 2 and model.history is history
+    model.layers[0].activation = activations.relu
+    model.fit(X, Y, verbose=0)
+    assert len(made) == 2

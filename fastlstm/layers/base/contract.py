@@ -17,7 +17,8 @@ class LayerContract(WeightOwner):
         "inner_recurrent integer_weights lower lower_call lower_inside lower_mask lowers makes_masks named_children "
         "native native_in_training nodes output_dtype output_kind output_shapes own_variables passes_masks "
         "quantized_to reads_masks recurrent says_output_shape raw_dtype share_weights standardized_input step_problem "
-        "step_span stored_constants subclassed takes_ids takes_raw takes_structures training_chain watch weight_arrays"
+        "step_span stored_constants subclassed takes_ids takes_raw takes_structures training_chain uncounted watch "
+        "weight_arrays"
     )
     supports_masking: bool = False
     # Whether the mask of its input changes its output, where the engine runs it.
@@ -52,4 +53,6 @@ class LayerContract(WeightOwner):
     output_kind: str = "values"
     # In the lists of a model's outputs in configs; see `models/wiring.py`.
     first_call_number: ClassVar[int] = 0
+    # Public attributes of which no result depends: that they are set needs no new plan.
+    uncounted: ClassVar[frozenset[str]] = frozenset()
     keras_module: ClassVar[str] = "keras.layers"

@@ -117,7 +117,7 @@ class Layer(Differentiable, Called):
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         # What a Program was made from may have changed; the underscored attributes are this package's own business.
-        if not name.startswith("_") and self.__dict__.get("built"):
+        if not name.startswith("_") and self.__dict__.get("built") and name not in self.uncounted:
             CHANGES.count(self)
 
     def __dir__(self) -> list[str]:
