@@ -1,3 +1,5 @@
+from typing import SupportsFloat
+
 import numpy as np
 
 def adam_step(
@@ -7,8 +9,8 @@ def adam_step(
     v: np.ndarray,
     largest: np.ndarray | None,
     gradient: np.ndarray,
-    part_m: float,
-    part_v: float,
-    alpha: float,
-    epsilon: float,
+    part_m: SupportsFloat,
+    part_v: SupportsFloat,
+    alpha: SupportsFloat,
+    epsilon: SupportsFloat,
 ) -> None: ...
