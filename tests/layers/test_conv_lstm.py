@@ -6,11 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from fastlstm import activations, layers
+from fastlstm import Sequential, activations, layers
 from fastlstm.engine.reference import lstm
 from fastlstm.layers import Bidirectional, ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from fastlstm.layers.convolutional import windows
 from fastlstm.layers.rnn.conv_lstm import ConvLSTMCell
+from fastlstm.layers.rnn.dropout_steps import one_call, steps_of
 from networks import network, random, randomized
 
 pytestmark = pytest.mark.packed_kernels
@@ -107,11 +108,64 @@ def test_activations():
     assert plain.cell.recurrent_activation is activations.sigmoid
 
 
-def test_dropout_is_refused_in_training():
-    layer = randomized(ConvLSTM2D(4, 2, dropout=0.2, recurrent_dropout=0.1), X)
-    np.testing.assert_array_equal(layer(X), layer(X, training=False))
-    with pytest.raises(NotImplementedError, match="`dropout` of ConvLSTM is not supported in training yet"):
-        layer(X, training=True)
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def test_dropout_has_masks_of_each_gate_for_all_steps():
+    cell = ConvLSTMCell(2, 3, 1, dropout=0.4, recurrent_dropout=0.3, seed=8)
+    cell.build((2, 3, 2, 4))
+    cell.set_weights([random(*weight.shape) for weight in cell.weights])
+    x, h, c = random(2, 3, 2, 4), random(2, 3, 2, 3), random(2, 3, 2, 3)
+    kernel, recurrent_kernel, bias = (weight.astype("f8") for weight in cell.get_weights())
+    with one_call():
+        steps = steps_of(cell)
+        of_x, of_h = steps.masks("inputs", x.shape, 0.4), steps.masks("states", h.shape, 0.3)
+        output, (_, new_c) = cell(x, [h, c], training=True)
+        np.testing.assert_array_equal(cell(x, [h, c], training=True)[0], output)
+        other, _ = cell(x, [h, c], training=False)
+    assert len({mask.tobytes() for mask in (*of_x, *of_h)}) == 8
+    assert {0, np.float32(1 / 0.6)} == set(np.unique(of_x))
+    gates = [slice(3 * gate, 3 * gate + 3) for gate in range(4)]
+    i, f, g, o = (
+        (x * of_x[n]) @ kernel[0, 0][:, gate] + (h * of_h[n]) @ recurrent_kernel[0, 0][:, gate] + bias[gate]
+        for n, gate in enumerate(gates)
+    )
+    expected = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    np.testing.assert_allclose(new_c, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(output, sigmoid(o) * np.tanh(expected), rtol=1e-5, atol=1e-6)
+    assert np.abs(other - output).max() > 0.05
+
+
+def test_the_gradient_of_dropout():
+    cell = ConvLSTMCell(1, 2, 2, padding="same", dropout=0.4, recurrent_dropout=0.3)
+    cell.build((2, 3, 4))
+    cell.set_weights([random(*weight.shape) for weight in cell.weights])
+    given = [random(2, 3, 4), random(2, 3, 2), random(2, 3, 2)]
+    d_output, d_h, d_c = (random(2, 3, 2) for _ in range(3))
+
+    def total(x, h, c, *weights):
+        cell.set_weights(weights)
+        output, (new_h, new_c) = cell(x, [h, c], training=True)
+        return float((d_output * output + d_h * new_h + d_c * new_c).sum(dtype="f8"))
+
+    values = [*given, *cell.get_weights()]
+    with one_call():
+        _, backward = cell.call_with_gradient(given[0], given[1:], training=True)
+        dx, of_weights, keywords = backward((d_output, [d_h, d_c]))
+        for number, gradient in enumerate([dx, *keywords["states"], *of_weights]):
+            towards = random(*gradient.shape)
+            moved = [[*values[:number], values[number] + by * towards, *values[number + 1 :]] for by in (0.01, -0.01)]
+            slope = (total(*moved[0]) - total(*moved[1])) / 2e-2
+            assert slope == pytest.approx((gradient * towards).sum(), rel=2e-3, abs=2e-3)
+
+
+def test_dropout_in_a_network_that_is_trained():
+    model = Sequential([ConvLSTM2D(2, 2, recurrent_dropout=0.5, return_sequences=True), ConvLSTM2D(1, 2, dropout=0.5)])
+    model.compile("sgd", "mse")
+    before = model.predict(X, verbose=0)
+    model.fit(X, np.ones_like(before), epochs=3, verbose=0)
+    assert np.square(model.predict(X, verbose=0) - 1).mean() < np.square(before - 1).mean()
 
 
 def test_weights_are_followed_and_copied():

@@ -22,6 +22,7 @@ from fastlstm.layers.convolutional.windows import blocks, padded, place_windows,
 from fastlstm.layers.rnn.cell import Cell, own_arguments
 from fastlstm.layers.rnn.cell_layer import CellLayer
 from fastlstm.layers.rnn.conv_lstm_gradient import Convolutions, advanced_with_gradient
+from fastlstm.layers.rnn.dropout_steps import steps_of
 from fastlstm.layers.rnn.lstm import LSTMCell
 from fastlstm.layers.rnn.states import as_states, zero_state
 
@@ -46,7 +47,7 @@ class ConvLSTMCell(Cell):
         activation, recurrent_activation, use_bias, bias_initializer, unit_forget_bias: As for `LSTMCell`.
         kernel_regularizer, recurrent_regularizer, bias_regularizer: Kept for configs and training.
         kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
-        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        dropout, recurrent_dropout: Floats from 0 to 1, the part of the inputs and of the states that training drops.
         seed: Integer, or None.
         **kwargs: As for `Layer`.
 
@@ -151,10 +152,9 @@ class ConvLSTMCell(Cell):
 
         Raises:
             ValueError: When a shape does not fit.
-            NotImplementedError: With `training`, when the cell has dropout.
         """
-        if training:
-            self._refuse_dropout()
+        if training and self.drops:
+            return self.call_with_gradient(inputs, states, training)[0]
         shape = self.state_shape(len(inputs))
         h, c = (channels_last(state, self.data_format) for state in as_states(states, [shape, shape], self.name))
         h, c = self._advanced(channels_last(inputs, self.data_format), h, c)
@@ -164,14 +164,14 @@ class ConvLSTMCell(Cell):
     def call_with_gradient(
         self, inputs: np.ndarray, states: Any, training: bool = False
     ) -> tuple[tuple[np.ndarray, list[np.ndarray]], Backward]:
-        if training:
-            self._refuse_dropout()
         self._lowered_activations()
         shape = self.state_shape(len(inputs))
         x, h, c = (
             channels_last(array, self.data_format) for array in (inputs, *as_states(states, [shape, shape], self.name))
         )
-        axes = self._convolution.axes(x)
+        axes, drawn = self._convolution.axes(x), steps_of(self)
+        of_kinds = ("inputs", x.shape, self.dropout), ("states", h.shape, self.recurrent_dropout)
+        masks = [drawn.masks(*of_kind) for of_kind in of_kinds] if training else []
         convolutions = Convolutions(
             self.kernel.value,
             self.recurrent_kernel.value,
@@ -181,6 +181,7 @@ class ConvLSTMCell(Cell):
             self.activation,
             self.recurrent_activation,
             self.name,
+            *masks,
         )
         new_h, new_c, way = advanced_with_gradient(convolutions, x, h, c)
         new_h, new_c = (as_data_format(state, self.data_format) for state in (new_h, new_c))
@@ -195,13 +196,12 @@ class ConvLSTMCell(Cell):
         return (new_h, [new_h, new_c]), backward
 
     @property
+    def has_mask_per_block(self) -> bool:
+        return True
+
+    @property
     def native_in_training(self) -> bool:
         return False
-
-    def _refuse_dropout(self) -> None:
-        for name in ("dropout", "recurrent_dropout"):
-            if 0 < getattr(self, name) < 1:
-                raise NotImplementedError(f"`{name}` of ConvLSTM is not supported in training yet ({self.name}).")
 
     def _advanced(self, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the next h and c, all with the channels last.
@@ -335,7 +335,7 @@ class ConvLSTM1D(_ConvLSTM):
         kernel_regularizer, recurrent_regularizer, bias_regularizer, activity_regularizer: Kept for configs and
             training.
         kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
-        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        dropout, recurrent_dropout: Floats from 0 to 1, the part of the inputs and of the states that training drops.
         seed: Integer, or None.
         return_sequences, return_state, go_backwards, stateful: As for `RNN`.
         **kwargs: As for `RNN`.
@@ -361,7 +361,7 @@ class ConvLSTM2D(_ConvLSTM):
         kernel_regularizer, recurrent_regularizer, bias_regularizer, activity_regularizer: Kept for configs and
             training.
         kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
-        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        dropout, recurrent_dropout: Floats from 0 to 1, the part of the inputs and of the states that training drops.
         seed: Integer, or None.
         return_sequences, return_state, go_backwards, stateful: As for `RNN`.
         **kwargs: As for `RNN`.
@@ -384,7 +384,7 @@ class ConvLSTM3D(_ConvLSTM):
         kernel_regularizer, recurrent_regularizer, bias_regularizer, activity_regularizer: Kept for configs and
             training.
         kernel_constraint, recurrent_constraint, bias_constraint: Kept for configs and training.
-        dropout, recurrent_dropout: Floats from 0 to 1, kept for configs.
+        dropout, recurrent_dropout: Floats from 0 to 1, the part of the inputs and of the states that training drops.
         seed: Integer, or None.
         return_sequences, return_state, go_backwards, stateful: As for `RNN`.
         **kwargs: As for `RNN`.

@@ -24,6 +24,7 @@ class Convolutions(Record):
         axes, of_state: The windows of the inputs and of the states.
         activation, recurrent_activation: Of the candidates and the outputs, and of the gates.
         name: Of the cell, for errors.
+        masks, masks_of_state: What the inputs and the states of each gate are multiplied with; None for nothing.
     """
 
     kernel: np.ndarray
@@ -34,6 +35,8 @@ class Convolutions(Record):
     activation: Any
     recurrent_activation: Any
     name: str
+    masks: Sequence[np.ndarray] | None = None
+    masks_of_state: Sequence[np.ndarray] | None = None
 
 
 def advanced_with_gradient(
@@ -53,8 +56,8 @@ def advanced_with_gradient(
     Raises:
         NotImplementedError: When the gradient of an activation is not known.
     """
-    of_inputs, inputs_way = product_with_gradient(x, cell.axes, cell.kernel, cell.bias)
-    of_states, states_way = product_with_gradient(h, cell.of_state, cell.recurrent_kernel, None)
+    of_inputs, inputs_way = _masked_product(x, cell.axes, cell.kernel, cell.bias, cell.masks)
+    of_states, states_way = _masked_product(h, cell.of_state, cell.recurrent_kernel, None, cell.masks_of_state)
     z = np.split(of_inputs + of_states, 4, axis=-1)
 
     def activated(function: Any, part: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
@@ -74,3 +77,30 @@ def advanced_with_gradient(
         return dx, dh_before, dc * f, of_weights if d_bias is None else {**of_weights, "bias": d_bias}
 
     return o * shown, new_c, backward
+
+
+def _masked_product(
+    x: np.ndarray,
+    axes: Sequence[Axis],
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    masks: Sequence[np.ndarray] | None,
+) -> tuple[np.ndarray, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray | None]]]:
+    """`product_with_gradient`, with masks of the gates' own inputs."""
+    if masks is None:
+        return product_with_gradient(x, axes, kernel, bias)
+    kernels = np.split(kernel, len(masks), axis=-1)
+    biases = [None] * len(masks) if bias is None else np.split(bias, len(masks))
+    calls = [
+        product_with_gradient(x * mask, axes, np.ascontiguousarray(of_gate), of_bias)
+        for mask, of_gate, of_bias in zip(masks, kernels, biases, strict=True)
+    ]
+
+    def backward(d: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        found = [way(part) for (_, way), part in zip(calls, np.split(d, len(masks), axis=-1), strict=True)]
+        dx = np.sum([dx * mask for (dx, _, _), mask in zip(found, masks, strict=True)], axis=0)
+        d_biases = [d_bias for _, _, d_bias in found if d_bias is not None]
+        d_kernel = np.concatenate([d_kernel for _, d_kernel, _ in found], axis=-1)
+        return dx, d_kernel, np.concatenate(d_biases) if d_biases else None
+
+    return np.concatenate([z for z, _ in calls], axis=-1), backward
