@@ -109,7 +109,7 @@ def row(cls: type[Layer], names: list[str]) -> tuple[str, ...]:
     where = "engine" if in_engine(layer, names[0], shape) else "engine, in part" if inside else "NumPy"
     problem = layer.step_problem(shape, True)
     spelled = ", ".join(f"`{name}`" for name in names)
-    answers = (not problem, layer.has_gradient, any(quantizable(layer)))
+    answers = (not problem, layer.has_gradient or layer.traces, any(quantizable(layer)))
     return spelled, where, *("yes" if answer else "no" for answer in answers)
 
 

@@ -6,10 +6,12 @@ The numbers come from the engine, so a function called alone gives the same bits
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,12 +20,46 @@ from fastlstm.engine import activate
 from fastlstm.engine.ops import Activation
 from fastlstm.identifiers import Registry
 
+_Parameters = ParamSpec("_Parameters")
+# The operations that are not called as the function is.
+_OPERATIONS = {"relu": "ReLU", "exponential": "Exp"}
 
+
+def _recordable(function: Callable[_Parameters, np.ndarray]) -> Callable[_Parameters, np.ndarray]:
+    """Let a function of arrays record the operation that it is, where it is called on a symbolic tensor."""
+    name = function.__name__
+    operation = _OPERATIONS.get(name) or "".join(word.capitalize() for word in name.split("_"))
+
+    @functools.wraps(function)
+    def called(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> np.ndarray:
+        if args and hasattr(args[0], "record_operation"):
+            return _recorded(function, operation, args, kwargs)
+        return function(*args, **kwargs)
+
+    return called
+
+
+def _recorded(function: Callable[..., np.ndarray], operation: str, args: tuple[Any, ...], kwargs: Any) -> Any:
+    from fastlstm import ops
+
+    bound = inspect.signature(function).bind(*args, **kwargs)
+    bound.apply_defaults()
+    x, *_ = args
+    definition = ops.find(operation)
+    if definition is None:
+        if function.__name__ == "linear":
+            return x
+        raise NotImplementedError(f"`{function.__name__}` has no operation that a graph could have.")
+    return x.record_operation(definition, (x,), {name: bound.arguments[name] for name in list(bound.arguments)[1:]})
+
+
+@_recordable
 def linear(x: ArrayLike) -> np.ndarray:
     """`x`."""
     return _run(x, "linear")
 
 
+@_recordable
 def relu(
     x: ArrayLike, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> np.ndarray:
@@ -38,71 +74,85 @@ def relu(
     return _run(x, "relu", negative_slope, math.inf if max_value is None else max_value, threshold)
 
 
+@_recordable
 def relu6(x: ArrayLike) -> np.ndarray:
     """`min(max(x, 0), 6)`."""
     return relu(x, max_value=6.0)
 
 
+@_recordable
 def leaky_relu(x: ArrayLike, negative_slope: float = 0.2) -> np.ndarray:
     """`x` where it is positive, `negative_slope * x` elsewhere."""
     return relu(x, negative_slope)
 
 
+@_recordable
 def elu(x: ArrayLike, alpha: float = 1.0) -> np.ndarray:
     """`x` where it is positive, `alpha * (exp(x) - 1)` elsewhere (Clevert et al., 2016)."""
     return _run(x, "elu", alpha)
 
 
+@_recordable
 def selu(x: ArrayLike) -> np.ndarray:
     """`1.0507009873554805 * elu(x, 1.6732632423543772)` (Klambauer et al., 2017)."""
     return _run(x, "selu")
 
 
+@_recordable
 def celu(x: ArrayLike, alpha: float = 1.0) -> np.ndarray:
     """`max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)` (Barron, 2017)."""
     return _run(x, "celu", alpha)
 
 
+@_recordable
 def gelu(x: ArrayLike, approximate: bool = False) -> np.ndarray:
     """`x / 2 * (1 + erf(x / sqrt(2)))`, or its tanh form if `approximate` (Hendrycks and Gimpel, 2016)."""
     return _run(x, "gelu_tanh" if approximate else "gelu")
 
 
+@_recordable
 def silu(x: ArrayLike) -> np.ndarray:
     """`x * sigmoid(x)`; also named swish (Ramachandran et al., 2017)."""
     return _run(x, "silu")
 
 
+@_recordable
 def hard_silu(x: ArrayLike) -> np.ndarray:
     """`x * hard_sigmoid(x)`; also named hard_swish (Howard et al., 2019)."""
     return _run(x, "hard_silu")
 
 
+@_recordable
 def mish(x: ArrayLike) -> np.ndarray:
     """`x * tanh(softplus(x))` (Misra, 2019)."""
     return _run(x, "mish")
 
 
+@_recordable
 def softplus(x: ArrayLike) -> np.ndarray:
     """`log(1 + exp(x))`."""
     return _run(x, "softplus")
 
 
+@_recordable
 def softsign(x: ArrayLike) -> np.ndarray:
     """`x / (1 + |x|)`."""
     return _run(x, "softsign")
 
 
+@_recordable
 def softmax(x: ArrayLike, axis: int | Sequence[int] | None = -1) -> np.ndarray:
     """`exp(x) / sum(exp(x))`, the sum over `axis`: an integer, several, or None for all."""
     return _run_over(axis, x, "softmax")
 
 
+@_recordable
 def log_softmax(x: ArrayLike, axis: int | Sequence[int] | None = -1) -> np.ndarray:
     """`x - log(sum(exp(x)))`, the sum over `axis`: an integer, several, or None for all."""
     return _run_over(axis, x, "log_softmax")
 
 
+@_recordable
 def sparsemax(x: ArrayLike, axis: int = -1) -> np.ndarray:
     """`max(x - tau, 0)` over `axis`, after Martins and Astudillo (2016) with the tau of Keras 3.
 
@@ -119,16 +169,19 @@ def sparsemax(x: ArrayLike, axis: int = -1) -> np.ndarray:
     return np.maximum(x - tau.astype(np.float32), 0)
 
 
+@_recordable
 def sigmoid(x: ArrayLike) -> np.ndarray:
     """`1 / (1 + exp(-x))`."""
     return _run(x, "sigmoid")
 
 
+@_recordable
 def hard_sigmoid(x: ArrayLike) -> np.ndarray:
     """`relu6(x + 3) / 6`. Files written before Keras 3 mean `hard_sigmoid_keras2`."""
     return _run(x, "hard_sigmoid")
 
 
+@_recordable
 def hard_sigmoid_keras2(x: ArrayLike) -> np.ndarray:
     """`clip(0.2 * x + 0.5, 0, 1)`: what Keras 1 and 2 called hard_sigmoid.
 
@@ -137,56 +190,67 @@ def hard_sigmoid_keras2(x: ArrayLike) -> np.ndarray:
     return _run(x, "hard_sigmoid_keras2")
 
 
+@_recordable
 def sparse_sigmoid(x: ArrayLike) -> np.ndarray:
     """`clip((x + 1) / 2, 0, 1)`."""
     return _run(x, "sparse_sigmoid")
 
 
+@_recordable
 def log_sigmoid(x: ArrayLike) -> np.ndarray:
     """`log(sigmoid(x))`."""
     return _run(x, "log_sigmoid")
 
 
+@_recordable
 def tanh(x: ArrayLike) -> np.ndarray:
     """`tanh(x)`."""
     return _run(x, "tanh")
 
 
+@_recordable
 def hard_tanh(x: ArrayLike) -> np.ndarray:
     """`clip(x, -1, 1)`."""
     return _run(x, "hard_tanh")
 
 
+@_recordable
 def tanh_shrink(x: ArrayLike) -> np.ndarray:
     """`x - tanh(x)`."""
     return _run(x, "tanh_shrink")
 
 
+@_recordable
 def hard_shrink(x: ArrayLike, threshold: float = 0.5) -> np.ndarray:
     """`x` where `|x| > threshold`, 0 elsewhere."""
     return _run(x, "hard_shrink", threshold)
 
 
+@_recordable
 def soft_shrink(x: ArrayLike, threshold: float = 0.5) -> np.ndarray:
     """`sign(x) * max(|x| - threshold, 0)`."""
     return _run(x, "soft_shrink", threshold)
 
 
+@_recordable
 def squareplus(x: ArrayLike, b: float = 4) -> np.ndarray:
     """`(x + sqrt(x**2 + b)) / 2` (Barron, 2021)."""
     return _run(x, "squareplus", b)
 
 
+@_recordable
 def sparse_plus(x: ArrayLike) -> np.ndarray:
     """0 up to -1, `(x + 1)**2 / 4` up to 1, `x` from there."""
     return _run(x, "sparse_plus")
 
 
+@_recordable
 def exponential(x: ArrayLike) -> np.ndarray:
     """`exp(x)`."""
     return _run(x, "exponential")
 
 
+@_recordable
 def glu(x: ArrayLike, axis: int = -1) -> np.ndarray:
     """`a * sigmoid(b)` of the halves a and b of the axis (Dauphin et al., 2017).
 
@@ -200,6 +264,7 @@ def glu(x: ArrayLike, axis: int = -1) -> np.ndarray:
     return a * sigmoid(b)
 
 
+@_recordable
 def threshold(x: ArrayLike, threshold: float, default_value: float) -> np.ndarray:
     """`x` where `x > threshold`, `default_value` elsewhere."""
     x = _numbers(x)

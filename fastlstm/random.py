@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 _WORD = 2**64
+# How many generators were made, one for every draw.
+_draws = 0
 # None until somebody sets it: NumPy imports its generators when they are first used, and predicting uses none.
 _global_seeds: np.random.Generator | None = None
 
@@ -33,6 +35,11 @@ def set_global_seed(seed: int) -> None:
     if not 0 <= seed < 2**32:
         raise ValueError("Seed must be between 0 and 2**32 - 1")
     _global_seeds = np.random.default_rng(seed)
+
+
+def draws_made() -> int:
+    """Return how many draws were made so far: two calls of a function that gave equal numbers made none between."""
+    return _draws
 
 
 def make_default_seed() -> int:
@@ -288,6 +295,8 @@ def _dtypes(dtype: DTypeLike | None) -> tuple[np.dtype, np.dtype]:
 
 
 def _generator(seed: Seed) -> np.random.Generator:
+    global _draws
+    _draws += 1
     if isinstance(seed, SeedGenerator):
         seed, step = seed.next()
     elif seed is None:

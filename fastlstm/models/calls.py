@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
 
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
-from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.symbolic.calling import FixedTraining, call_parameters
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
+from fastlstm.layers.symbolic.node import Node
+from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.records import Record
 
 # Nested models that call each other often enough describe more calls than there are atoms.
@@ -128,6 +131,56 @@ class Calls:
         self.calls.append(Call(layer, args, kwargs, slots))
         return slots
 
+    def add_nodes(
+        self,
+        nodes: Iterable[Node],
+        outputs: Iterable[KerasTensor],
+        slots: dict[int, Slot],
+        source: Callable[[KerasTensor], KerasTensor] = lambda tensor: tensor,
+        typed: Mapping[int, Slot] = MappingProxyType({}),
+        nested: bool = False,
+    ) -> Sequence[Slot]:
+        """Add the calls that nodes are, each after those whose outputs it takes.
+
+        Args:
+            nodes: The nodes.
+            outputs: Tensors that they give.
+            slots: Those of the tensors that they begin with, by ids; gets those of the others.
+            source: Returns what stands for a tensor.
+            typed: The slots in which operations find some of the tensors that the nodes begin with.
+            nested: Whether those tensors may carry masks that they do not know of.
+
+        Returns:
+            The slots of the outputs.
+        """
+        # The tensors whose masks a layer has taken away, for those that are called after it.
+        erased: set[int] = set()
+
+        def slot_of(leaf: Any) -> Any:
+            if not isinstance(leaf, KerasTensor):
+                return leaf
+            key = id(source(leaf))
+            if key in erased:
+                erased.remove(key)
+                slots[key] = self.unmasked(slots[key])
+            return slots[key]
+
+        def typed_slot_of(leaf: Any) -> Any:
+            if not isinstance(leaf, KerasTensor):
+                return leaf
+            return typed.get(id(source(leaf))) or slots[id(source(leaf))]
+
+        for node in nodes:
+            of = typed_slot_of if isinstance(node.layer, Operation) else slot_of
+            args = tuple(map_structure(of, arg) for arg in node.args)
+            given = self.add(node.layer, args, map_structure(of, node.kwargs), len(node.outputs))
+            slots |= {id(tensor): slot for tensor, slot in zip(node.outputs, given, strict=True)}
+            for tensor, slot in zip(node.outputs, given, strict=True):
+                self.tensors.setdefault(slot.index, tensor)
+            if node.layer.erases_masks:
+                erased |= {id(source(tensor)) for tensor in node.inputs if tensor.masked or nested}
+        return [slot_of(tensor) for tensor in outputs]
+
     def _expanded(self, model: Layer, slots: Sequence[Slot], training: Any) -> Sequence[Slot]:
         """Add the calls in a model, to which a fixed `training` of its call applies too."""
         around = self._training
@@ -143,6 +196,10 @@ class Calls:
             return slots
         pairs = zip(slots, flatten(mask), strict=True)
         return [slot if own is None else self.add(_MASKED, (slot,), {"mask": own}, 1)[0] for slot, own in pairs]
+
+    def fix_training(self, training: bool) -> None:
+        """Let a boolean be the `training` of all calls that are added from here on."""
+        self._training = FixedTraining(training)
 
     def unmasked(self, slot: Slot) -> Slot:
         """Return a slot with what is in another, without the mask."""

@@ -17,7 +17,7 @@ from fastlstm.layers.base.variable import CHANGES, Variable, Watch
 from fastlstm.models.compile_loss import CompileLoss, OutputLoss
 from fastlstm.models.compile_metrics import CompileMetrics
 from fastlstm.models.plan import Plan
-from fastlstm.models.training_plan import TrainingPlan
+from fastlstm.models.training_plan import TracedPlan, TrainingPlan
 from fastlstm.object_registration import get_registered_object
 from fastlstm.regularizers import penalty_gradient
 
@@ -115,8 +115,12 @@ class Compiled:
             NotImplementedError: When training cannot go through a layer, or a loss, a regularizer or the optimizer
                 cannot be trained with.
         """
-        forward = self._training_forward(y)
-        recorded = forward.plan.run(x if isinstance(x, tuple) else (x,))
+        if self.model.expands:
+            forward = self._training_forward(y)
+            recorded = cast("TrainingPlan", forward.plan).run(x if isinstance(x, tuple) else (x,))
+        else:
+            forward = self._traced_forward(x, y)
+            recorded = cast("TracedPlan", forward.plan).run(x)
         d_outputs: list[np.ndarray | None] = [None] * len(recorded.outputs)
         values = []
         for item, value, gradient in self._values(forward, y, recorded.outputs, recorded.masks, sample_weight):
@@ -131,7 +135,7 @@ class Compiled:
                 gradients[place] = slope if gradients[place] is None else gradients[place] + slope
         # A step of the optimizer divides by as much.
         gradients = [None if gradient is None else self.optimizer.scale_loss(gradient) for gradient in gradients]
-        with cast("TrainingPlan", forward.plan).learning():
+        with cast("TrainingPlan | TracedPlan", forward.plan).learning():
             self._apply(gradients)
         # What this step changed itself needs no new plan.
         self._seen = self._watch.count
@@ -171,19 +175,31 @@ class Compiled:
         """How a batch is run in training; made anew after changes by others."""
         model = self.model
         if self._training is None or self._seen != self._watch.count:
-            if not model.expands:
-                raise NotImplementedError(
-                    f"Model '{model.name}' (of type {type(model).__name__}) has a `call` of its own, through which "
-                    "training cannot go: use `Model(inputs, outputs)` or `Sequential`."
-                )
             with CHANGES.lock:
                 model.watch(self._watch)
                 self._seen = self._watch.count
                 plan = TrainingPlan(model.calls())
-            self._regularizes = any(weight.regularizer is not None for weight in model.weights)
             self._build(y, model.structured(_one_or_all(model.outputs)))
-            self._training = _Forward(plan, self._losses)
+            self._training = self._forward(plan)
         return self._training
+
+    def _traced_forward(self, x: Any, y: Any) -> _Forward:
+        """As `_training_forward`, of a model that has a `call` of its own."""
+        if self._training is None or self._seen != self._watch.count:
+            self.model.ready_to_trace(x)
+            with CHANGES.lock:
+                plan = TracedPlan(self.model, x)
+                self.model.is_built_by(x)
+                # Of what the trace has built, too.
+                self.model.watch(self._watch)
+                self._seen = self._watch.count
+            self._build(y, plan.outputs)
+            self._training = self._forward(plan)
+        return self._training
+
+    def _forward(self, plan: TrainingPlan | TracedPlan) -> _Forward:
+        self._regularizes = any(weight.regularizer is not None for weight in self.model.weights)
+        return _Forward(plan, self._losses)
 
     def _tested(self, x: Any, y: Any) -> tuple[list[np.ndarray], list[Any], list[np.float32]]:
         """The outputs of a batch, as logits where losses take these, with their masks and penalties."""
@@ -289,7 +305,7 @@ class _Forward:
         of_outputs: The losses.
     """
 
-    def __init__(self, plan: Plan | TrainingPlan, of_outputs: Sequence[OutputLoss]) -> None:
+    def __init__(self, plan: Plan | TrainingPlan | TracedPlan, of_outputs: Sequence[OutputLoss]) -> None:
         self.of = plan
         self.of_logits: dict[int, losses.Loss] = {}
         self._activations: dict[int, Activation] = {}

@@ -161,38 +161,10 @@ class Functional(Model, builds_once=False):
     def expand(self, calls: Calls, inputs: Sequence[Slot]) -> Sequence[Slot]:
         graph = self._graph
         slots = {id(tensor): slot for tensor, slot in zip(graph.inputs, inputs, strict=True)}
-
-        # The tensors whose masks a layer has taken away, for those that are called after it.
-        erased: set[int] = set()
-
-        def slot_of(leaf: Any) -> Any:
-            if not isinstance(leaf, KerasTensor):
-                return leaf
-            key = id(graph.source(leaf))
-            if key in erased:
-                erased.remove(key)
-                slots[key] = calls.unmasked(slots[key])
-            return slots[key]
-
-        typed = self._typed_inputs(calls, inputs)
-
-        def typed_slot_of(leaf: Any) -> Any:
-            if not isinstance(leaf, KerasTensor):
-                return leaf
-            return typed.get(id(graph.source(leaf))) or slots[id(graph.source(leaf))]
-
         nested = not set(inputs) <= set(calls.inputs)
         erasing = any(node.layer.erases_masks for node in graph.nodes)
-        for node in graph.in_keras_order() if erasing else graph.nodes:
-            of = typed_slot_of if isinstance(node.layer, Operation) else slot_of
-            args = tuple(map_structure(of, arg) for arg in node.args)
-            outputs = calls.add(node.layer, args, map_structure(of, node.kwargs), len(node.outputs))
-            slots |= {id(tensor): slot for tensor, slot in zip(node.outputs, outputs, strict=True)}
-            for tensor, slot in zip(node.outputs, outputs, strict=True):
-                calls.tensors.setdefault(slot.index, tensor)
-            if node.layer.erases_masks:
-                erased |= {id(graph.source(tensor)) for tensor in node.inputs if tensor.masked or nested}
-        return [slot_of(tensor) for tensor in graph.outputs]
+        nodes = graph.in_keras_order() if erasing else graph.nodes
+        return calls.add_nodes(nodes, graph.outputs, slots, graph.source, self._typed_inputs(calls, inputs), nested)
 
     def _typed_inputs(self, calls: Calls, inputs: Sequence[Slot]) -> dict[int, Slot]:
         """The inputs that operations take, by the tensors' ids, in the dtype that the graph says: layers need none."""

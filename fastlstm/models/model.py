@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
@@ -64,6 +64,16 @@ class Model(Trainer, Predictor, builds_once=False):
     def leaves(self) -> list[Layer]:
         """Return the layers, those of nested models in place of the models."""
         return [leaf for layer in self.layers for leaf in (layer.leaves() if isinstance(layer, Model) else (layer,))]
+
+    def make_predict_function(self, force: bool = False) -> Callable[[Iterator[Any]], Any]:
+        """Return a function from an iterator of batches to the outputs of its next one, all made ready to run.
+
+        Args:
+            force: Boolean, as in Keras: there is nothing to be made anew.
+        """
+        if self.built and self.expands:
+            _ = self.current_plan
+        return lambda iterator: self.predict_on_batch(next(iterator))
 
     # Time, step by step
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastlstm.engine import Program, ops
 from fastlstm.engine.graph import Graph
-from fastlstm.layers.base.arrays import as_float32, as_mask, as_raw
+from fastlstm.layers.base.arrays import as_float32, as_mask, as_raw, carried_mask
 from fastlstm.layers.base.chain import BoundChain, Chain
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
@@ -154,8 +154,11 @@ class LayerPart:
     def _run(self, values: Values, masks: Values) -> None:
         if self._is_plain and masks[self.reads[0]] is None:
             x = as_float32(values[self.reads[0]])
-            values[self.writes[0]] = as_float32(self.layer.call(x))
-            mask = self.layer.compute_mask(x, None) if self.layer.supports_masking else None
+            output = self.layer.call(x)
+            values[self.writes[0]] = as_float32(output)
+            mask = carried_mask(output) if self.layer.traces else None
+            if mask is None:
+                mask = self.layer.compute_mask(x, None) if self.layer.supports_masking else None
             masks[self.writes[0]] = None if mask is None else np.asarray(mask)
             return
         first, *others = filled(self._args, values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from fastlstm.layers.base.input_spec import standardize_shape
 from fastlstm.layers.base.joining import GraphValues, unmasked_values_in
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
+from fastlstm.layers.base.tracing import TRACING
 from fastlstm.layers.base.variable import CHANGES, Watch
 from fastlstm.layers.symbolic.calling import call_parameters, call_with_masks
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
@@ -37,9 +38,10 @@ class Predictor(Layer, builds_once=False):
     """
 
     supports_masking = True
+    traces = True
     inner_names = (
-        "calls current_plan expand find_calls graph leaves prepared prepared_for_epochs record serialized stateful "
-        "structured symbolic_input"
+        "calls current_plan expand find_calls graph is_built_by leaves prepared prepared_for_epochs ready_to_trace "
+        "record serialized stateful structured symbolic_input"
     )
 
     def __init__(self, trainable: bool = True, name: str | None = None, **kwargs: Any) -> None:
@@ -138,6 +140,8 @@ class Predictor(Layer, builds_once=False):
         Raises:
             ValueError: When the inputs do not fit.
         """
+        if TRACING.trace is not None:
+            inputs = TRACING.trace.symbolic(inputs)
         plan = self._plan
         if plan is not None and not training and mask is None:
             outputs = plan.direct(inputs)
@@ -145,7 +149,7 @@ class Predictor(Layer, builds_once=False):
                 return outputs.view(Tensor)
         # A plain array is neither symbolic nor a carrier of masks.
         if type(inputs) is not np.ndarray:
-            if is_symbolic(inputs):
+            if is_symbolic(inputs) or TRACING.trace is not None:
                 given = {"training": training, "mask": mask}
                 return self.record(inputs, {name: value for name, value in given.items() if value is not None})
             if mask is None:
@@ -180,14 +184,21 @@ class Predictor(Layer, builds_once=False):
         given = {"training": training, "mask": mask}
         parameters = call_parameters(type(self))
         kwargs = {name: value for name, value in given.items() if value is not None and name in parameters}
-        shape = map_structure(np.shape, x)
-        if not self.built and type(self).build is not Predictor.build:
-            self.build(shape)
+        self.ready_to_trace(x)
         carried = mask if mask is not None else map_structure(lambda leaf: None, x)
         outputs, masks = call_with_masks(self, x, (), kwargs, carried)
-        if not self.built:
-            self._build_shape, self.built = shape, True
+        self.is_built_by(x)
         return outputs, masks
+
+    def is_built_by(self, x: Any) -> None:
+        """Take note that a call of a first batch has built the layers inside."""
+        if not self.built:
+            self._build_shape, self.built = map_structure(np.shape, x), True
+
+    def ready_to_trace(self, x: Any) -> None:
+        """Let a subclass that has a `build` of its own make its weights for a first batch."""
+        if not self.built and type(self).build is not Predictor.build:
+            self.build(map_structure(np.shape, x))
 
     def build(self, input_shape: Any) -> None:
         """Build the layers inside by a call on zeros.
@@ -208,16 +219,6 @@ class Predictor(Layer, builds_once=False):
         if self.expands:
             return self.structured(self.current_plan.run(x))
         return map_structure(as_values, self._called(x, False)[0])
-
-    def make_predict_function(self, force: bool = False) -> Callable[[Iterator[Any]], Any]:
-        """Return a function from an iterator of batches to the outputs of its next one, all made ready to run.
-
-        Args:
-            force: Boolean, as in Keras: there is nothing to be made anew.
-        """
-        if self.built and self.expands:
-            _ = self.current_plan
-        return lambda iterator: self.predict_on_batch(next(iterator))
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch, as arrays.

@@ -17,6 +17,7 @@ from fastlstm.layers.base.variable import CHANGES
 from fastlstm.layers.core.input_layer import InputLayer
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 from fastlstm.layers.symbolic.node import Node
+from fastlstm.layers.symbolic.shape_inference import inferred_output_shape
 from fastlstm.models import inputs as data
 from fastlstm.models.calls import Calls, Slot
 from fastlstm.models.model import Model
@@ -298,7 +299,7 @@ class Sequential(Model, builds_once=False):
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
         shape: Any = tuple(input_shape)
         for layer in self.layers:
-            shape = layer.compute_output_shape(shape)
+            shape = _shape_after(layer, shape)
         return shape
 
     def _require_shapes(self, what: str) -> None:
@@ -308,7 +309,7 @@ class Sequential(Model, builds_once=False):
     def check_input_shape(self, shape: Sequence[int | None]) -> None:
         for layer in self.layers:
             layer.check_input_shape(shape)
-            shape = layer.compute_output_shape(shape)
+            shape = _shape_after(layer, shape)
 
     # Configs
 
@@ -350,3 +351,10 @@ class Sequential(Model, builds_once=False):
         super().__setstate__(state)
         if self.built:
             self._call_layers(cast(KerasTensor, self.symbolic_input))
+
+
+def _shape_after(layer: Layer, shape: Any) -> Any:
+    """The shape of what a layer gives; found out by a trial where it does not say."""
+    if layer.says_output_shape:
+        return layer.compute_output_shape(shape)
+    return inferred_output_shape(layer, KerasTensor(shape, name=""))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from fastlstm.layers.base.layer import Layer
 from fastlstm.models.compilation import CompileArguments, FileArguments
 from fastlstm.object_registration import custom_object_scope
 
@@ -288,6 +289,15 @@ class Trainer:
         results = [logs[name] for name in names if name in logs]
         results += [logs[name] for name in sorted(logs) if name not in names]
         return results[0] if len(results) == 1 else results
+
+
+def _traced_calls(layer: Layer) -> Any:
+    from fastlstm.models.training_plan import TracedCalls
+
+    return TracedCalls(layer)
+
+
+Layer.tracer = staticmethod(_traced_calls)
 
 
 def _by_name(logs: dict[str, Any]) -> dict[str, Any]:

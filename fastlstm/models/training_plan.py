@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from fastlstm.engine.ops import Activation
-from fastlstm.layers.base.arrays import as_float32, as_mask
+from fastlstm.layers.base.arrays import as_tensors, carried_mask
 from fastlstm.layers.base.gradient import Backward, Gradients, TrainingChain
-from fastlstm.layers.base.structure import flatten, map_structure, packed
+from fastlstm.layers.base.layer import Layer
+from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.base.variable import CHANGES, Variable
 from fastlstm.layers.base.weight_owner import WeightOwner
-from fastlstm.layers.symbolic.calling import INPUT_MASK, FixedTraining, call_parameters, output_masks, with_mask
+from fastlstm.layers.symbolic.calling import call_parameters, named_arguments
+from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 from fastlstm.layers.symbolic.operation import Operation
+from fastlstm.layers.symbolic.tracing import Trace
 from fastlstm.models.calls import Call, Calls, Slot
-from fastlstm.models.parts import Values, argument_masks, filled
+from fastlstm.models.parts import Values
 from fastlstm.models.plan import grouped, heads_chain, part_giving, unneeded_after
-from fastlstm.regularizers import penalty_gradient
-
-# Adds up gradients by slots, then by weights.
-Sums = dict[Any, np.ndarray]
-PullBack = Callable[[Sums, Sums], None]
+from fastlstm.models.training_parts import ChainPart, LayerPart, OperationPart, Part, PullBack, Recorded
 
 
 class TrainingPlan:
@@ -33,26 +32,33 @@ class TrainingPlan:
     Args:
         calls: The calls, of built layers.
         training: Boolean; without it the layers do what they do at inference, and there is no way back.
+        weights: What the last inputs of the calls are.
+        asked: The inputs by which gradients are asked for, besides the weights among them that training changes.
 
     Raises:
         ValueError: When weights that training would change are quantized, naming the layer.
         NotImplementedError: When training cannot go through a layer that it would have to go through, naming it.
     """
 
-    def __init__(self, calls: Calls, training: bool = True) -> None:
+    def __init__(
+        self, calls: Calls, training: bool = True, weights: Sequence[Variable] = (), asked: Sequence[Slot] = ()
+    ) -> None:
         self._calls = calls
+        self._weights = dict(zip(range(len(calls.inputs) - len(weights), len(calls.inputs)), weights, strict=True))
         for layer in calls.layers if training else ():
             _check_trainable(layer)
         self._outputs = [slot.index for slot in calls.outputs]
-        self.parts: tuple[_Part, ...] = tuple(
-            _parts(calls) if training else (_part(call, False, False) for call in calls.calls)
+        self.parts: tuple[Part, ...] = tuple(
+            _parts(calls, {slot.index for slot in asked})
+            if training
+            else (_part(call, False, False) for call in calls.calls)
         )
         self._unneeded = unneeded_after(self.parts, set(self._outputs))
 
     def last_activation(self, number: int) -> Activation | None:
         """Return the activation that gives an output, if the engine ends with it, and nobody else reads the output."""
         part = part_giving(self.parts, self._outputs, number)
-        return part.chain.last_activation if isinstance(part, _ChainPart) else None
+        return part.chain.last_activation if isinstance(part, ChainPart) else None
 
     def giving_logits(self, numbers: Sequence[int]) -> TrainingPlan:
         """Return this plan, which gives from now on what `last_activation` is applied to, in place of some outputs."""
@@ -64,20 +70,23 @@ class TrainingPlan:
     @contextmanager
     def learning(self) -> Iterator[None]:
         """Let nothing but the training weights change meanwhile; what of the engine follows them takes them then."""
-        with CHANGES.lock:
-            chains = [part.chain for part in self.parts if isinstance(part, _ChainPart) and part.chain.is_current]
+        with _following(self.chains):
             yield
-            for chain in chains:
-                chain.take_weights()
+
+    def chains(self) -> Iterator[TrainingChain]:
+        """Yield what of the engine follows the weights."""
+        for part in self.parts:
+            yield from part.chains()
 
     def run(self, x: tuple[np.ndarray, ...], mask: Any = None) -> Recorded:
         """Run all calls as in training.
 
         Args:
-            x: float32, C-contiguous, an array for each input.
+            x: float32, C-contiguous, an array for each input that is no weight.
             mask: None, or a list with a mask or None for each input.
         """
-        values: Values = [*x, *[None] * (self._calls.slots - len(x))]
+        given = [*x, *(weight.value for weight in self._weights.values())]
+        values: Values = [*given, *[None] * (self._calls.slots - len(given))]
         masks: Values = [None] * self._calls.slots
         if mask is not None:
             masks[: len(x)] = flatten(mask)
@@ -88,7 +97,18 @@ class TrainingPlan:
             for index in unneeded:
                 values[index] = masks[index] = None
         outputs = [values[index] for index in self._outputs]
-        return Recorded(self._outputs, outputs, [masks[index] for index in self._outputs], penalties, ways)
+        masks = [masks[index] for index in self._outputs]
+        return Recorded(self._outputs, outputs, masks, penalties, ways, self._weights)
+
+
+@contextmanager
+def _following(chains: Callable[[], Iterator[TrainingChain]]) -> Iterator[None]:
+    """Let nothing but the training weights change meanwhile; the chains that follow them take them then."""
+    with CHANGES.lock:
+        current = [chain for chain in chains() if chain.is_current]
+        yield
+        for chain in current:
+            chain.take_weights()
 
 
 def _check_trainable(layer: WeightOwner) -> None:
@@ -99,235 +119,219 @@ def _check_trainable(layer: WeightOwner) -> None:
         )
 
 
-class Recorded:
-    """A run of a `TrainingPlan`.
+# --- calls that are traced ------------------------------------------------------------------------------------------
+
+
+class TracedCall:
+    """A layer's `call`, traced for arguments of one form: a plan of what it does.
 
     Args:
-        slots: Numbers of the slots of the outputs.
-        outputs, masks: What was in them.
-        penalties: Of the outputs of layers with activity regularizers.
-        ways: Back through the parts that were run, in their order.
+        layer: The layer.
+        inputs, kwargs: Its arguments; see `Trace`.
+        asked: Whether gradients by the arrays among them are asked for.
+
+    Raises:
+        NotImplementedError: When it cannot be traced, or training cannot go through something that it calls.
     """
 
-    def __init__(
-        self,
-        slots: Sequence[int],
-        outputs: list[np.ndarray],
-        masks: list[Any],
-        penalties: list[np.float32],
-        ways: list[PullBack],
-    ) -> None:
-        self.outputs = outputs
-        self.masks = masks
-        self.penalties = penalties
-        self._slots = slots
-        self._ways = ways
+    def __init__(self, layer: Layer, inputs: Any, kwargs: Mapping[str, Any], asked: bool) -> None:
+        trace = Trace(layer, inputs, kwargs)
+        self.draws: bool = trace.draws
+        # In their structure; some may be constants.
+        self.outputs: Any = trace.outputs
+        tensors = [*trace.inputs, *trace.weights]
+        calls = Calls(layer.name, [tensor.shape for tensor in tensors])
+        if kwargs.get("training") is False:
+            calls.fix_training(False)
+        slots = {id(tensor): slot for tensor, slot in zip(tensors, calls.inputs, strict=True)}
+        outputs = [leaf for leaf in flatten(trace.outputs) if isinstance(leaf, KerasTensor)]
+        calls.outputs = tuple(calls.add_nodes(trace.nodes, outputs, slots))
+        learning = {id(weight) for weight in layer.trainable_weights}
+        frozen = {id(weight) for weight in layer.weights} - learning
+        by = [asked and tensor.dtype.startswith("float") for tensor in trace.inputs]
+        by += [weight.trainable and id(weight) not in frozen for weight in trace.variables]
+        of_inputs = [slot for slot, one in zip(calls.inputs, by, strict=True) if one]
+        self.plan = TrainingPlan(calls, weights=trace.variables, asked=of_inputs)
 
-    def gradients(self, d_outputs: Sequence[np.ndarray | None], variables: Sequence[Variable]) -> list[Any]:
-        """Return the gradients by variables, None for one that played no part; may be called once.
+    def run(self, arrays: Sequence[np.ndarray]) -> tuple[Any, Recorded]:
+        """Return the outputs in their structure, and the run.
 
         Args:
-            d_outputs: By the outputs; None where there is none.
-            variables: Trainable weights of the model.
+            arrays: Those among the arguments, which may carry masks.
         """
-        by_slot: Sums = {}
-        by_weight: Sums = {}
-        for slot, d_output in zip(self._slots, d_outputs, strict=True):
-            add(by_slot, slot, d_output)
-        while self._ways:
-            self._ways.pop()(by_slot, by_weight)
-        return [by_weight.get(id(variable)) for variable in variables]
+        recorded = self.plan.run(tuple(arrays), [carried_mask(array) for array in arrays])
+        made = iter(zip(recorded.outputs, recorded.masks, strict=True))
+
+        def taken(leaf: Any) -> Any:
+            if not isinstance(leaf, KerasTensor):
+                return leaf
+            output, mask = next(made)
+            return output if mask is None else as_tensors(output, [mask])
+
+        return map_structure(taken, self.outputs), recorded
+
+    def d_tensors(self, d_outputs: Any) -> list[np.ndarray]:
+        """Return the gradients by the outputs that are no constants, of those by all."""
+        pairs = zip(flatten(d_outputs), flatten(self.outputs), strict=True)
+        return [d for d, leaf in pairs if isinstance(leaf, KerasTensor)]
 
 
-def add(sums: Sums, key: Any, gradient: np.ndarray | None) -> None:
-    """Add a gradient to those that came before it, in their order."""
-    if gradient is not None:
-        sums[key] = sums[key] + gradient if key in sums else gradient
-
-
-# --- parts ----------------------------------------------------------------------------------------------------------
-
-
-class _Part:
-    """Calls that are run together.
-
-    Args:
-        calls: The calls, each of which takes what the one before gives.
-        training: Passed to the first layer if it takes it, unless the call was made with one of its own.
-    """
-
-    def __init__(self, calls: Sequence[Call], training: bool = True) -> None:
-        head, last = calls[0], calls[-1]
-        self._trained = True
-        self.layers = tuple(call.layer for call in calls)
-        self.reads = [slot.index for slot in head.inputs]
-        self.writes = [slot.index for slot in last.outputs]
-        self._args, self._kwargs = head.args, dict(head.kwargs)
-        own = self._kwargs.pop("training", None)
-        if isinstance(own, FixedTraining):
-            self._kwargs["training"] = own.value
-        elif "training" in call_parameters(type(head.layer)):
-            self._kwargs["training"] = training
-
-    def run(self, values: Values, masks: Values, penalties: list[np.float32]) -> list[PullBack]:
-        """Take the inputs from their slots and put the outputs, with their masks, into theirs; return the ways back."""
-        raise NotImplementedError
-
-    def _put(self, values: Values, masks: Values, outputs: Any, new_masks: Sequence[Any]) -> list[np.ndarray]:
-        leaves = [as_float32(output) for output in flatten(outputs)]
-        for index, value, mask in zip(self.writes, leaves, new_masks, strict=True):
-            values[index], masks[index] = value, mask
-        return leaves
-
-    def _penalty(self, leaves: Sequence[np.ndarray], penalties: list[np.float32]) -> list[PullBack]:
-        """The penalties of the last layer's outputs, and the way by which they go back."""
-        regularizer = self.layers[-1].activity_regularizer
-        if regularizer is None:
-            return []
-        for leaf in leaves:
-            penalties.append(np.float32(regularizer(leaf)) / np.float32(len(leaf)))
-        if not self._trained:
-            return []
-
-        def pull(by_slot: Sums, by_weight: Sums) -> None:
-            for index, leaf in zip(self.writes, leaves, strict=True):
-                add(by_slot, index, penalty_gradient(regularizer, leaf) / np.float32(len(leaf)))
-
-        return [pull]
-
-    def _way(self, outputs: Any, leaves: Sequence[np.ndarray], backward: Backward) -> PullBack:
-        def pull(by_slot: Sums, by_weight: Sums) -> None:
-            found = [by_slot.pop(index, None) for index in self.writes]
-            if all(d_leaf is None for d_leaf in found):
-                return
-            d_leaves = [
-                np.zeros_like(leaf) if d_leaf is None else d_leaf for d_leaf, leaf in zip(found, leaves, strict=True)
-            ]
-            gradients = Gradients(*backward(packed(outputs, d_leaves)))
-            for weight, gradient in zip(self.weights, gradients.weights, strict=True):
-                add(by_weight, id(weight), gradient)
-            self._pass_on(gradients, by_slot)
-
-        return pull
-
-    @property
-    def weights(self) -> Sequence[Variable]:
-        """The weights that the gradients are by, in their order."""
-        return self.layers[0].trainable_weights
-
-    def _pass_on(self, gradients: Gradients, by_slot: Sums) -> None:
-        self._pass(self._args[0], gradients.inputs, by_slot)
-        for name, nested in gradients.keywords.items():
-            self._pass(self._kwargs[name], nested, by_slot)
-
-    def _pass(self, given: Any, gradients: Any, by_slot: Sums) -> None:
-        for leaf, gradient in zip(flatten(given), flatten(gradients), strict=True):
-            if isinstance(leaf, Slot):
-                add(by_slot, leaf.index, gradient)
-
-
-class _ChainPart(_Part):
-    """Calls of native layers.
+class TracedCalls:
+    """A layer that says no gradient, as its `call` is traced: once for arguments of the same shapes.
 
     Args:
-        calls: The calls.
-        input_gradient: Whether somebody asks for the gradient by the input.
+        layer: The layer.
+        asked: Whether gradients by its inputs are asked for.
     """
 
-    def __init__(self, calls: Sequence[Call], input_gradient: bool) -> None:
-        super().__init__(calls)
-        self.input_gradient = input_gradient
-        self.chain = TrainingChain(self.layers, input_gradient)
-        self._mask = self._kwargs.get("mask")
-        self._sees_mask = self._mask is not None or self._kwargs.get("initial_state") is None
+    _MOST = 16
 
-    @property
-    def weights(self) -> Sequence[Variable]:
-        return self.chain.weights
+    def __init__(self, layer: Layer, asked: bool = True) -> None:
+        self._layer = layer
+        self._asked = asked
+        self._logits: Sequence[int] = ()
+        self._calls: dict[Any, TracedCall] = {}
 
-    def run(self, values: Values, masks: Values, penalties: list[np.float32]) -> list[PullBack]:
-        source = self._args[0].index
-        x, mask = as_float32(values[source]), masks[source]
-        if self._mask is not None and self._mask is not INPUT_MASK:
-            mask = filled(self._mask, values)
-        sees_mask = mask is not None and self._sees_mask and self.chain.recurrent
-        states = self._kwargs.get("initial_state")
-        initial_state = None if states is None else filled(states, values)
-        outputs, backward = self.chain.run(x, as_mask(mask, x.shape) if sees_mask else None, initial_state)
-        for layer in self.layers[:-1]:
-            mask = output_masks(layer, x, mask, 1)[0]
-        leaves = self._put(values, masks, outputs, output_masks(self.layers[-1], x, mask, len(self.writes)))
-        return [self._way(outputs, leaves, backward), *self._penalty(leaves, penalties)]
+    def chains(self) -> Iterator[TrainingChain]:
+        """Yield what of the engine follows the weights."""
+        for call in self._calls.values():
+            yield from call.plan.chains()
+
+    def call(self, inputs: Any, kwargs: Mapping[str, Any]) -> TracedCall:
+        """Return the call, traced, for these arguments."""
+        leaves = [_form(leaf) for leaf in flatten([inputs, dict(kwargs)])]
+        key = (*sorted(kwargs), *leaves, *map(id, self._layer.trainable_weights))
+        call = self._calls.pop(key, None)
+        if call is None:
+            call = TracedCall(self._layer, inputs, kwargs, self._asked)
+            call.plan.giving_logits(self._logits)
+        if not call.draws:
+            # The one that was used last comes last.
+            self._calls[key] = call
+            if len(self._calls) > self._MOST:
+                del self._calls[next(iter(self._calls))]
+        return call
+
+    def give_logits(self, numbers: Sequence[int]) -> None:
+        """Give from now on what the last activation is applied to, in place of some outputs."""
+        self._logits = numbers
+        for call in self._calls.values():
+            call.plan.giving_logits(numbers)
+
+    def run(self, inputs: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Backward, list[np.float32]]:
+        """Return what the layer gives, the way back (see `Layer.call_with_gradient`), and penalties of layers inside.
+
+        Args:
+            inputs, kwargs: The arguments of its `call`.
+        """
+        call = self.call(inputs, kwargs)
+        outputs, recorded = call.run(_arrays(inputs, kwargs))
+
+        def backward(d_outputs: Any) -> Gradients:
+            by_slot, by_weight = recorded.walk_back(call.d_tensors(d_outputs))
+            slots = itertools.count()
+
+            def gradient(leaf: Any) -> Any:
+                return by_slot.get(next(slots)) if isinstance(leaf, np.ndarray) else None
+
+            of_inputs = map_structure(gradient, inputs)
+            found = {name: map_structure(gradient, kwargs[name]) for name in sorted(kwargs)}
+            keywords = {name: one for name, one in found.items() if any(leaf is not None for leaf in flatten(one))}
+            weights = [by_weight.get(id(weight)) for weight in self._layer.trainable_weights]
+            return Gradients(of_inputs, weights, keywords)
+
+        return outputs, backward, recorded.penalties
+
+    def call_with_gradient(self, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Backward]:
+        """Return what `Layer.call_with_gradient` does."""
+        if args:
+            named = named_arguments(self._layer, inputs, args, kwargs)
+            kwargs = dict(list(named.items())[1:])
+        outputs, backward, _ = self.run(inputs, kwargs)
+        return outputs, backward
 
 
-class _LayerPart(_Part):
-    """One call of a layer.
+def _arrays(inputs: Any, kwargs: Mapping[str, Any]) -> list[np.ndarray]:
+    return [leaf for leaf in flatten([inputs, dict(kwargs)]) if isinstance(leaf, np.ndarray)]
+
+
+def _form(leaf: Any) -> Any:
+    """What a trace depends on of an argument."""
+    if isinstance(leaf, np.ndarray):
+        return leaf.shape, leaf.dtype.name, carried_mask(leaf) is None
+    return leaf if leaf is None or isinstance(leaf, (bool, int, float, str)) else id(leaf)
+
+
+class TracedPlan:
+    """How a model with a `call` of its own is trained: as `TrainingPlan`, for inputs of any shapes.
+
+    Args:
+        model: The model, all of which is built by this.
+        x: The first batch.
+
+    Raises:
+        NotImplementedError: As `TracedCall`.
+    """
+
+    def __init__(self, model: Layer, x: Any) -> None:
+        self._calls = TracedCalls(model, asked=False)
+        self._kwargs = {"training": True} if "training" in call_parameters(type(model)) else {}
+        self._first = self._calls.call(x, self._kwargs)
+        # As tensors without values.
+        self.outputs: Any = self._first.outputs
+
+    def last_activation(self, number: int) -> Activation | None:
+        """As `TrainingPlan.last_activation`."""
+        return self._first.plan.last_activation(number)
+
+    def giving_logits(self, numbers: Sequence[int]) -> TracedPlan:
+        """As `TrainingPlan.giving_logits`."""
+        self._calls.give_logits(numbers)
+        return self
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """As `TrainingPlan.learning`."""
+        with _following(self._calls.chains):
+            yield
+
+    def run(self, x: Any) -> Recorded:
+        """Run the model; as `TrainingPlan.run`.
+
+        Args:
+            x: The inputs, in their structure.
+        """
+        return self._calls.call(x, self._kwargs).run(_arrays(x, self._kwargs))[1]
+
+
+class TracedPart(LayerPart):
+    """One call of a layer that says no gradient.
 
     Args:
         call: The call.
-        trained: Whether the gradients go through it.
-        training: As for `_Part`.
+        asked: Whether gradients by its inputs are asked for.
     """
 
-    def __init__(self, call: Call, trained: bool, training: bool = True) -> None:
-        super().__init__([call], training)
-        self._trained = trained
-        if trained and not isinstance(call.layer, Operation):
-            call.layer.check_gradient()
-        self._argument_masks = argument_masks(call)
-        if len(self._args) > 1 and not isinstance(call.layer, Operation):
-            # By their names, as their gradients come.
-            names = list(inspect.signature(call.layer.call).parameters)
-            self._kwargs |= dict(zip(names[1:], self._args[1:], strict=False))
-            self._args = self._args[:1]
+    def __init__(self, call: Call, asked: bool) -> None:
+        super().__init__(call, True)
+        self._calls = TracedCalls(call.layer, asked)
 
-    def run(self, values: Values, masks: Values, penalties: list[np.float32]) -> list[PullBack]:
-        layer = self.layers[0]
-        inputs = map_structure(as_float32, filled(self._args[0], values))
-        carried = map_structure(lambda leaf: masks[leaf.index] if isinstance(leaf, Slot) else None, self._args[0])
-        given = filled(self._kwargs, values)
-        if self._argument_masks:
-            given = {**given, **{name: masks[index] for name, index in self._argument_masks.items()}}
-        kwargs, mask = with_mask(layer, (), given, carried)
-        backward = None
-        if self._trained:
-            outputs, backward = layer.call_with_gradient(inputs, **kwargs)
-        else:
-            outputs = layer.call(inputs, **kwargs)
-        leaves = self._put(values, masks, outputs, output_masks(layer, inputs, mask, len(self.writes)))
-        ways = [] if backward is None else [self._way(outputs, leaves, backward)]
-        return ways + self._penalty(leaves, penalties)
+    def chains(self) -> Iterator[TrainingChain]:
+        yield from self._calls.chains()
 
-
-class _OperationPart(_LayerPart):
-    """One call of an operation, which carries no masks."""
-
-    def run(self, values: Values, masks: Values, penalties: list[np.float32]) -> list[PullBack]:
-        operation = self.layers[0]
-        args, kwargs = filled(self._args, values), filled(self._kwargs, values)
-        backward = None
-        if self._trained and operation.has_gradient:
-            output, backward = operation.call_with_gradient(*args, **kwargs)
-        else:
-            output = operation.call(*args, **kwargs)
-            if self._trained and any(value.dtype.kind == "f" for value in flatten(output)):
-                operation.check_gradient()
-        for index, value in zip(self.writes, flatten(output), strict=True):
-            values[index] = value
-        return [] if backward is None else [self._way(output, flatten(output), backward)]
-
-    def _pass_on(self, gradients: Gradients, by_slot: Sums) -> None:
-        operands = cast(Operation, self.layers[0]).definition.operands(self._args, self._kwargs)
-        for given, gradient in zip(operands, gradients.inputs, strict=False):
-            if gradient is not None:
-                self._pass(given, gradient, by_slot)
+    def _call_with_gradient(
+        self, inputs: Any, kwargs: dict[str, Any], penalties: list[np.float32]
+    ) -> tuple[Any, Backward]:
+        outputs, backward, inside = self._calls.run(inputs, kwargs)
+        penalties += inside
+        return outputs, backward
 
 
 # --- from calls to parts --------------------------------------------------------------------------------------------
 
 
-def _parts(calls: Calls) -> Iterator[_Part]:
-    asked: set[int] = set()  # slots by whose values a gradient is asked for
+def _parts(calls: Calls, asked: set[int]) -> Iterator[Part]:
+    """The parts, with gradients by the values of these slots, and of all that follows from them."""
     for group in grouped(calls, _heads_chain):
         from_inputs = any(slot.index in asked for slot in group[0].inputs)
         while group and not from_inputs and not group[0].layer.trainable_weights:
@@ -336,11 +340,16 @@ def _parts(calls: Calls) -> Iterator[_Part]:
         if not group:
             continue
         asked |= {slot.index for slot in group[-1].outputs}
-        yield _ChainPart(group, from_inputs) if _heads_chain(group[0]) else _part(group[0], True)
+        if _heads_chain(group[0]):
+            yield ChainPart(group, from_inputs)
+        elif group[0].layer.trains_by_tracing:
+            yield TracedPart(group[0], from_inputs)
+        else:
+            yield _part(group[0], True)
 
 
-def _part(call: Call, trained: bool, training: bool = True) -> _Part:
-    return (_OperationPart if isinstance(call.layer, Operation) else _LayerPart)(call, trained, training)
+def _part(call: Call, trained: bool, training: bool = True) -> Part:
+    return (OperationPart if isinstance(call.layer, Operation) else LayerPart)(call, trained, training)
 
 
 def _heads_chain(call: Call) -> bool:

@@ -16,7 +16,7 @@ from fastlstm.printable import shown
 # --- slices ---------------------------------------------------------------------------------------------------------
 
 
-def _key(key: Any) -> tuple[Any, ...]:
+def key_items(key: Any) -> tuple[Any, ...]:
     """The key as a tuple.
 
     Raises:
@@ -37,7 +37,7 @@ def _key(key: Any) -> tuple[Any, ...]:
 def _item_shape(shape: Shape, key: Any) -> Shape:
     remaining: list[Any] = list(shape)
     made: list[Any] = []
-    items = _key(key)
+    items = key_items(key)
     used = sum(item is not None and item is not Ellipsis for item in items)
     if used > len(remaining):
         raise ValueError(f"Too many indices for a tensor of shape {shape}: {items}")
@@ -66,7 +66,7 @@ def _indexed(size: int | None, item: Any, shape: Shape) -> list[int | None]:
 @operation("get_item", "x key", raw="key", shape=_item_shape, dtype=dtypes.kept)
 def _get_item(x: np.ndarray, key: Any) -> Any:
     """Return `x[key]`, with integers, slices, None and an ellipsis in the key."""
-    return x[_key(key)]
+    return x[key_items(key)]
 
 
 def _slice_shape(inputs: Shape, start_indices: Any, shape: Any) -> Shape:

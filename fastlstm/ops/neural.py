@@ -74,7 +74,7 @@ def _rms_normalization(x: np.ndarray, scale: Any = None, axis: Any = -1, epsilon
     return made if scale is None else made * scale
 
 
-def _along(weights: Any, axis: Axis, shape: Sequence[int]) -> Any:
+def weights_along(weights: Any, axis: Axis, shape: Sequence[int]) -> Any:
     """Weights of the sizes of some axes, to be multiplied with a tensor of the shape."""
     if weights is None or weights.ndim == len(shape):
         return weights
@@ -97,7 +97,7 @@ def _layer_normalization(
     factor = 1 / np.sqrt(
         x.var(axis=along, keepdims=True) + x.dtype.type(config.epsilon() if epsilon is None else epsilon)
     )
-    gamma, beta = _along(gamma, axis, x.shape), _along(beta, axis, x.shape)
+    gamma, beta = weights_along(gamma, axis, x.shape), weights_along(beta, axis, x.shape)
     if gamma is not None:
         factor = factor * gamma
     # With the deprecated `rms_scaling`, Keras divides by the variance all the same, and leaves out the mean and beta.
@@ -119,7 +119,7 @@ def _batch_normalization(
     epsilon: float = 1e-3,
 ) -> Any:
     """Return `(x - mean) / sqrt(variance + epsilon) * scale + offset`, with weights of one axis."""
-    mean, variance, offset, scale = (_along(each, axis, x.shape) for each in (mean, variance, offset, scale))
+    mean, variance, offset, scale = (weights_along(each, axis, x.shape) for each in (mean, variance, offset, scale))
     factor = 1 / np.sqrt(variance + variance.dtype.type(epsilon))
     made = (x - mean) * (factor if scale is None else factor * scale)
     return made if offset is None else made + offset

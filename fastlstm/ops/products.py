@@ -70,7 +70,7 @@ def _inner(x1: Any, x2: Any) -> Any:
 # --- tensors --------------------------------------------------------------------------------------------------------
 
 
-def _summed_axes(axes: Any, a: Shape, b: Shape) -> tuple[list[int], list[int]]:
+def summed_axes(axes: Any, a: Shape, b: Shape) -> tuple[list[int], list[int]]:
     """The axes of the two tensors that are summed over."""
     if not isinstance(axes, (list, tuple)):
         count = shapes.whole(axes, "axes")
@@ -86,7 +86,7 @@ def _summed_axes(axes: Any, a: Shape, b: Shape) -> tuple[list[int], list[int]]:
 
 
 def _tensordot_shape(a: Shape, b: Shape, axes: Any = 2) -> Shape:
-    first, second = _summed_axes(axes, a, b)
+    first, second = summed_axes(axes, a, b)
     for one, other in zip(first, second, strict=True):
         shapes.agreed((a[one], b[other]), (a, b))
     rest = [size for at, size in enumerate(a) if at not in first]
@@ -96,10 +96,10 @@ def _tensordot_shape(a: Shape, b: Shape, axes: Any = 2) -> Shape:
 @operation("tensordot", "x1 x2", shape=_tensordot_shape, dtype=dtypes.multiplied)
 def _tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     """Return the sums of products over axes of both tensors."""
-    return np.tensordot(x1, x2, _summed_axes(axes, x1.shape, x2.shape))
+    return np.tensordot(x1, x2, summed_axes(axes, x1.shape, x2.shape))
 
 
-def _terms(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
+def einsum_terms(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     """The letters of every tensor and of the result, an ellipsis being capital letters that are not in use.
 
     Raises:
@@ -130,7 +130,7 @@ def _terms(subscripts: str, ranks: Sequence[int]) -> tuple[list[str], str]:
 
 
 def _einsum_shape(*each: Shape, subscripts: str) -> Shape:
-    terms, right = _terms(subscripts, [len(shape) for shape in each])
+    terms, right = einsum_terms(subscripts, [len(shape) for shape in each])
     sizes: dict[str, int | None] = {}
     for term, shape in zip(terms, each, strict=True):
         for letter, size in zip(term, shape, strict=True):
@@ -141,5 +141,5 @@ def _einsum_shape(*each: Shape, subscripts: str) -> Shape:
 @operation("einsum", "operands", shape=_einsum_shape, dtype=dtypes.multiplied)
 def _einsum(subscripts: Any, *operands: Any) -> Any:
     """Return the sums of products that the subscripts name, as NumPy's einsum does."""
-    terms, right = _terms(subscripts, [operand.ndim for operand in operands])
+    terms, right = einsum_terms(subscripts, [operand.ndim for operand in operands])
     return np.einsum(f"{','.join(terms)}->{right}", *operands, optimize=len(operands) > 1)

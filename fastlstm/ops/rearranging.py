@@ -176,7 +176,7 @@ def _tile(x: np.ndarray, repeats: Any) -> Any:
     return np.tile(x, wholes(repeats, "repeats"))
 
 
-def _pad_width(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
+def pad_widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     if isinstance(pad_width, int):
         pad_width = [pad_width]
     pairs = [wholes(pair, "pad_width") for pair in pad_width]
@@ -190,7 +190,7 @@ def _pad_width(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
 
 
 def _padded(shape: Shape, *others: Shape, pad_width: Any, mode: str = "constant") -> Shape:
-    widths = _pad_width(pad_width, len(shape))
+    widths = pad_widths(pad_width, len(shape))
     return tuple(shapes.added(size, sum(pair)) for size, pair in zip(shape, widths, strict=True))
 
 
@@ -200,7 +200,7 @@ def _pad(x: np.ndarray, pad_width: Any, mode: Any = "constant", constant_values:
     if constant_values is not None and mode != "constant":
         raise ValueError(f"Argument `constant_values` can only be provided when `mode == 'constant'`. Received: {mode}")
     constant = {} if constant_values is None else {"constant_values": constant_values}
-    return np.pad(x, _pad_width(pad_width, x.ndim), mode, **constant)
+    return np.pad(x, pad_widths(pad_width, x.ndim), mode, **constant)
 
 
 # --- joined and cut -------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ class LayerContract(WeightOwner):
         "inner_recurrent integer_weights lower lower_call lower_inside lower_mask lowers makes_masks named_children "
         "native native_in_training nodes output_dtype output_kind output_shapes own_variables passes_masks "
         "quantized_to reads_masks recurrent says_output_shape raw_dtype share_weights standardized_input step_problem "
-        "step_span stored_constants subclassed takes_ids takes_raw takes_structures training_chain uncounted watch "
-        "weight_arrays"
+        "step_span stored_constants subclassed takes_ids takes_raw takes_structures traced_calls tracer traces "
+        "training_chain trains_by_tracing uncounted watch weight_arrays"
     )
     supports_masking: bool = False
     # Whether the mask of its input changes its output, where the engine runs it.
@@ -45,6 +45,8 @@ class LayerContract(WeightOwner):
     keras2_masks_matter: bool = True
     # Whether a call takes the masks of its inputs from them, so that what is called later does not see them.
     erases_masks: bool = False
+    # Whether training may go through it by tracing its `call`: of a class of a user's own.
+    traces: bool = False
     # Whether it keeps states from call to call.
     stateful: bool = False
     # How many steps one output reads, the present one included, where the layer runs step by step.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,10 @@ _CALLS = ("call", "__call__")
 
 class Differentiable(LayerContract):
     """What a layer says of its gradient."""
+
+    # Makes what trains a layer by tracing its `call`: set by the floor of models, where calls are planned.
+    tracer: ClassVar[Any]
+    _traced: Any = None
 
     if TYPE_CHECKING:
         # Of every layer.
@@ -47,7 +51,21 @@ class Differentiable(LayerContract):
             NotImplementedError: When the layer has no gradient.
         """
         self.check_gradient()
-        return self.training_chain.run(inputs)
+        if self.native_in_training:
+            return self.training_chain.run(inputs)
+        return self.traced_calls.call_with_gradient(inputs, args, kwargs)
+
+    @property
+    def trains_by_tracing(self) -> bool:
+        """Whether training goes through what the layer's `call` calls: it is a user's, which gives no gradient."""
+        return self.traces and not self.has_gradient
+
+    @property
+    def traced_calls(self) -> Any:
+        """What runs the layer in training by tracing its `call`."""
+        if self._traced is None:
+            self._traced = self.tracer(self)
+        return self._traced
 
     def in_order(self, **gradients: np.ndarray) -> list[np.ndarray | None]:
         """Return gradients, named by the attributes whose weights they are by, in the order of `trainable_weights`."""
@@ -56,7 +74,7 @@ class Differentiable(LayerContract):
 
     def check_gradient(self) -> None:
         """Raise NotImplementedError if training cannot go through the layer."""
-        if not self.has_gradient:
+        if not self.has_gradient and not self.traces:
             raise NotImplementedError(
                 f"Layer '{self.name}' (of type {type(self).__name__}) does not say its gradient, so training cannot go "
                 "through it. Give the class a method `call_with_gradient`, or freeze the layer and those before it "

@@ -20,6 +20,7 @@ from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.joining import GraphValues, one_value, rows_of_planes
 from fastlstm.layers.base.own_config import is_own, own_config
 from fastlstm.layers.base.structure import is_shape, map_structure
+from fastlstm.layers.base.tracing import TRACING
 from fastlstm.layers.base.variable import CHANGES, Variable
 from fastlstm.layers.symbolic.calling import (
     NOT_GIVEN,
@@ -113,12 +114,14 @@ class Layer(Differentiable, Called):
         if builds_once and "build" in cls.__dict__:
             cls.build = once(cls.__dict__["build"])  # type: ignore[method-assign]
         cls._runs_own_call = overrides(cls, _ENGINES, over="lower")
+        cls.traces = cls.traces or is_own(cls.call)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         # What a Program was made from may have changed; the underscored attributes are this package's own business.
         if not name.startswith("_") and self.__dict__.get("built") and name not in self.uncounted:
             CHANGES.count(self)
+            self._traced = None
 
     def __dir__(self) -> list[str]:
         inner = {name for base in type(self).__mro__ for name in getattr(base, "inner_names", "").split()}
@@ -180,6 +183,8 @@ class Layer(Differentiable, Called):
             inputs, kwargs = first_by_name(self, kwargs)
         if "training" in kwargs and "training" not in call_parameters(type(self)):
             del kwargs["training"]
+        if TRACING.trace is not None:
+            return record_call(self, *TRACING.trace.symbolic((inputs, args, kwargs)))
         if is_symbolic(inputs, args, kwargs):
             return record_call(self, inputs, args, kwargs)
         inputs = self.standardized_input(inputs)
@@ -391,4 +396,4 @@ class Layer(Differentiable, Called):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a layer is not a copy of the graph around it.
-        return {**self.__dict__, "_chain": None, "_training_chain": None, "_nodes": [], "_watches": ()}
+        return {**self.__dict__, "_chain": None, "_training_chain": None, "_traced": None, "_nodes": [], "_watches": ()}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from fastlstm.layers.base.arrays import float32_copy
+from fastlstm.layers.base.tracing import TRACING
 from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
@@ -154,7 +155,12 @@ class Variable(Watched, NDArrayOperatorsMixin):
 
     @property
     def value(self) -> np.ndarray:
-        """The array itself, read-only; `assign` changes it. Of a quantized one it is made anew, each time."""
+        """The array itself, read-only; `assign` changes it. Of a quantized one it is made anew, each time.
+
+        While a call is traced, it is the tensor that stands for it.
+        """
+        if TRACING.trace is not None:
+            return TRACING.trace.tensor_of(self)
         value = self._value
         return self._initialized() if value is None else value
 
@@ -177,9 +183,16 @@ class Variable(Watched, NDArrayOperatorsMixin):
         """Bytes of the values."""
         return 4 * self.size if self.integers is None else self.integers.nbytes
 
+    @property
+    def record_operation(self) -> Callable[..., Any]:
+        """While a call is traced, how an operation on the variable is recorded; there is no such attribute else."""
+        if TRACING.trace is None:
+            raise AttributeError("A variable records operations while a call is traced, and only then.")
+        return TRACING.trace.tensor_of(self).record_operation
+
     def numpy(self) -> np.ndarray:
         """Return a copy of the array."""
-        return self.value.copy()
+        return np.array(self)
 
     def assign(self, value: Any) -> np.ndarray:
         """Replace the array by a float32 copy of `value`.
@@ -258,6 +271,8 @@ class Variable(Watched, NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **kwargs: Any) -> Any:
         if any(isinstance(array, Variable) for array in out):
             raise TypeError(f"{self!r} is changed by `assign`, `assign_add` and `assign_sub` alone.")
+        if TRACING.trace is not None:
+            return _recorded(ufunc, method, inputs)
         arrays = [array.value if isinstance(array, Variable) else array for array in inputs]
         return getattr(ufunc, method)(*arrays, **({"out": out} if out else {}), **kwargs)
 
@@ -268,9 +283,13 @@ class Variable(Watched, NDArrayOperatorsMixin):
         return self.value[key]
 
     def __len__(self) -> int:
-        return len(self.value)
+        if not self.shape:
+            raise TypeError("len() of a variable without axes")
+        return self.shape[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if TRACING.trace is not None:
+            raise TypeError(f"{self!r} cannot become a NumPy array where a call is traced.")
         if dtype is not None and np.dtype(dtype) != np.float32:
             if copy is False:
                 raise ValueError(f"A float32 variable cannot be given out as {np.dtype(dtype)} without a copy.")
@@ -289,3 +308,13 @@ class Variable(Watched, NDArrayOperatorsMixin):
         if self.integers is None:
             self._value = np.array(self._value)
             self._value.flags.writeable = False
+
+
+def _recorded(ufunc: np.ufunc, method: str, inputs: Sequence[Any]) -> Any:
+    """The operation that is NumPy's function, recorded."""
+    from fastlstm import ops
+
+    function = ops.FUNCTIONS.get(ufunc.__name__) if method == "__call__" else None
+    if function is None:
+        raise TypeError(f"NumPy's `{ufunc.__name__}` of a variable cannot be traced.")
+    return function(*inputs)

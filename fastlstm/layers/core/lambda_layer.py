@@ -32,6 +32,8 @@ class Lambda(Layer):
     or of the function.
     """
 
+    traces = True
+
     def __init__(
         self,
         function: Callable[..., Any],

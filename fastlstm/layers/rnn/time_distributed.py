@@ -191,6 +191,10 @@ class TimeDistributed(Wrapper):
     def step_problem(self, shape: Sequence[int | None], in_time: bool) -> str | None:
         return "the layer inside it is stateful." if in_time and self.layer.stateful else None
 
+    @property
+    def says_output_shape(self) -> bool:
+        return self.layer.says_output_shape
+
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         batch, *output = self.layer.compute_output_shape(_step_shape(input_shape))
         return (batch, input_shape[1], *output)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from fastlstm.layers.base.arrays import is_array
+from fastlstm.layers.base.arrays import as_tensors, carried_mask, is_array
 from fastlstm.layers.base.structure import flatten, map_structure
 
 if TYPE_CHECKING:
@@ -80,8 +80,34 @@ def call_with_masks(
         `(outputs, masks)`, one mask or None per output.
     """
     kwargs, mask = with_mask(layer, args, kwargs, carried)
-    outputs = layer.call(inputs, *args, **kwargs)
-    return outputs, output_masks(layer, inputs, mask, len(flatten(outputs)))
+    outputs = layer.call(carrying(layer, inputs, carried), *args, **kwargs)
+    return outputs, masks_of(layer, inputs, mask, outputs)
+
+
+def carrying(layer: Layer, inputs: Any, carried: Any) -> Any:
+    """Return the inputs of a call as tensors that carry their masks, if the layers that it calls look for them there.
+
+    Args:
+        layer, inputs, carried: As for `call_with_masks`.
+    """
+    if not layer.traces or all(leaf is None for leaf in flatten(carried)):
+        return inputs
+    return as_tensors(inputs, flatten(carried))
+
+
+def masks_of(layer: Layer, inputs: Any, mask: Any, outputs: Any) -> list[Any]:
+    """Return the masks of a call's outputs: those that the layers inside a user's layer gave them come first.
+
+    Args:
+        layer, inputs, mask: As for `output_masks`.
+        outputs: What the call gave.
+    """
+    leaves = flatten(outputs)
+    own = [carried_mask(leaf) for leaf in leaves] if layer.traces else []
+    if own and all(one is not None for one in own):
+        return own
+    found = output_masks(layer, inputs, mask, len(leaves))
+    return [one if inside is None else inside for one, inside in zip(found, own, strict=True)] if own else found
 
 
 def with_mask(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], carried: Any) -> tuple[dict[str, Any], Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastlstm.layers.base.arrays import as_float32, is_array, too_many_inputs
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
+from fastlstm.layers.base.tracing import TRACING
 from fastlstm.layers.symbolic.calling import call_shapes, named_arguments
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.layers.symbolic.shape_inference import inferred_output_shape
@@ -38,7 +39,7 @@ class Node:
         self.number: int = next(_numbers)
         for index, tensor in enumerate(self.outputs):
             tensor.node, tensor.index = self, index
-        layer.nodes.append(self)
+        (layer.nodes if TRACING.trace is None else TRACING.trace.nodes).append(self)
 
 
 class Called:
@@ -94,6 +95,18 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
     """
     named_arguments(layer, inputs, args, kwargs)
     inputs = symbolic_inputs(inputs, layer)
+    if TRACING.trace is None:
+        output = _symbolic_outputs(layer, inputs, args, kwargs)
+    else:
+        # To build a layer or to find out a shape by a trial is no part of the call.
+        with TRACING.by(None):
+            output = _symbolic_outputs(layer, inputs, args, kwargs)
+    Node(layer, (inputs, *args), kwargs, output)
+    return output
+
+
+def _symbolic_outputs(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a call gives, of a layer that is built if need be."""
     shapes = call_shapes(layer, inputs, args, kwargs)
     layer.check_input_shape(shapes[0])
     if not layer.built:
@@ -102,9 +115,7 @@ def record_call(layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[s
     masked = passes or layer.makes_masks
     shapes = output_shapes(layer, inputs, args, kwargs, shapes)
     dtype = layer.output_dtype
-    output = map_shapes(lambda shape: KerasTensor(shape, dtype, masked=masked), shapes)
-    Node(layer, (inputs, *args), kwargs, output)
-    return output
+    return map_shapes(lambda shape: KerasTensor(shape, dtype, masked=masked), shapes)
 
 
 def repeat_call(layer: Layer, inputs: KerasTensor, like: KerasTensor) -> KerasTensor:

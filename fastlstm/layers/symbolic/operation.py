@@ -12,6 +12,7 @@ from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.joining import GraphValues
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import map_shapes
+from fastlstm.layers.base.tracing import TRACING
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
 from fastlstm.layers.symbolic.node import Node
 from fastlstm.layers.symbolic.operation_graphs import lowered_operation
@@ -73,6 +74,13 @@ class Operation(Layer):
 
         return type(self).__name__ in RULES
 
+    def check_gradient(self) -> None:
+        if not self.has_gradient:
+            raise NotImplementedError(
+                f"Training cannot go through the operation `{type(self).__name__}`, for which no gradient is known. "
+                "Write it with others, or stop the gradient before it (`fastlstm.ops.stop_gradient`)."
+            )
+
     def call_with_gradient(self, *args: Any, **kwargs: Any) -> tuple[np.ndarray, Backward]:
         """Return the result, and the way from the gradient by it to a list of those by the operation's tensors."""
         from fastlstm.layers.symbolic.operation_gradients import RULES
@@ -125,7 +133,11 @@ def find(class_name: Any) -> type[Operation] | None:
 def record(definition: Definition, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
     """Record a call of an operation on KerasTensors, and return the symbolic result."""
     operation: Any = find(definition.class_name)
-    return operation(**parameters)(*operands)
+    trace = TRACING.trace
+    if trace is None:
+        return operation(**parameters)(*operands)
+    # Names are for graphs that are kept.
+    return operation(**parameters, name=definition.class_name)(*trace.symbolic(operands))
 
 
 def _restored(class_name: str, config: dict[str, Any]) -> Operation:

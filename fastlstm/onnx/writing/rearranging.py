@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.onnx.writing.builder import INT, Builder, Shape, Value
-from fastlstm.ops.indexing import _key as indices_of
+from fastlstm.ops.indexing import key_items as indices_of
 
 # b, operands, parameters, shape of the result → the result
 Write = Callable[[Builder, Sequence[Any], Any, Any], Any]
