@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fastlstm.memory import require_array
 from fastlstm.metrics.confusion import NEGATIVE_INFINITY, are_even, parsed_thresholds, update_confusion
 from fastlstm.metrics.metric import Metric, divide_no_nan
 
@@ -243,7 +244,12 @@ class _AtConstraint(Metric):
 
 
 def even_thresholds(count: int) -> list[float]:
-    """Return numbers from 0 to 1 in steps of one size."""
+    """Return numbers from 0 to 1 in steps of one size.
+
+    Raises:
+        MemoryError: There are more than fit into memory.
+    """
+    require_array((16 * count,), "A metric's thresholds")  # a number of Python's and a few arrays
     return [0.0, *((i + 1) * 1.0 / (count - 1) for i in range(count - 2)), 1.0]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastlstm import initializers
 from fastlstm.backend import Variable, auto_name, standardize_dtype
+from fastlstm.memory import require_array
 
 
 class Metric:
@@ -59,6 +60,7 @@ class Metric:
             name: String.
         """
         self._check_super_called()
+        require_array(shape, f"Metric '{self.name}'")
         variable = Variable(initializers.get(initializer), tuple(shape), dtype, trainable=False, name=name)
         variable.path = f"{self.name.replace('/', '>')}/{variable.name}"
         self._variables.append(variable)

@@ -150,7 +150,10 @@ class CompileLoss:
             count: Number of outputs.
         """
         if isinstance(sample_weight, Mapping):
-            return [sample_weight.get(name) for name in self.output_names or sorted(sample_weight)]
+            found = [sample_weight.get(name) for name in self.output_names or sorted(sample_weight)]
+            if len(found) < count:
+                raise ValueError(f"`sample_weight` has {len(found)} arrays for {count} outputs.")
+            return found
         if isinstance(sample_weight, (list, tuple)):
             leaves = flatten(sample_weight)
             if not leaves:

@@ -332,10 +332,13 @@ def deserialized(config: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: When one names nothing known, or an argument of it is not valid.
     """
     arguments = dict(config)
-    arguments["optimizer"] = optimizers.get(config.get("optimizer"))
-    arguments["loss"] = _deserialized(config.get("loss"), losses.get)
-    for name in ("metrics", "weighted_metrics"):
-        arguments[name] = _deserialized(config.get(name), _metric)
+    try:
+        arguments["optimizer"] = optimizers.get(config.get("optimizer"))
+        arguments["loss"] = _deserialized(config.get("loss"), losses.get)
+        for name in ("metrics", "weighted_metrics"):
+            arguments[name] = _deserialized(config.get(name), _metric)
+    except (ArithmeticError, LookupError, AttributeError) as error:
+        raise ValueError(f"The file's arguments of `compile` make no sense: {error!r}") from error
     return arguments
 
 

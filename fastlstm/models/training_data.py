@@ -130,7 +130,7 @@ def split(arrays: Batch, validation_split: float) -> tuple[Batch, Batch]:
             f"Found incompatible type in the input: {wrong}"
         )
     rows = len(leaves[0])
-    at = math.floor(rows * (1.0 - validation_split))
+    at = math.floor(rows * (1.0 - validation_split)) if 0 <= validation_split <= 1 else 0
     if not 0 < at < rows:
         raise ValueError(
             f"Training data contains {rows} samples, which is not sufficient to split it into a validation and "
@@ -185,7 +185,8 @@ class _Arrays:
             raise ValueError(f"The number of steps should be a positive integer. Received: {steps!r}")
         _check_rows(x, y, sample_weight)
         self._rows = len(flatten(x)[0])
-        self._size = batch_size or (math.ceil(self._rows / steps) if steps else DEFAULT_BATCH_SIZE)
+        of_steps = math.ceil(self._rows / min(steps, max(1, self._rows))) if steps else DEFAULT_BATCH_SIZE
+        self._size = batch_size or of_steps
         self._x = prepared(x, self._size)
         self._y, self._weight = standardized(y), standardized(sample_weight)
         self._shuffle = shuffle

@@ -160,7 +160,7 @@ class Optimizer(Averaged):
                     "constructor argument, hence its learning rate is not settable. If you need the learning rate to "
                     "be settable, you should instantiate the optimizer with a float `learning_rate` argument."
                 )
-            self._learning_rate.assign(np.asarray(learning_rate, np.float32))
+            self._learning_rate.assign(_as_rate(learning_rate))
             return
         self._variables = [variable for variable in self._variables if variable is not self._learning_rate]
         self._learning_rate = learning_rate
@@ -391,3 +391,10 @@ def _with_gradients(grads: Sequence[Any], variables: Sequence[Any]) -> list[int]
             stacklevel=3,
         )
     return kept
+
+
+def _as_rate(learning_rate: Any) -> np.ndarray:
+    try:
+        return np.asarray(learning_rate, np.float32)
+    except OverflowError as error:
+        raise ValueError(f"`learning_rate` should be a number that float32 has: {error}") from error

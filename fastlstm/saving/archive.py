@@ -34,7 +34,7 @@ def read_member(archive: zipfile.ZipFile, name: str, budget: Budget) -> bytes | 
         raise SavedModelError(f"{name} in {archive.filename} is encrypted.")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise SavedModelError(f"{name} in {archive.filename} uses the compression method {member.compress_type}.")
-    if name.endswith(".json"):
+    if name.endswith((".json", ".txt")):
         budget.check("bytes of JSON", member.file_size, name)
     budget.take_bytes(member.file_size, name)
     # Asked for all of a member, zipfile unpacks up to 2 GiB, whatever size the member declares.

@@ -174,7 +174,9 @@ def _with_vocabularies(model: dict[str, Any], members: ZipMembers | FolderMember
                 stored = unfolded(open_root(stream, stack, budget)).array(f"{path}/vars/idf_weights")
                 return None if stored is None else read_state([stored])[0]
 
-        return of_asset(entry, members.read(f"assets/{path}/vocabulary.txt"), idf_weights)
+        content = members.read(f"assets/{path}/vocabulary.txt")
+        budget.take("fields", (content or b"").count(b"\n"), f"The vocabulary of {path}")
+        return of_asset(entry, content, idf_weights)
 
     return with_vocabularies(model, find)
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fastlstm import ops
+from fastlstm import metrics, ops
 from fastlstm.layers import LSTM, Conv1D, Conv2D, Dense, Input, LayerNormalization
 from fastlstm.models import Sequential
 
@@ -19,6 +19,9 @@ def model():
     return made
 
 
+IN_ITSELF: list = [np.ones(3)]
+IN_ITSELF.append(IN_ITSELF)
+
 CALLS = {
     "a class_weight that is no dict": lambda model: model.fit(X, Y, class_weight=np.zeros(3), verbose=0),
     "a callback that is none": lambda model: model.fit(X, Y, callbacks=-1, verbose=0),
@@ -31,6 +34,11 @@ CALLS = {
     "weights of a view of one number": lambda model: model.set_weights(np.broadcast_to(0.0, (2**40, 2))),
     "states of a view of one number": lambda model: model.stream_pool().open(np.broadcast_to(0.0, (1, 2**40, 2))),
     "an input beyond float32": lambda model: model.stream().generate(2, np.full((1, 3), 10**400, object)),
+    "a list that holds itself": lambda model: model.predict_on_batch(IN_ITSELF),
+    "targets that hold themselves": lambda model: model.test_on_batch(X, IN_ITSELF),
+    "part of the data for validation": lambda model: model.fit(X, Y, validation_split=10**400, verbose=0),
+    "a learning rate beyond float32": lambda model: setattr(model.optimizer, "learning_rate", 10**400),
+    "no weights for an output": lambda model: model.fit(iter([(X, Y, {})]), steps_per_epoch=1, verbose=0),
     "a layer before the first": lambda model: model.get_layer(index=-(2**40)),
 }
 
@@ -40,6 +48,18 @@ def test_refused(name, model):
     with pytest.raises((ValueError, TypeError)) as caught:
         CALLS[name](model)
     assert len(str(caught.value)) > 20
+
+
+def test_more_steps_than_rows(model):
+    with pytest.warns(UserWarning, match="ran out of data"):
+        loss = model.evaluate(X, Y, steps=10**400, verbose=0)
+    assert loss == model.evaluate(X, Y, batch_size=1, verbose=0)
+
+
+@pytest.mark.parametrize("make", [lambda: metrics.AUC(10**12), lambda: metrics.MeanIoU(10**8)])
+def test_metrics_beyond_memory(make):
+    with pytest.raises(MemoryError, match="of memory are free"):
+        make()
 
 
 BEYOND_THE_ENGINE = {

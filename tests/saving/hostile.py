@@ -405,6 +405,22 @@ def states_of_many_positions(folder):
     return keras(folder, sequential(cells, shape=(2, None, 10**8, 3)))
 
 
+@case
+def a_vocabulary_of_nothing(folder):
+    path = keras(folder, sequential(layer("StringLookup", "l")))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("assets/layers/string_lookup/vocabulary.txt", b"\n" * 2**26)
+    return path
+
+
+@case
+def a_vocabulary_without_end(folder):
+    path = keras(folder, sequential(layer("IntegerLookup", "l")))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("assets/layers/integer_lookup/vocabulary.txt", b"1\n" * 2**22)
+    return path
+
+
 # Files that are none
 
 

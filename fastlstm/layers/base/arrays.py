@@ -75,9 +75,12 @@ def as_raw(x: Any) -> np.ndarray:
 
 def is_strings(x: Any) -> bool:
     """Return whether `x` is a list or tuple of nothing but strings at any depth."""
-    return (
-        isinstance(x, (list, tuple)) and bool(x) and all(isinstance(one, (str, bytes)) or is_strings(one) for one in x)
-    )
+    if not isinstance(x, (list, tuple)) or not x:
+        return False
+    try:
+        return all(isinstance(one, (str, bytes)) or is_strings(one) for one in x)
+    except RecursionError:
+        return False
 
 
 def as_mask(mask: Any, shape: Sequence[int]) -> np.ndarray | None:

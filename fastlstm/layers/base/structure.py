@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+_ENDLESS = "Lists, tuples or dicts are nested too deep, or one holds itself."
+
 
 def flatten(nested: Any) -> list[Any]:
     """Return the leaves, those of a dict in the order of its sorted keys.
 
     Args:
         nested: A leaf, or a list, tuple or dict of nested structures.
+
+    Raises:
+        ValueError: It is nested deeper than Python's stack is, or holds itself.
     """
     if not isinstance(nested, (list, tuple, dict)):
         return [nested]
@@ -19,7 +24,10 @@ def flatten(nested: Any) -> list[Any]:
     leaves: list[Any] = []
     for item in nested:
         if isinstance(item, (list, tuple, dict)):
-            leaves += flatten(item)
+            try:
+                leaves += flatten(item)
+            except RecursionError:
+                raise ValueError(_ENDLESS) from None
         else:
             leaves.append(item)
     return leaves
@@ -27,12 +35,15 @@ def flatten(nested: Any) -> list[Any]:
 
 def map_structure(function: Callable[[Any], Any], nested: Any) -> Any:
     """Return the structure with `function(leaf)` in place of every leaf, called in the order of `flatten`."""
-    if isinstance(nested, (list, tuple)):
-        return type(nested)([map_structure(function, item) for item in nested])
-    if isinstance(nested, dict):
+    if not isinstance(nested, (list, tuple, dict)):
+        return function(nested)
+    try:
+        if isinstance(nested, (list, tuple)):
+            return type(nested)([map_structure(function, item) for item in nested])
         mapped = {key: map_structure(function, nested[key]) for key in sorted(nested)}
         return {key: mapped[key] for key in nested}
-    return function(nested)
+    except RecursionError:
+        raise ValueError(_ENDLESS) from None
 
 
 def packed(structure: Any, leaves: Iterable[Any]) -> Any:

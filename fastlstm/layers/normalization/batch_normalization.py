@@ -68,13 +68,18 @@ class BatchNormalization(ScaledAndShifted):
         super().__init__(**kwargs)
         if renorm:
             raise ValueError(f"BatchNormalization '{self.name}': the argument `renorm` is not supported.")
+        try:
+            self.axis: int = int(axis)
+            self.momentum: float = float(momentum)
+            epsilon = float(epsilon)
+        except OverflowError as error:
+            numbers = "`axis`, `momentum` or `epsilon`"
+            raise ValueError(f"BatchNormalization '{self.name}': {numbers} is no such number: {error}") from error
         self.keep_arguments(
-            *(float(epsilon), center, scale),
+            *(epsilon, center, scale),
             (beta_initializer, beta_regularizer, beta_constraint),
             (gamma_initializer, gamma_regularizer, gamma_constraint),
         )
-        self.axis: int = int(axis)
-        self.momentum: float = float(momentum)
         self.moving_mean_initializer: Any = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer: Any = initializers.get(moving_variance_initializer)
         self.renorm_clipping = renorm_clipping
