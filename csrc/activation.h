@@ -3,7 +3,7 @@
  * Formulas as Keras 3 has them (hard_sigmoid_keras2: as Keras 1 and 2 had it, clip(0.2 x + 0.5, 0, 1)). NaN in gives NaN
  * out. Elementwise functions take and give a vec; those that few models use, or that need erf or log, go through the C
  * library one float at a time, which is the same on every ISA. softmax and log_softmax act on a row; their
- * sums run in ascending order in double, so that they too are the same on every ISA.
+ * sums run in double and in an order that no ISA changes.
  */
 #include <math.h>
 #include <string.h>
@@ -163,28 +163,41 @@ static inline float act_gelu(float x) { return 0.5f * x * erfcf(-0.70710678f * x
 
 static inline float row_max(const float *x, size_t units)
 {
-    float max = x[0];
-    for (size_t i = 1; i < units; i++) max = x[i] > max ? x[i] : max;
+    float lanes[VEC_WIDTH], max = x[0];
+    size_t i = VEC_WIDTH;
+    if (units >= 2 * VEC_WIDTH) {
+        vec most = vec_load(x);
+        for (; i + VEC_WIDTH <= units; i += VEC_WIDTH) most = vec_max(most, vec_load(x + i));
+        vec_store(lanes, most);
+        for (size_t lane = 0; lane < VEC_WIDTH; lane++) max = lanes[lane] > max ? lanes[lane] : max;
+    } else {
+        i = 1;
+    }
+    for (; i < units; i++) max = x[i] > max ? x[i] : max;
     return max;
 }
 
-/* out = e^(x - max); returns the sum of out */
+/* out = e^(x - max); returns the sum of out: of every FL_GROUP-th value first, whatever the ISA. */
 static double row_exp(float *out, const float *x, size_t units, float max)
 {
+    double sums[FL_GROUP] = {0.0}, sum = 0.0;
     size_t i = 0;
     for (; i + VEC_WIDTH <= units; i += VEC_WIDTH)
         vec_store(out + i, vec_exp(vec_sub(vec_load(x + i), vec_set(max))));
     if (i < units)
         vec_store_part(out + i, vec_exp(vec_sub(vec_load_part(x + i, units - i), vec_set(max))), units - i);
-    double sum = 0.0;
-    for (i = 0; i < units; i++) sum += out[i];
+    for (i = 0; i + FL_GROUP <= units; i += FL_GROUP)
+        for (size_t lane = 0; lane < FL_GROUP; lane++) sums[lane] += out[i + lane];
+    for (size_t lane = 0; i + lane < units; lane++) sums[lane] += out[i + lane];
+    for (size_t lane = 0; lane < FL_GROUP; lane++) sum += sums[lane];
     return sum;
 }
 
 static void softmax_row(float *out, const float *x, size_t units)
 {
-    float sum = (float)row_exp(out, x, units, row_max(x, units));
-    for (size_t i = 0; i < units; i++) out[i] /= sum;
+    vec sum = vec_set((float)row_exp(out, x, units, row_max(x, units)));
+    for (size_t i = 0; i < units; i += VEC_WIDTH)
+        store_units(out + i, vec_div(load_units(out + i, units - i), sum), units - i);
 }
 
 static void log_softmax_row(float *out, const float *x, size_t units)
