@@ -89,10 +89,15 @@ typedef struct {
                                 const float *x, size_t x_stride, const float *packed, size_t rows, size_t features,
                                 size_t columns);
 
-    /* out (rows, columns) = bias + windows (rows, pieces*features) @ packed (pieces*features, columns), read where they lie:
-     * row r has its piece p of `features` values at x + r*x_stride + offsets[p]. */
-    void (*gemm_windows_forward)(float *out, const float *bias, const float *x, size_t x_stride, const size_t *offsets,
-                                 size_t pieces, const float *packed, size_t rows, size_t features, size_t columns);
+    /* out (lines, rows, columns) = bias + windows (lines, rows, pieces*features) @ packed (pieces*features, columns), read
+     * where they lie: row r of a line has its piece p of `features` values at x + line*line_stride + r*x_stride + offsets[p]. */
+    void (*gemm_windows_forward)(float *out, const float *bias, const float *x, size_t x_stride, size_t line_stride,
+                                 const size_t *offsets, size_t pieces, const float *packed, size_t lines, size_t rows,
+                                 size_t features, size_t columns);
+
+    /* out (rows, units) = bias (units) + the sum over j < size of x[row*x_stride + j*apart] (units) * kernel[j] (units). */
+    void (*depthwise_forward)(float *out, const float *bias, const float *x, size_t x_stride, size_t apart,
+                              const float *kernel, size_t rows, size_t size, size_t units);
 
     /* dpacked (features, columns) += x (rows, features).T @ dz (rows, columns), of the features first … last - 1 alone.
      * columns is a multiple of FL_GROUP; dpacked is laid out as packed is. */

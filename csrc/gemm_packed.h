@@ -152,32 +152,43 @@ static void last_panel(float *out, size_t out_stride, const float *initial, size
             store_units(out + m * out_stride + j, vec_load(padded + m * PANEL + j), left_of(columns, j));
 }
 
+/* out (rows, width) = initial + x (rows, features) @ one panel; `next` of the same matrix of `weights` is read after it. */
+static void rows_of_panel(float *out, size_t out_stride, const float *initial, size_t initial_stride, const float *x,
+                          size_t x_stride, const float *panel, const float *next, size_t rows, size_t features,
+                          size_t width, size_t weights)
+{
+    const size_t groups = (width + FL_GROUP - 1) / FL_GROUP;
+    for (size_t row = 0, n, i = 0; row < rows; row += n, i++) {
+        const void *ahead = lines_of_next(next, features, i, weights);
+        n = next_rows(rows - row);
+        tile_function *sums = tiles[groups - 1][n - 1];
+        float *to = out + row * out_stride;
+        const float *from = initial + row * initial_stride, *rows_of_x = x + row * x_stride;
+        if (width == groups * FL_GROUP)
+            sums(to, out_stride, from, initial_stride, rows_of_x, x_stride, panel, features, ahead);
+        else
+            last_panel(to, out_stride, from, initial_stride, rows_of_x, x_stride, panel, features, NULL, width, sums, n);
+    }
+}
+
 static void FL_KERNEL(gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
                                            const float *x, size_t x_stride, const float *packed, size_t rows,
                                            size_t features, size_t columns)
 {
-    size_t width;
-    for (size_t first = 0; first < columns; first += width) {
-        const float *panel = packed + first * features;
-        width = smaller(PANEL, columns - first);
-        size_t second = smaller(PANEL, columns - first - width);
-        if (rows == 1 && second > 0 && second % FL_GROUP == 0) {
-            pairs_of_panels[1][second / FL_GROUP - 1](out + first, initial + first, x, panel, features);
-            width += second;
-            continue;
-        }
-        size_t groups = (width + FL_GROUP - 1) / FL_GROUP;
-        for (size_t row = 0, n, i = 0; row < rows; row += n, i++) {
-            const void *ahead = lines_of_next(panel + width * features, features, i, features * columns);
-            n = next_rows(rows - row);
-            tile_function *sums = tiles[groups - 1][n - 1];
-            float *to = out + row * out_stride + first;
-            const float *from = initial + row * initial_stride + first, *rows_of_x = x + row * x_stride;
-            if (width == groups * FL_GROUP)
-                sums(to, out_stride, from, initial_stride, rows_of_x, x_stride, panel, features, ahead);
-            else
-                last_panel(to, out_stride, from, initial_stride, rows_of_x, x_stride, panel, features, NULL, width,
-                           sums, n);
+    for (size_t k = 0, n; k < features; k += n, initial = out, initial_stride = out_stride) {
+        n = next_block(features - k, rows, features);
+        for (size_t first = 0, width; first < columns; first += width) {
+            width = smaller(PANEL, columns - first);
+            const size_t second = smaller(PANEL, columns - first - width);
+            const size_t padded = (width + FL_GROUP - 1) / FL_GROUP * FL_GROUP;
+            const float *panel = packed + first * features + k * padded;
+            if (rows == 1 && second > 0 && second % FL_GROUP == 0) {
+                pairs_of_panels[1][second / FL_GROUP - 1](out + first, initial + first, x, panel, features);
+                width += second;
+                continue;
+            }
+            rows_of_panel(out + first, out_stride, initial + first, initial_stride, x + k, x_stride, panel,
+                          panel + padded * features, rows, n, width, features * columns);
         }
     }
 }

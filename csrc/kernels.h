@@ -9,6 +9,7 @@
 #include "gru_step.h"
 #include "normalize.h"
 #include "pooling.h"
+#include "depthwise.h"
 #include "merging.h"
 
 /* training */
@@ -29,6 +30,7 @@ const fl_kernels FL_KERNEL(fl_kernels) = {
     .gru_reset_forward = FL_KERNEL(gru_reset_forward),
     .affine_forward = FL_KERNEL(affine_forward),
     .layer_norm_forward = FL_KERNEL(layer_norm_forward),
+    .depthwise_forward = FL_KERNEL(depthwise_forward),
     .pool_forward = FL_KERNEL(pool_forward),
     .merge_forward = FL_KERNEL(merge_forward),
     .gru_candidate_forward = FL_KERNEL(gru_candidate_forward),

@@ -44,6 +44,15 @@ static inline size_t part_of_rows(size_t left, size_t most)
     return (left + n_tiles - 1) / n_tiles;
 }
 
+/* Rows of more than a tile take a long matrix in blocks of about so many k: a block's part of a panel stays in the L1 cache
+ * from tile to tile, and its part of the rows in the L2 cache from panel to panel. The sums wait in `out` meanwhile. */
+enum { BLOCK = 128, LONG = 2 * BLOCK };
+
+static inline size_t next_block(size_t left, size_t rows, size_t all)
+{
+    return rows > TILE_ROWS && all > LONG ? part_of_rows(left, BLOCK) : left;
+}
+
 static inline size_t next_rows(size_t left) { return part_of_rows(left, TILE_ROWS); }
 
 static inline size_t left_of(size_t columns, size_t j) { return columns > j ? columns - j : 0; }

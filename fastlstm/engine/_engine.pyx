@@ -19,7 +19,7 @@ from fastlstm.engine._op_list cimport OpList, raise_pending
 from fastlstm.engine._pool cimport FL_MAX_PARTS, acquire, begin_call, end_call, release, run
 from fastlstm.engine._stage cimport stages_forward
 from fastlstm.engine._structs cimport MOST_ENDS, Value
-from fastlstm.engine._workspace cimport Workspace, clear_states, empty_states, get_states, set_states
+from fastlstm.engine._workspace cimport Workspace, clear_states, empty_states, get_states, runs_of, set_states
 
 import numpy as np
 
@@ -34,8 +34,6 @@ cdef enum:
     LARGEST_KEPT_WORKSPACE = 16_777_216  # bytes
     # A call's cost below which it keeps the GIL: to let it go and take it back would take longer than the call.
     SHORT_CALL = 32_768
-    # A step's cost (OpList.cost times rows) from which on a batch is run in several parts, one after the other.
-    LONG_STEP = 250_000_000
 
 cdef extern from "<stdatomic.h>":
     ctypedef int atomic_int
@@ -222,12 +220,12 @@ cdef class Executor(OpList):
                 parts = acquire(max(cut.by_rows, cut.by_ops, cut.by_units), work)
             by_rows = min(cut.by_rows, parts)
         cdef Interrupt signals
-        cdef Py_ssize_t cuts = 1 + <Py_ssize_t> min(self.cost * batch / LONG_STEP / by_rows, batch // by_rows - 1.0)
-        cdef Interrupt *interrupt = watch(&signals, self.cost * max(min(batch, CHUNK_ROWS), batch // cuts // by_rows),
+        cdef Py_ssize_t runs = runs_of(self.cost, &ends.work, batch, by_rows)
+        cdef Interrupt *interrupt = watch(&signals, self.cost * max(min(batch, CHUNK_ROWS), batch // runs // by_rows),
                                           self.cost * batch * ends.timesteps + whole)
         try:
-            for i in range(cuts):
-                self._run(ends, mask, initial_states, states, batch * i // cuts, batch * (i + 1) // cuts, by_rows,
+            for i in range(runs):
+                self._run(ends, mask, initial_states, states, batch * i // runs, batch * (i + 1) // runs, by_rows,
                           parts if by_rows == 1 else 1, shared and cut.by_units > 1, interrupt)
         finally:
             if parts > 1:

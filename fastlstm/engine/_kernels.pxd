@@ -36,9 +36,11 @@ cdef extern from "fastlstm.h":
         void (*gemm_packed_forward)(float *out, size_t out_stride, const float *initial, size_t initial_stride,
                                     const float *x, size_t x_stride, const float *packed, size_t rows,
                                     size_t features, size_t columns) noexcept nogil
-        void (*gemm_windows_forward)(float *out, const float *bias, const float *x, size_t x_stride,
-                                     const size_t *offsets, size_t pieces, const float *packed, size_t rows,
-                                     size_t features, size_t columns) noexcept nogil
+        void (*gemm_windows_forward)(float *out, const float *bias, const float *x, size_t x_stride, size_t line_stride,
+                                     const size_t *offsets, size_t pieces, const float *packed, size_t lines,
+                                     size_t rows, size_t features, size_t columns) noexcept nogil
+        void (*depthwise_forward)(float *out, const float *bias, const float *x, size_t x_stride, size_t apart,
+                                  const float *kernel, size_t rows, size_t size, size_t units) noexcept nogil
         void (*lstm_step_forward)(float *h, float *c, const float *z, const float *h_prev,
                                   const float *packed_recurrent, size_t rows, size_t units, size_t first, size_t last,
                                   bint descending, const fl_activation *activation,

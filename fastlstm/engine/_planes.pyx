@@ -13,6 +13,8 @@ from fastlstm.engine._structs cimport PLANE_CONVOLUTION, SAME, Call, Engine, Op,
 
 cdef enum:
     MOST_ROWS = 32                    # of a window of a convolution
+    # Windows of one product, in whole lines: so many that the kernel is read seldom, so few that they stay in cache.
+    WINDOWS = 128
     SUM = 2                           # as csrc/pooling.h has it
 
 cdef struct Axis:                     # windows along rows, or along columns
@@ -60,7 +62,8 @@ cdef void plane_convolution_forward(const Engine *engine, const Op *op, const Ca
     cdef const Value *x = &call.values[inputs[0]]
     cdef Axis rows = axis_of(x.timesteps, op.size, op.stride, op.padding)
     cdef Axis columns = axis_of(x.width // op.channels, op.across, op.stride_across, op.padding)
-    cdef Py_ssize_t b, i, width = x.width + columns.padding * op.channels
+    cdef Py_ssize_t b, i, n, width = x.width + columns.padding * op.channels
+    cdef Py_ssize_t lines = max(1, WINDOWS // columns.count)
     cdef const float *plane
     cdef float *to = out.data
     cdef size_t offsets[MOST_ROWS]
@@ -76,12 +79,15 @@ cdef void plane_convolution_forward(const Engine *engine, const Op *op, const Ca
                 memcpy(scratch.z + (rows.before + i) * width + columns.before * op.channels, plane + i * x.width,
                        x.width * sizeof(float))
             plane = scratch.z
-        for i in range(rows.count):
+        i = 0
+        while i < rows.count:
+            n = min(lines, rows.count - i)
             engine.kernels.gemm_windows_forward(to, op.bias, plane + i * op.stride * width,
-                                                op.stride_across * op.channels, offsets, op.size, op.kernel.data,
-                                                columns.count, op.across * op.channels, op.units)
-            engine.kernels.activation_forward(to, to, columns.count, op.units, &op.activation)
-            to += columns.count * op.units
+                                                op.stride_across * op.channels, op.stride * width, offsets, op.size,
+                                                op.kernel.data, n, columns.count, op.across * op.channels, op.units)
+            engine.kernels.activation_forward(to, to, n * columns.count, op.units, &op.activation)
+            to += n * columns.count * op.units
+            i += n
 
 
 cdef void plane_pooling_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,

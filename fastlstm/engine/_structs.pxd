@@ -180,7 +180,7 @@ cdef inline Py_ssize_t width_after(const Op *op, Py_ssize_t width) noexcept nogi
 cdef inline double work_of(const Op *op) noexcept nogil:
     """Multiplications for a row and step; of an op on windows, for each of them."""
     if op.kind == CONVOLUTION or op.kind == PLANE_CONVOLUTION:
-        return <double> op.kernel.features * op.units
+        return <double> (op.size if op.scale != NULL else op.kernel.features) * op.units
     return <double> op.z_width * (op.features + (op.units if op.kind >= LSTM else 0))
 
 
@@ -225,6 +225,7 @@ cdef struct State:                    # of one recurrent op during one call, eac
 cdef struct Work:                     # multiplications
     double in_steps                   # which threads share by the ops or their units too
     double of_windows                 # of convolutions, which they share by rows alone
+    double widest                     # floats of the largest value that passes between stages
 
 cdef struct Value:                    # what passes between stages
     float *data                       # the call's input is only read

@@ -131,7 +131,7 @@ cdef size_t window_size(const Op *op, const Stage *stage, const Value *values) n
         return plane_size(op, x)
     if op.kind >= MERGE:
         return joining_size(op, stage, values)
-    if op.kind != CONVOLUTION:
+    if op.kind != CONVOLUTION or op.scale != NULL:
         return 0
     n = min(<size_t> WINDOWS, <size_t> max(0, windows(op, x.timesteps)))
     return fl_times(fl_times(n, op.stride) + op.size, x.width // op.groups)
@@ -155,6 +155,37 @@ cdef void convolution_forward(const Engine *engine, const Op *op, const Call *ca
             convolve(engine, op, to, row, x.timesteps, x.width, first * op.stride - before, n, scratch.z)
             engine.kernels.activation_forward(to, to, n, op.units, &op.activation)
             first += n
+
+
+cdef void depthwise_forward(const Engine *engine, const Op *op, const Call *call, Scratch *scratch, Value *out,
+                            const int *inputs, int n_inputs) noexcept nogil:
+    """Of every column alone; what a window has beyond the ends, it has not."""
+    cdef const Value *x = &call.values[inputs[0]]
+    cdef Py_ssize_t b, i, n, start, before = steps_before(op, x.timesteps)
+    cdef Py_ssize_t skipped, size, apart = op.dilation * x.width
+    cdef const float *row
+    cdef float *to
+    for b in range(call.batch * x.fold):
+        if stops(call.interrupt, call.on_caller):
+            return
+        row = x.data + b * x.timesteps * x.width
+        to = out.data + b * out.timesteps * op.units
+        i = 0
+        while i < out.timesteps:
+            start, n, skipped, size = i * op.stride - before, 1, 0, op.size
+            if start < 0:
+                skipped = min(size, (-start + op.dilation - 1) // op.dilation)
+                size -= skipped
+            if start + (op.size - 1) * op.dilation >= x.timesteps:
+                size = max(0, (x.timesteps - start + op.dilation - 1) // op.dilation - skipped)
+            elif start >= 0:
+                n = (x.timesteps - 1 - start - (op.size - 1) * op.dilation) // op.stride + 1
+                n = min(n, out.timesteps - i)
+            start += skipped * op.dilation
+            engine.kernels.depthwise_forward(to + i * op.units, op.bias, row + start * x.width, op.stride * x.width,
+                                             apart, op.scale + skipped * op.units, n, size, op.units)
+            i += n
+        engine.kernels.activation_forward(to, to, out.timesteps, op.units, &op.activation)
 
 
 cdef void convolve(const Engine *engine, const Op *op, float *out, const float *x, Py_ssize_t timesteps,
@@ -208,7 +239,7 @@ cdef void global_pooling_forward(const Engine *engine, const Op *op, const Call 
 cdef void choose_whole(Op *op) noexcept:
     """Sets what an op on whole sequences does; of any other there is nothing to set."""
     if op.kind == CONVOLUTION:
-        op.whole = convolution_forward
+        op.whole = convolution_forward if op.scale == NULL else depthwise_forward
     elif op.kind == POOL:
         op.whole = pooling_forward
     elif op.kind == GLOBAL_POOL:

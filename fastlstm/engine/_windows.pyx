@@ -130,6 +130,6 @@ cdef void lines_forward(void *context, int part) noexcept nogil:
             rest //= lines.counts[axis]
         x += rest * lines.image
         out = lines.out + line * windows * op.units
-        lines.engine.kernels.gemm_windows_forward(out, op.bias, x, lines.apart[last], lines.offsets, lines.pieces,
-                                                  op.kernel.data, windows, lines.features, op.units)
+        lines.engine.kernels.gemm_windows_forward(out, op.bias, x, lines.apart[last], 0, lines.offsets, lines.pieces,
+                                                  op.kernel.data, 1, windows, lines.features, op.units)
         lines.engine.kernels.activation_forward(out, out, windows, op.units, &op.activation)

@@ -24,6 +24,8 @@ cdef class Workspace:
     cdef int lay_out(self, Call *call, const Wiring *wiring, const Op *ops, int n_ops) except -1
     cdef int allocate(self, size_t size) except -1
 
+cdef Py_ssize_t runs_of(double cost, const Work *work, Py_ssize_t batch, int by_rows) noexcept
+
 cdef list empty_states(tuple recurrent, Py_ssize_t batch)
 
 cdef void clear_states(const Op *ops, int n_ops, Call *call, Py_ssize_t first, Py_ssize_t n) noexcept nogil

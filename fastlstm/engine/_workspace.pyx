@@ -21,6 +21,7 @@ from fastlstm.engine._structs cimport (
     State,
     Value,
     Wiring,
+    Work,
     may_be_cut,
 )
 from fastlstm.engine._whole cimport shape_after, window_size
@@ -31,10 +32,33 @@ cnp.import_array()
 
 cdef enum:
     ALIGNMENT = 64
+    # A step's cost (OpList.cost times rows) from which on a batch is run in several parts, one after the other; none of
+    # them has fewer rows than share a reading of the weights.
+    LONG_STEP = 250_000_000
+    LEAST_ROWS = 32
+    # Floats of the largest value that a run of rows passes from a convolution to the next op.
+    IN_CACHE = 1_000_000
 
 cdef struct Arena:                    # hands out parts of a block; only measures where base is NULL
     char *base
     size_t used
+
+
+cdef Py_ssize_t runs_of(double cost, const Work *work, Py_ssize_t batch, int by_rows) noexcept:
+    """In how many runs, one after the other, a batch goes through all stages on `by_rows` threads.
+
+    In several where a step takes long, so that signals are seen; and where there are convolutions above all, whose
+    values would not stay in the cache from one to the next.
+
+    Args:
+        cost: Of a row's step (OpList.cost).
+        work: Of a row.
+    """
+    cdef double rows = <double> batch / by_rows
+    cdef double runs = min(1.0 + cost * rows / LONG_STEP, rows / LEAST_ROWS)
+    if work.of_windows > work.in_steps:
+        runs = max(runs, min(work.widest * rows / IN_CACHE, rows))
+    return max(1, <Py_ssize_t> runs)
 
 
 cdef class Workspace:
@@ -59,13 +83,14 @@ cdef class Workspace:
     cdef int shape(self, const Wiring *wiring, const Op *ops, const Value *x, Py_ssize_t batch) noexcept:
         """Sets the shapes of all values for the inputs; returns the op that its own does not fit, or -1."""
         cdef int i, slot, bad
+        cdef Py_ssize_t steps
         cdef bint as_before = self.wiring == wiring and self.batch == batch
         for i in range(wiring.n_inputs):
             as_before = as_before and self.values[i].timesteps == x[i].timesteps and self.values[i].width == x[i].width
         if as_before:
             return -1  # the call before was of the same form
         self.wiring, self.laid_out = NULL, False
-        self.work.in_steps = self.work.of_windows = 0.0
+        self.work.in_steps = self.work.of_windows = self.work.widest = 0.0
         for i in range(wiring.n_inputs):
             self.values[i] = x[i]
         for i in range(wiring.n_stages):
@@ -74,7 +99,9 @@ cdef class Workspace:
                 return bad
         self.longest = 1
         for slot in range(wiring.n_slots):
-            self.longest = max(self.longest, self.values[slot].timesteps * self.values[slot].fold)
+            steps = self.values[slot].timesteps * self.values[slot].fold
+            self.longest = max(self.longest, steps)
+            self.work.widest = max(self.work.widest, <double> steps * self.values[slot].width)
         self.wiring, self.batch = wiring, batch
         return -1
 

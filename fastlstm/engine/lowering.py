@@ -199,7 +199,10 @@ def _lower_others(lowered: LoweredOp, op: Op, obtain: Obtain) -> None:
         size, features, units = op.kernel.shape
         lowered.features, lowered.units, lowered.size = features * op.groups, units, size
         lowered.bias = np.zeros(units, np.float32) if op.bias is None else np.array(op.bias, np.float32)
-        lowered.kernel = _groups(op, obtain)
+        if features == 1 and units == op.groups:  # every column alone: the kernel stays (size, units)
+            lowered.scale = np.array(op.kernel[:, 0], np.float32, order="C")
+        else:
+            lowered.kernel = _groups(op, obtain)
     if hasattr(op, "padding"):
         lowered.padding = PADDINGS.index(op.padding)
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_UNITS = 70, MOST_ROWS = 14, MOST_FEATURES = 20, PADDED = 4 * MOST_UNITS + FL_GROUP };
+enum { MOST_UNITS = 70, MOST_ROWS = 14, MOST_FEATURES = 20, LONG_FEATURES = 300, PADDED = 4 * MOST_UNITS + FL_GROUP };
 
 static const int SIZES[] = {1, 2, 4, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 40, 48, 50, 63, 64, 65, 70};
 static const int ROWS[] = {1, 2, 3, 5, 6, 7, 8, 13, MOST_ROWS};
@@ -48,8 +48,29 @@ static void compare_windows(const fl_kernels *kernels, const fl_kernels *scalar,
 {
     static float out[MOST_ROWS * PADDED], expected[MOST_ROWS * PADDED];
     static const size_t offsets[] = {0, 30, 61};
-    kernels->gemm_windows_forward(out, bias, x, 2, offsets, 3, weights, rows, 5, columns);
-    scalar->gemm_windows_forward(expected, bias, x, 2, offsets, 3, weights, rows, 5, columns);
+    kernels->gemm_windows_forward(out, bias, x, 2, 3, offsets, 3, weights, 2, rows, 5, columns);
+    scalar->gemm_windows_forward(expected, bias, x, 2, 3, offsets, 3, weights, 2, rows, 5, columns);
+    compare(out, expected, rows * columns);
+}
+
+/* Of so many features that they are taken in blocks. */
+static void compare_blocks(const fl_kernels *kernels, const fl_kernels *scalar, size_t rows, size_t columns)
+{
+    static float out[MOST_ROWS * PADDED], expected[MOST_ROWS * PADDED];
+    static const size_t offsets[] = {0, 110, 225};
+    kernels->gemm_packed_forward(out, columns, bias, 0, x, 280, weights, rows, LONG_FEATURES, columns);
+    scalar->gemm_packed_forward(expected, columns, bias, 0, x, 280, weights, rows, LONG_FEATURES, columns);
+    compare(out, expected, rows * columns);
+    kernels->gemm_windows_forward(out, bias, x, 5, 300, offsets, 3, weights, 2, rows, LONG_FEATURES / 3, columns);
+    scalar->gemm_windows_forward(expected, bias, x, 5, 300, offsets, 3, weights, 2, rows, LONG_FEATURES / 3, columns);
+    compare(out, expected, 2 * rows * columns);
+}
+
+static void compare_depthwise(const fl_kernels *kernels, const fl_kernels *scalar, size_t rows, size_t columns)
+{
+    static float out[MOST_ROWS * PADDED], expected[MOST_ROWS * PADDED];
+    kernels->depthwise_forward(out, bias, x, columns, 2 * columns, weights, rows, 5, columns);
+    scalar->depthwise_forward(expected, bias, x, columns, 2 * columns, weights, rows, 5, columns);
     compare(out, expected, rows * columns);
 }
 
@@ -214,6 +235,8 @@ int main(void)
                 compare_gemm(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s]);
                 compare_gemm(kernels, scalar, (size_t)ROWS[r], 4 * (size_t)SIZES[s]);
                 compare_windows(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s]);
+                compare_depthwise(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s]);
+                compare_blocks(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s]);
                 compare_steps(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &TANH, &SIGMOID);
                 compare_steps(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s], &ELU, &HARD);
                 if (ROWS[r] <= 7 && SIZES[s] <= 33) compare_pairs(kernels, scalar, (size_t)ROWS[r], (size_t)SIZES[s]);

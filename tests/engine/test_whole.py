@@ -66,7 +66,10 @@ CONVOLUTIONS = [
     (40, 4, 6, 3, 1, 3, 1),
     (200, 6, 9, 2, 1, 7, 3),
     (20, 8, 40, 3, 3, 1, 2),
+    (90, 60, 20, 5, 1, 1, 1),  # taken in blocks
     (5, 4, 4, 5, 1, 1, 4),
+    (10, 19, 19, 4, 1, 3, 19),  # channels alone
+    (33, 17, 17, 4, 3, 1, 17),
 ]
 
 
@@ -83,7 +86,31 @@ def test_convolution(sizes, padding, isa):
         out = Program([op], isa).run(x)[0]
         exact = reference.convolution(x, kernel, bias, stride, dilation, groups, before, after)
         assert out.shape == exact.shape == (3, count, units)
-        np.testing.assert_allclose(out, np.maximum(exact, 0) if activation else exact, rtol=3e-6, atol=3e-6)
+        np.testing.assert_allclose(out, np.maximum(exact, 0) if activation else exact, rtol=3e-6, atol=2e-5)
+
+
+@pytest.mark.parametrize("isa", kernel_names())
+def test_a_long_matrix_is_taken_in_blocks_by_many_rows_alone(isa):
+    kernel, bias, x = weights(700, 83), weights(83), values(40, 700)
+    program = Program([DenseOp(kernel, bias)], isa, "packed")
+    together = program.run(x)[0]
+    np.testing.assert_allclose(together, x.astype(np.float64) @ kernel + bias, rtol=2e-5, atol=2e-5)
+    for rows in (1, 3, 7, 20):
+        np.testing.assert_array_equal(program.run(x[:rows])[0], together[:rows])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_batch_of_large_values_goes_through_all_ops_some_rows_at_a_time(threads):
+    before = get_num_threads()
+    x = values(65, 1600, 40)  # in four runs
+    program = Program([ConvolutionOp(weights(4, 40, 40), None, RELU, padding="same"), PoolOp(4, 4), lstm(40, 5)])
+    try:
+        set_num_threads(threads)
+        together = program.run(x)[0]
+        for row in (0, 1, 15, 16, 17, 33, 64):
+            np.testing.assert_array_equal(program.run(x[row : row + 1])[0], together[row : row + 1])
+    finally:
+        set_num_threads(before)
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
@@ -191,6 +218,7 @@ def mixed():
         PoolOp(2, 2),
         bidirectional(24, 13),
         LayerNormOp(weights(26), weights(26), 1e-3),
+        ConvolutionOp(weights(3, 1, 26), weights(26), TANH, groups=26, padding="same"),
         ConvolutionOp(weights(2, 13, 10), None, TANH, dilation=2, groups=2, padding="causal"),
         lstm(10, 7),
         StepsOp(size=5, from_row=True),
