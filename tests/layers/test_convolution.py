@@ -4,6 +4,7 @@ import pytest
 from fastlstm.layers import (
     Activation,
     Conv1D,
+    Conv1DTranspose,
     Convolution1D,
     DepthwiseConv1D,
     PReLU,
@@ -47,6 +48,10 @@ def test_definition(padding, strides, dilation, groups):
         lambda: Conv1D(32, 3, groups=8, padding="same"),
         lambda: SeparableConv1D(17, 7, depth_multiplier=2),
         lambda: DepthwiseConv1D(3, strides=2),
+        lambda: DepthwiseConv1D(4, depth_multiplier=3),
+        lambda: SeparableConv1D(17, 3, dilation_rate=2, activation="softmax"),
+        lambda: Conv1DTranspose(9, 4, 3, "same", activation="relu"),
+        lambda: Conv1DTranspose(5, 3, 2, activation="softmax"),
     ],
 )
 @pytest.mark.parametrize("timesteps", [7, 40])
@@ -127,3 +132,33 @@ def test_causal_separable_convolution():
     valid.build((None, 11, 3))
     valid.set_weights(causal.get_weights())
     np.testing.assert_array_equal(y, valid(np.pad(x, ((0, 0), (4, 0), (0, 0)))))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(("strides", "dilation"), [(1, 1), (2, 1), (3, 1), (1, 4)])
+def test_channels_alone(padding, strides, dilation):
+    """In the engine as in NumPy, which takes those of more than one output per channel."""
+    x = RNG.normal(size=(3, 18, 21)).astype(np.float32)
+    alone = randomized(DepthwiseConv1D(5, strides, padding, dilation_rate=dilation), x)
+    kernel, bias = alone.get_weights()
+    twice = DepthwiseConv1D(5, strides, padding, 2, dilation_rate=dilation)
+    twice.build(x.shape)
+    twice.set_weights([np.concatenate([kernel, 2 * kernel], axis=-1), np.repeat(bias, 2)])
+    assert alone.lowers and not twice.lowers
+    np.testing.assert_allclose(alone(x), twice(x)[..., ::2], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize(("size", "strides", "extra"), [(1, 1, None), (2, 3, None), (5, 2, 1), (7, 3, None), (4, 2, 0)])
+def test_transposed_in_the_engine_at_any_length(padding, size, strides, extra):
+    layer = randomized(Conv1DTranspose(4, size, strides, padding, extra, activation="tanh"), np.zeros((1, 5, 3), "f4"))
+    kernel, bias = (weight.astype("f8") for weight in layer.get_weights())
+    assert layer.lowers
+    for timesteps in (2, 5, 90):
+        x = RNG.normal(size=(2, timesteps, 3)).astype(np.float32)
+        wide = np.zeros((2, timesteps * strides + size + strides, 4))
+        for step in range(timesteps):
+            wide[:, step * strides : step * strides + size] += np.einsum("bc,sfc->bsf", x[:, step], kernel)
+        count = layer.compute_output_shape(x.shape)[1]
+        first = 0 if padding == "valid" else max((timesteps - 1) * strides + size - count, 0) // 2
+        np.testing.assert_allclose(layer(x), np.tanh(wide[:, first : first + count] + bias), rtol=1e-5, atol=1e-5)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fastlstm.engine import ops
+from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
@@ -32,6 +33,27 @@ def _of_each_channel(windows: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     for position in product(*map(range, sizes)):
         y += np.multiply(windows[(..., *position, slice(None), np.newaxis)], kernel[position], out=weighted)
     return y.reshape(*y.shape[:-2], channels * multiplier)
+
+
+def _activation(layer: _DepthwiseConv | _SeparableConv) -> ops.Activation:
+    return activation_layer.lower_activation(layer.activation, layer._channels)
+
+
+def _lowers(layer: _DepthwiseConv | _SeparableConv) -> bool:
+    """Whether the engine runs it: over time, with one output per channel."""
+    if layer.rank != 1 or layer.data_format != "channels_last" or not layer.built or layer.depth_multiplier > 1:
+        return False
+    return min(layer.strides[0], layer.dilation_rate[0]) == 1 and _activation(layer).function is None
+
+
+def _of_channels_alone(
+    layer: Convolution, kernel: np.ndarray, bias: np.ndarray | None, activation: ops.Activation
+) -> ops.ConvolutionOp:
+    """Return the convolution over time by a kernel `(size, channels, 1)`."""
+    size, channels, _ = kernel.shape
+    strides, dilation = layer.strides[0], layer.dilation_rate[0]
+    weights = kernel.reshape(size, 1, channels)
+    return ops.ConvolutionOp(weights, bias, activation, strides, dilation, channels, layer.padding)
 
 
 class _DepthwiseConv(Convolution):
@@ -75,6 +97,14 @@ class _DepthwiseConv(Convolution):
         shape = (*self.kernel_size, self.input_channels(input_shape), self.depth_multiplier)
         self.kernel = add_weight(self, "depthwise", shape, name="kernel")
         self.build_bias(input_shape)
+
+    @property
+    def lowers(self) -> bool:
+        return _lowers(self)
+
+    def lower(self) -> list[ops.Op]:
+        bias = self.bias.value if self.bias is not None else None
+        return [_of_channels_alone(self, self.kernel.value, bias, _activation(self))]
 
     def convolved(self, x: np.ndarray) -> np.ndarray:
         kernel, bias = self.kernel.value, self.bias.value if self.bias is not None else None
@@ -192,6 +222,15 @@ class _SeparableConv(Convolution):
         shape = (*[1] * self.rank, channels * self.depth_multiplier, self.filters)
         self.pointwise_kernel = add_weight(self, "pointwise", shape, name="pointwise_kernel")
         self.build_bias(input_shape)
+
+    @property
+    def lowers(self) -> bool:
+        return _lowers(self)
+
+    def lower(self) -> list[ops.Op]:
+        bias, pointwise = self.bias.value if self.bias is not None else None, self.pointwise_kernel.value
+        alone = _of_channels_alone(self, self.depthwise_kernel.value, None, ops.LINEAR)
+        return [alone, ops.DenseOp(pointwise.reshape(-1, self.filters), bias, _activation(self))]
 
     def convolved(self, x: np.ndarray) -> np.ndarray:
         kernel, pointwise = self.depthwise_kernel.value, self.products[0].program

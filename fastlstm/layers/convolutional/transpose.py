@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from math import prod
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from fastlstm.engine import ops
+from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.argument_validation import standardize_tuple
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.serialization import register
@@ -142,6 +143,29 @@ class _ConvTranspose(Convolution):
     def _in_pairs(self) -> list[int]:
         """The order that brings two axes of every dimension beside each other, from all first and all second ones."""
         return [axis for number in range(self.rank) for axis in (number, self.rank + number)]
+
+    @property
+    def lowers(self) -> bool:
+        if self.rank != 1 or self.data_format != "channels_last" or not self.built:
+            return False
+        return activation_layer.lower_activation(self.activation, self.filters).function is None
+
+    def lower(self) -> list[ops.Op]:
+        # Zeros at the ends, windows, their positions one after the other, and of these the output. What each of them
+        # has more than the input does not depend on the input's length; any will do.
+        (stride,), length = self.strides, self.kernel_size[0]
+        axis, first, output = place_transposed(*next(self._of_axes([length])))
+        dense = cast("ops.DenseOp", self._lower()[0])
+        kernel = dense.kernel.reshape(axis.size, -1, stride * self.filters)
+        lowered: list[ops.Op] = [
+            ops.StepsOp(axis.before, axis.count - length),
+            ops.ConvolutionOp(kernel, dense.bias, dense.activation, dilation=axis.dilation),
+            ops.ReshapeOp(3, (-1, self.filters)),
+            ops.StepsOp(-first, first + output - axis.count * stride),
+        ]
+        if self.fused_activation() is None:  # it acts along the channels
+            lowered.append(ops.ActivationOp(activation_layer.lower_activation(self.activation, self.filters)))
+        return lowered
 
     def lower_products(self) -> list[Callable[[], list[ops.Op]]]:
         return [self._lower]
