@@ -149,7 +149,7 @@ cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, i
     call.scratch = <Scratch *> take(arena, call.parts * sizeof(Scratch))
     n_states = 0
     for i in range(n_ops):
-        widest = max(widest, <size_t> ops[i].units)
+        widest = max(widest, <size_t> ops[i].units if ops[i].whole == NULL else 0)
         widest_handed = max(widest_handed, <size_t> ops[i].z_width if may_be_cut(&ops[i]) else 0)
         if ops[i].kind >= LSTM:
             widest_z = max(widest_z, <size_t> ops[i].z_width)
@@ -159,10 +159,10 @@ cdef void place(Arena *arena, Call *call, const Wiring *wiring, const Op *ops, i
             n_states += 1
         quantized = max(quantized, fl_times(rows, row_words(&ops[i].kernel)))
         quantized = max(quantized, fl_times(batch, row_words(&ops[i].recurrent_kernel)))
-    for i in range(wiring.n_inputs):
-        widest = max(widest, <size_t> call.values[i].width)
     for i in range(wiring.n_stages):
-        widest = max(widest, <size_t> call.values[wiring.stages[i].output].width)
+        if ops[wiring.stages[i].first].whole == NULL and wiring.stages[i].n_inputs > 0:  # chunks pass through it
+            widest = max(widest, <size_t> call.values[wiring.stages[i].inputs[0]].width)
+            widest = max(widest, <size_t> call.values[wiring.stages[i].output].width)
         window = max(window, window_size(&ops[wiring.stages[i].first], &wiring.stages[i], call.values))
     for i in range(call.parts):
         place_scratch(arena, call, i, max(fl_times(rows, widest_z), window), fl_times(batch, widest_products),
