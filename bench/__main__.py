@@ -36,6 +36,7 @@ from bench import (
     streams,
     sweep,
     train,
+    whole,
 )
 from bench.arguments import parsed
 from bench.cases import CASES
@@ -51,6 +52,10 @@ def main(arguments: list[str]) -> int:
         "start": (start, "time import, load and first prediction"),
         "frames": (time_frames, "time networks over frames, CNN-LSTM and ConvLSTM, beside Keras' tf.function"),
         "real": (time_real, "time the model files of a folder beside ONNX Runtime on Keras' own exports"),
+        "networks": (
+            time_networks,
+            "time networks like those of public projects beside ONNX Runtime on our own exports",
+        ),
         "quantized": (
             time_quantized,
             "time the cases in integers beside engines that give up exactness; or weigh models",
@@ -194,9 +199,19 @@ def time_frames(options: argparse.Namespace) -> int:
 
 
 def time_real(options: argparse.Namespace) -> int:
+    runs = real.run(options.folder, options.environments, options.threads, options.rounds, options.seconds)
+    return print_models(runs, options)
+
+
+def time_networks(options: argparse.Namespace) -> int:
+    runs = whole.run(options.names, options.environments, options.threads, options.rounds, options.seconds)
+    return print_models(runs, options)
+
+
+def print_models(runs: Iterable[dict], options: argparse.Namespace) -> int:
     result: dict = {}
-    with Console(stderr=True).status("Keras' exports") as status:
-        for result in real.run(options.folder, options.environments, options.threads, options.rounds, options.seconds):
+    with Console(stderr=True).status("the first export") as status:
+        for result in runs:
             status.update(f"{len(result['models'])}: {result['models'][-1]['name']}")
             if options.json:
                 options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -27,6 +27,7 @@ def parsed(arguments: list[str], parts: Mapping[str, str]) -> argparse.Namespace
         "start",
         "frames",
         "real",
+        "networks",
         "demo",
         "streams",
         "service",
@@ -47,11 +48,13 @@ def parsed(arguments: list[str], parts: Mapping[str, str]) -> argparse.Namespace
     subparsers["frames"].add_argument("--rounds", type=int, default=5)
     subparsers["frames"].add_argument("--seconds", type=float, default=0.5, help="of one network in one process")
     subparsers["real"].add_argument("folder", type=Path, metavar="DIR")
-    subparsers["real"].add_argument("--threads", type=int, choices=(1, 2), default=1)
-    subparsers["real"].add_argument("--rounds", type=int, default=7)
-    subparsers["real"].add_argument("--seconds", type=float, default=0.1, help="of one engine's turn at one call")
-    subparsers["real"].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
-    subparsers["real"].add_argument("--chart", type=Path, metavar="FILE", help="also draw them, in SVG")
+    subparsers["networks"].add_argument("names", nargs="*", metavar="NAME", help="of networks; default all")
+    for name in ("real", "networks"):
+        subparsers[name].add_argument("--threads", type=int, choices=(1, 2), default=1)
+        subparsers[name].add_argument("--rounds", type=int, default=7)
+        subparsers[name].add_argument("--seconds", type=float, default=0.1, help="of one engine's turn at one call")
+        subparsers[name].add_argument("--json", type=Path, metavar="FILE", help="also write the figures to a file")
+        subparsers[name].add_argument("--chart", type=Path, metavar="FILE", help="also draw them, in SVG")
     subparsers["train"].add_argument("cases", nargs="*", type=training_case, default=list(train.NAMES))
     subparsers["train"].add_argument("--threads", type=int, choices=(1, 2), default=1)
     subparsers["train"].add_argument("--rounds", type=int, default=5)

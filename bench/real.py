@@ -34,6 +34,8 @@ SUFFIXES = (".keras", ".h5", ".hdf5")
 ROWS = (1, 32)
 # Steps of an input whose length is open.
 LENGTH = 50
+# A row of so many numbers, of a model with several inputs, is no text.
+LONG_TEXT = 1000
 # Layers that do nothing in a call.
 SILENT = ("InputLayer", "Dropout", "SpatialDropout1D", "GaussianNoise", "ActivityRegularization")
 
@@ -55,13 +57,7 @@ def run(folder: Path, environments: Path, threads: int, rounds: int, seconds: fl
     if not paths:
         raise FileNotFoundError(f"no file of {', '.join(SUFFIXES)} in {folder}")
     cpus = usable_cpus()[-threads:]
-    result: dict[str, Any] = {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "threads": threads,
-        "rounds": rounds,
-        "machine": describe_machine(),
-        "models": [],
-    }
+    result = begun(threads, rounds)
     with ExitStack() as stack:
         exporter, *workers = (
             stack.enter_context(working(key, python(environments, key), cpus, threads)) for key in (EXPORTER, *ENGINES)
@@ -72,6 +68,17 @@ def run(folder: Path, environments: Path, threads: int, rounds: int, seconds: fl
             name = str(path.relative_to(folder).with_suffix(""))
             result["models"].append({"name": name, **_measured(path, exported, exporter, workers, rounds, seconds)})
             yield result
+
+
+def begun(threads: int, rounds: int) -> dict[str, Any]:
+    """A result without models."""
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "threads": threads,
+        "rounds": rounds,
+        "machine": describe_machine(),
+        "models": [],
+    }
 
 
 def _measured(
@@ -90,7 +97,26 @@ def _measured(
     if "failed" in answer:
         return found | {"failed": f"{engine(EXPORTER).name}: {answer['failed']}"}
     found["by"] = answer["by"]
-    files = {"fastlstm": str(path), "onnxruntime": str(exported)}
+    measure(found, {"fastlstm": str(path), "onnxruntime": str(exported)}, inputs, workers, rounds, seconds)
+    return found
+
+
+def measure(
+    found: dict[str, Any],
+    files: dict[str, str],
+    inputs: list[tuple[list[int], int | None]],
+    workers: list[Worker],
+    rounds: int,
+    seconds: float,
+) -> None:
+    """Add the calls of a model, or why it has none, to its entry.
+
+    Args:
+        found: The entry.
+        files: Of every engine.
+        inputs: As of `inputs_of`.
+        workers, rounds, seconds: As of a run.
+    """
     for rows in ROWS:
         try:
             outputs = [worker.open(files[worker.key], inputs, rows) for worker in workers]
@@ -100,7 +126,6 @@ def _measured(
             }
         except (RuntimeError, ValueError) as error:
             found["failed"] = f"{rows} rows: {error}"
-    return found
 
 
 def _times(workers: list[Worker], rounds: int, seconds: float) -> dict[str, list[float]]:
@@ -121,10 +146,15 @@ def _times(workers: list[Worker], rounds: int, seconds: float) -> dict[str, list
 
 
 def inputs_of(model: Any) -> list[tuple[list[int], int | None]]:
-    """What `cases.draw` takes: ids of the smallest table where the model has an Embedding."""
+    """What `cases.draw` takes: ids of the smallest table where the model has an Embedding.
+
+    Of several inputs these are the rows of numbers, unless they are longer than texts are.
+    """
     tables = [layer.input_dim for layer in model.layers if type(layer).__name__ == "Embedding"]
     given = model.inputs if isinstance(model.inputs, (list, tuple)) else [model.inputs]
-    return [([LENGTH if n is None else int(n) for n in one.shape[1:]], min(tables, default=None)) for one in given]
+    shapes = [[LENGTH if n is None else int(n) for n in one.shape[1:]] for one in given]
+    of_ids = [len(shapes) == 1 or (len(shape) == 1 and shape[0] < LONG_TEXT) for shape in shapes]
+    return [(shape, min(tables, default=None) if ids else None) for shape, ids in zip(shapes, of_ids, strict=True)]
 
 
 def described(model: Any) -> str:
@@ -196,8 +226,8 @@ def remarks(result: dict[str, Any]) -> list[str]:
         f"{machine['processor']}, {result['date']}; {result['threads']} thread(s), median of {result['rounds']} "
         "interleaved rounds; ratio: ONNX Runtime's time by fastlstm's."
     )
-    for key in (*ENGINES, EXPORTER):
-        found = ", ".join(f"{name} {version}" for name, version in versions[key].get("versions", {}).items())
+    for key, of_engine in versions.items():
+        found = ", ".join(f"{name} {version}" for name, version in of_engine.get("versions", {}).items())
         lines.append(f"{engine(key).name}: {found}.")
     return lines
 
