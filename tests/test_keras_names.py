@@ -100,6 +100,24 @@ def test_modules_are_attributes_too():
     assert np_utils.to_categorical is fastlstm.utils.to_categorical
 
 
+def test_attributes_of_older_kerases():
+    model = fastlstm.Sequential()
+    for name in ("fit_generator", "evaluate_generator", "predict_generator", "predict_proba", "to_yaml"):
+        assert not hasattr(model, name) and not hasattr(fastlstm.Model, name)
+    with pytest.raises(AttributeError, match=r"^'Sequential' object has no attribute 'predict_classes': take"):
+        _ = model.predict_classes
+    with pytest.raises(AttributeError, match=r"^type object 'Model' has no attribute 'fit_generator': `fit` takes"):
+        _ = fastlstm.Model.fit_generator
+    with pytest.raises(AttributeError, match=r"^'Adam' object has no attribute 'lr': it is called `learning_rate`\.$"):
+        _ = fastlstm.optimizers.Adam().lr
+
+    class Own(fastlstm.Model):
+        def predict_classes(self, x):
+            return x
+
+    assert Own().predict_classes(3) == 3
+
+
 def test_what_is_missing_says_so_to_an_import():
     with pytest.raises(ImportError, match=r"'fastlstm.layers' has no 'Merge', which older Kerases have: use Add"):
         from fastlstm.layers import Merge  # noqa: F401

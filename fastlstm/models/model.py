@@ -18,6 +18,7 @@ from fastlstm.models.step_plan import StepPlan
 from fastlstm.models.stream import Stream, StreamPool
 from fastlstm.models.summary import html_summary, print_summary
 from fastlstm.models.trainer import Trainer
+from fastlstm.older_modules import Gone
 from fastlstm.saving.source import Source
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ class Model(Trainer, Predictor, builds_once=False):
     """
 
     keras_module = "keras"
+
+    # Methods of Keras 1 and 2.
+    fit_generator = Gone("`fit` takes generators")
+    evaluate_generator = Gone("`evaluate` takes generators")
+    predict_generator = Gone("`predict` takes generators")
+    predict_classes = Gone("take `np.argmax(model.predict(x), axis=-1)`, or `model.predict(x) > 0.5` of one output")
+    predict_proba = Gone("take `predict`")
+    to_yaml = Gone("take `to_json`")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Model:
         if cls is Model and _has_graph(args, kwargs):

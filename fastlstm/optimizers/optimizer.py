@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from fastlstm.backend import Variable, auto_name
+from fastlstm.older_modules import Gone
 from fastlstm.optimizers import schedules
 from fastlstm.optimizers.averaged import Averaged
 from fastlstm.optimizers.clipping import clip
@@ -49,6 +50,7 @@ class Optimizer(Averaged):
 
     # Whether a step treats all numbers alike, whatever variable they are of.
     elementwise = True
+    lr = Gone("it is called `learning_rate`")
 
     def __init__(
         self,
