@@ -1,7 +1,8 @@
 """Losses, as `keras.losses` defines them: each says its value and, for training, its gradient.
 
-A loss is called as `loss(y_true, y_pred, sample_weight=None)`, a function as `f(y_true, y_pred)`. For training with a
-function of your own, give it an attribute `gradient`, a function of the same arguments.
+A loss is called as `loss(y_true, y_pred, sample_weight=None)`, a function as `f(y_true, y_pred)`. A function of your
+own trains if it is made of operators and functions of `fastlstm.ops`, or has an attribute `gradient`, a function of the
+same arguments.
 """
 
 from __future__ import annotations

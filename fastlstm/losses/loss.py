@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -22,8 +23,10 @@ _MEANS = ("sum_over_batch_size", "mean")
 
 
 class Loss:
-    """Base class of all losses. A subclass defines `call(y_true, y_pred)`, which returns a value for each sample, and,
-    to be trained with, `gradient(y_true, y_pred)`, the gradient of the sum of these values with respect to `y_pred`.
+    """Base class of all losses. A subclass defines `call(y_true, y_pred)`, which returns a value for each sample.
+
+    If that is not made of operators and functions of `fastlstm.ops`, it needs, to be trained with, also
+    `gradient(y_true, y_pred)`, the gradient of the sum of these values with respect to `y_pred`.
 
     Args:
         name: String; None makes one.
@@ -45,6 +48,10 @@ class Loss:
             raise NotImplementedError(f"Loss '{self.name}' computes in float32. Received: dtype={dtype}")
 
     dtype = "float32"
+    # Makes of a function of two arrays one that returns its values and the way back: set by the floor of models, which
+    # can trace it.
+    tracer: ClassVar[Callable[..., Any] | None] = None
+    _traced: Any = None
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Return the loss as a float32 scalar, or the values where there is no reduction.
@@ -106,11 +113,42 @@ class Loss:
         `y_pred`.
 
         Raises:
-            NotImplementedError: When the loss has no `gradient`.
+            NotImplementedError: When the loss has no `gradient`, and its `call` cannot be traced.
         """
+        if self.is_traced:
+            return self.traced(self.call, y_true, y_pred)
         gradient = self.gradient_function()
         values = np.asarray(self.call(y_true, y_pred), np.float32)
         return values, lambda d_values: _scaled(gradient(y_true, y_pred), d_values, y_pred.shape)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether the gradient is found by tracing: the loss says none."""
+        return Loss.tracer is not None and getattr(self, "gradient", None) is None
+
+    def traced(
+        self, function: Callable[..., Any], y_true: np.ndarray, y_pred: np.ndarray
+    ) -> tuple[np.ndarray, Pullback]:
+        """Return what `values_and_pullback` does, of a function that is made of operations.
+
+        Args:
+            function: `function(y_true, y_pred)` returns the values; each time the same one.
+            y_true, y_pred: float32 arrays.
+
+        Raises:
+            NotImplementedError: When it is made of something else.
+        """
+        if self._traced is None:
+            self._traced = cast(Any, Loss.tracer)(function)
+        try:
+            return self._traced(y_true, y_pred)
+        except NotImplementedError as error:
+            raise NotImplementedError(
+                f"{self._missing()} Or make it of functions of `fastlstm.ops`. {error}"
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_traced": None}
 
     def gradient_function(self) -> Callable[[np.ndarray, np.ndarray], Any]:
         """Return `gradient`, or tell that there is none.
@@ -120,12 +158,15 @@ class Loss:
         """
         gradient = getattr(self, "gradient", None)
         if gradient is None:
-            raise NotImplementedError(
-                f"The loss '{self.name}' does not say its gradient, so it cannot be trained with. Give "
-                f"{type(self).__name__} a method `gradient(self, y_true, y_pred)` that returns the gradient of the sum "
-                "of the values of `call` with respect to `y_pred`."
-            )
+            raise NotImplementedError(self._missing())
         return gradient
+
+    def _missing(self) -> str:
+        return (
+            f"The loss '{self.name}' does not say its gradient, so it cannot be trained with. Give "
+            f"{type(self).__name__} a method `gradient(self, y_true, y_pred)` that returns the gradient of the sum "
+            "of the values of `call` with respect to `y_pred`."
+        )
 
     def on_logits(self, activation: str) -> Loss | None:
         """Return the same loss for what an activation was made from, None if it makes no use of that.
@@ -150,8 +191,9 @@ class LossFunctionWrapper(Loss):
     """A function of two arrays as a loss.
 
     Args:
-        fn: `fn(y_true, y_pred, **kwargs)` returns a value for each sample. To be trained with it needs an attribute
-            `gradient`, a function of the same arguments that returns the gradient of the sum of these values.
+        fn: `fn(y_true, y_pred, **kwargs)` returns a value for each sample. If it is not made of operators and functions
+            of `fastlstm.ops` it needs, to be trained with, an attribute `gradient`: a function of the same arguments
+            that returns the gradient of the sum of these values.
         reduction, name, dtype: As for `Loss`.
         **kwargs: Further arguments of the function.
     """
@@ -178,20 +220,29 @@ class LossFunctionWrapper(Loss):
         built_in = getattr(self.fn, "values_and_pullback", None)
         if built_in is not None:
             return built_in(y_true, y_pred, **self._fn_kwargs)
+        if self.is_traced:
+            return self.traced(partial(self.fn, **self._fn_kwargs), y_true, y_pred)
         gradient = self.gradient_function()
         values = np.asarray(self.fn(y_true, y_pred, **self._fn_kwargs), np.float32)
         return values, lambda d_values: _scaled(gradient(y_true, y_pred), d_values, y_pred.shape)
 
+    @property
+    def is_traced(self) -> bool:
+        return super().is_traced and getattr(self.fn, "gradient", None) is None
+
     def gradient_function(self) -> Callable[[np.ndarray, np.ndarray], Any]:
         gradient = getattr(self.fn, "gradient", None)
         if gradient is None:
-            name = getattr(self.fn, "__name__", repr(self.fn))
-            raise NotImplementedError(
-                f"The loss function '{name}' does not say its gradient, so it cannot be trained with. Set "
-                f"`{name}.gradient` to a function of the same arguments that returns the gradient of the sum of the "
-                "values with respect to `y_pred`, an array of its shape."
-            )
+            raise NotImplementedError(self._missing())
         return lambda y_true, y_pred: gradient(y_true, y_pred, **self._fn_kwargs)
+
+    def _missing(self) -> str:
+        name = getattr(self.fn, "__name__", repr(self.fn))
+        return (
+            f"The loss function '{name}' does not say its gradient, so it cannot be trained with. Set "
+            f"`{name}.gradient` to a function of the same arguments that returns the gradient of the sum of the "
+            "values with respect to `y_pred`, an array of its shape."
+        )
 
     def on_logits(self, activation: str) -> Loss | None:
         if getattr(self.fn, "logits_of", None) != activation or self._fn_kwargs.get("axis", -1) != -1:

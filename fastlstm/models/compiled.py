@@ -17,12 +17,14 @@ from fastlstm.layers.base.variable import CHANGES, Variable, Watch
 from fastlstm.models.compile_loss import CompileLoss, OutputLoss
 from fastlstm.models.compile_metrics import CompileMetrics
 from fastlstm.models.plan import Plan
-from fastlstm.models.training_plan import TracedPlan, TrainingPlan
+from fastlstm.models.training_plan import TracedPlan, TrainingPlan, traced_loss
 from fastlstm.object_registration import get_registered_object
 from fastlstm.regularizers import penalty_gradient
 
 if TYPE_CHECKING:
     from fastlstm.models.predictor import Predictor
+
+losses.Loss.tracer = staticmethod(traced_loss)
 
 
 class Compiled:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine.ops import Activation
-from fastlstm.layers.base.arrays import as_tensors, carried_mask
+from fastlstm.layers.base.arrays import as_float32, as_tensors, carried_mask
 from fastlstm.layers.base.gradient import Backward, Gradients, TrainingChain
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.base.variable import CHANGES, Variable
 from fastlstm.layers.base.weight_owner import WeightOwner
+from fastlstm.layers.core.lambda_layer import Lambda
 from fastlstm.layers.symbolic.calling import call_parameters, named_arguments
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 from fastlstm.layers.symbolic.operation import Operation
@@ -128,13 +129,13 @@ class TracedCall:
     Args:
         layer: The layer.
         inputs, kwargs: Its arguments; see `Trace`.
-        asked: Whether gradients by the arrays among them are asked for.
+        asked: Whether gradients by the arrays among them are asked for, for all of them or for each.
 
     Raises:
         NotImplementedError: When it cannot be traced, or training cannot go through something that it calls.
     """
 
-    def __init__(self, layer: Layer, inputs: Any, kwargs: Mapping[str, Any], asked: bool) -> None:
+    def __init__(self, layer: Layer, inputs: Any, kwargs: Mapping[str, Any], asked: bool | Sequence[bool]) -> None:
         trace = Trace(layer, inputs, kwargs)
         self.draws: bool = trace.draws
         # In their structure; some may be constants.
@@ -148,7 +149,8 @@ class TracedCall:
         calls.outputs = tuple(calls.add_nodes(trace.nodes, outputs, slots))
         learning = {id(weight) for weight in layer.trainable_weights}
         frozen = {id(weight) for weight in layer.weights} - learning
-        by = [asked and tensor.dtype.startswith("float") for tensor in trace.inputs]
+        each = [asked] * len(trace.inputs) if isinstance(asked, bool) else asked
+        by = [one and tensor.dtype.startswith("float") for one, tensor in zip(each, trace.inputs, strict=True)]
         by += [weight.trainable and id(weight) not in frozen for weight in trace.variables]
         of_inputs = [slot for slot, one in zip(calls.inputs, by, strict=True) if one]
         self.plan = TrainingPlan(calls, weights=trace.variables, asked=of_inputs)
@@ -181,12 +183,12 @@ class TracedCalls:
 
     Args:
         layer: The layer.
-        asked: Whether gradients by its inputs are asked for.
+        asked: As for `TracedCall`.
     """
 
     _MOST = 16
 
-    def __init__(self, layer: Layer, asked: bool = True) -> None:
+    def __init__(self, layer: Layer, asked: bool | Sequence[bool] = True) -> None:
         self._layer = layer
         self._asked = asked
         self._logits: Sequence[int] = ()
@@ -302,6 +304,26 @@ class TracedPlan:
             x: The inputs, in their structure.
         """
         return self._calls.call(x, self._kwargs).run(_arrays(x, self._kwargs))[1]
+
+
+def traced_loss(function: Callable[[Any, Any], Any]) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, Any]]:
+    """Return a function of `(y_true, y_pred)` that gives the values of a loss, and the way back to `y_pred`.
+
+    Args:
+        function: Returns the values.
+    """
+    calls = TracedCalls(Lambda(lambda pair: function(*pair), name="loss"), (False, True))
+
+    def values_and_pullback(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, Any]:
+        values, backward, _ = calls.run([y_true, y_pred], {})
+
+        def pullback(d_values: np.ndarray) -> np.ndarray:
+            gradient = Gradients(*backward(d_values.reshape(np.shape(values)))).inputs[1]
+            return np.zeros_like(y_pred) if gradient is None else gradient
+
+        return as_float32(values), pullback
+
+    return values_and_pullback
 
 
 class TracedPart(LayerPart):

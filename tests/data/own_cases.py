@@ -323,8 +323,55 @@ def seq2seq(keras):
     return Both(), [x, values((24, 4, 2), 2)], y[..., None], "mse"
 
 
+def root_loss(keras):
+    """The loss that Keras has not, in one number."""
+    ops = keras.ops
+
+    def rmse(y_true, y_pred):
+        return ops.sqrt(ops.mean(ops.square(y_pred - y_true)))
+
+    model = keras.Sequential([keras.layers.Input((7, 3)), keras.layers.LSTM(6), keras.layers.Dense(1)])
+    return model, *series(), rmse
+
+
+def quantile_loss(keras):
+    """A class, for targets of which some are missing."""
+    ops = keras.ops
+
+    class Quantile(keras.losses.Loss):
+        def __init__(self, quantile):
+            super().__init__(name="quantile")
+            self.quantile = quantile
+
+        def call(self, y_true, y_pred):
+            error = y_true - y_pred
+            there = ops.cast(ops.greater(ops.abs(y_true), 0.1), y_pred.dtype)
+            return ops.mean(ops.maximum(self.quantile * error, (self.quantile - 1) * error) * there, axis=-1)
+
+    model = keras.Sequential([keras.layers.Input((7, 3)), keras.layers.LSTM(6), keras.layers.Dense(4)])
+    return model, *series(4), Quantile(0.8)
+
+
+def focal_loss(keras):
+    """A function that a function returns, on probabilities."""
+    layers, ops = keras.layers, keras.ops
+
+    def focal(gamma, alpha):
+        def loss(y_true, y_pred):
+            y_pred = ops.clip(y_pred, 1e-7, 1 - 1e-7)
+            right = ops.where(ops.equal(y_true, 1), y_pred, 1 - y_pred)
+            weight = y_true * alpha + (1 - y_true) * (1 - alpha)
+            return -ops.sum(weight * ops.power(1 - right, gamma) * ops.log(right), axis=-1)
+
+        return loss
+
+    model = keras.Sequential([layers.Input((7, 3)), layers.GRU(6), layers.Dense(4, activation="sigmoid")])
+    x, y = series(4)
+    return model, x, (y > 0).astype(np.float32), focal(2.0, 0.25)
+
+
 NETWORKS = (attention, context_vector, bahdanau, subclassed, lambdas, training_argument, masked, masked_model)
-NETWORKS += (positions, own_cell, nested, seq2seq)
+NETWORKS += (positions, own_cell, nested, seq2seq, root_loss, quantile_loss, focal_loss)
 
 
 def made(keras, network):

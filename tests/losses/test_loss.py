@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastlstm import losses
+from fastlstm import losses, ops
 from fastlstm.losses import Loss, LossFunctionWrapper
 
 Y_TRUE = np.array([[1.0, 2, 3], [4, 5, 6]])
@@ -68,6 +68,32 @@ def test_a_loss_without_a_gradient_says_so():
     plain.gradient = lambda y_true, y_pred: np.zeros(2)
     with pytest.raises(ValueError, match=r"A loss' gradient has the shape of `y_pred`, \(2, 3\)"):
         LossFunctionWrapper(plain).value_and_gradient(Y_TRUE, Y_PRED)
+
+
+def test_a_loss_of_operations_is_traced():
+    from fastlstm.models import compiled  # from here on losses are traced
+
+    def scaled(y_true, y_pred, factor=1.0):
+        return ops.mean(ops.square((y_pred - y_true) * factor), axis=-1)
+
+    class Root(Loss):
+        def call(self, y_true, y_pred):
+            return ops.sqrt(ops.mean((y_true - y_pred) ** 2))
+
+    assert compiled.losses.Loss.tracer is not None
+    value, gradient = losses.MeanSquaredError().value_and_gradient(Y_TRUE, Y_PRED)
+    for factor in (1.0, 2.0):
+        found = LossFunctionWrapper(scaled, factor=factor).value_and_gradient(Y_TRUE, Y_PRED)
+        assert found[0] == pytest.approx(factor**2 * value)
+        np.testing.assert_allclose(found[1], factor**2 * gradient, rtol=1e-6)
+    found = Root().value_and_gradient(Y_TRUE, Y_PRED)
+    assert found[0] == pytest.approx(np.sqrt(value))
+    np.testing.assert_allclose(found[1], gradient / (2 * found[0]), rtol=1e-6)
+    weights = np.array([0.5, 2.0])
+    found = LossFunctionWrapper(scaled).value_and_gradient(Y_TRUE, Y_PRED, weights)
+    expected = losses.MeanSquaredError().value_and_gradient(Y_TRUE, Y_PRED, weights)
+    assert found[0] == pytest.approx(expected[0])
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-6)
 
 
 def test_no_reduction_trains_on_the_sum():
