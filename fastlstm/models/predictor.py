@@ -16,7 +16,7 @@ from fastlstm.layers.base.input_spec import standardize_shape
 from fastlstm.layers.base.joining import GraphValues, unmasked_values_in
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_shapes, map_structure
-from fastlstm.layers.base.tracing import TRACING
+from fastlstm.layers.base.tracing import TRACING, UNDER_WAY
 from fastlstm.layers.base.variable import CHANGES, Watch
 from fastlstm.layers.symbolic.calling import call_parameters, call_with_masks
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor, is_symbolic
@@ -140,7 +140,7 @@ class Predictor(Layer, builds_once=False):
         Raises:
             ValueError: When the inputs do not fit.
         """
-        if TRACING.trace is not None:
+        if UNDER_WAY and TRACING.trace is not None:
             inputs = TRACING.trace.symbolic(inputs)
         plan = self._plan
         if plan is not None and not training and mask is None:

@@ -12,6 +12,7 @@ import pytest
 
 import fastlstm
 from fastlstm import Model, Sequential, load_model, ops
+from fastlstm import backend as K
 from fastlstm.layers import (
     LSTM,
     BatchNormalization,
@@ -73,6 +74,16 @@ def sequential(attention=None, units=6):
     return Sequential([Input((7, 3)), LSTM(units, return_sequences=True), attention or Attention(), Dense(1)])
 
 
+class OlderAttention(Attention):
+    """As notebooks have it, in the functions of `keras.backend`."""
+
+    def call(self, x):
+        e = K.squeeze(K.tanh(K.dot(x, self.W) + self.b), axis=-1)
+        a = K.exp(e)
+        a /= K.cast(K.sum(a, axis=1, keepdims=True), K.floatx())
+        return K.sum(x * K.expand_dims(a), axis=1)
+
+
 def trained(model, epochs=2, x=X, y=Y, **kwargs):
     model.compile(fastlstm.optimizers.SGD(0.1, momentum=0.5), "mse")
     return model.fit(x, y, batch_size=8, epochs=epochs, shuffle=False, verbose=0, **kwargs).history
@@ -84,6 +95,14 @@ def test_curves_of_real_keras(network, cases):
     assert set(history) == set(CURVES[network])
     for name, losses in history.items():
         np.testing.assert_allclose(losses, CURVES[network][name], rtol=1e-5, err_msg=name)
+
+
+def test_older_names():
+    older, newer = sequential(OlderAttention()), sequential()
+    newer.set_weights(older.get_weights())
+    np.testing.assert_allclose(trained(older)["loss"], trained(newer)["loss"], rtol=1e-5)
+    for one, other in zip(older.get_weights(), newer.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 # --- gradients ------------------------------------------------------------------------------------------------------

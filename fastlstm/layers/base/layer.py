@@ -20,7 +20,7 @@ from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.joining import GraphValues, one_value, rows_of_planes
 from fastlstm.layers.base.own_config import is_own, own_config
 from fastlstm.layers.base.structure import is_shape, map_structure
-from fastlstm.layers.base.tracing import TRACING
+from fastlstm.layers.base.tracing import TRACING, UNDER_WAY
 from fastlstm.layers.base.variable import CHANGES, Variable
 from fastlstm.layers.symbolic.calling import (
     NOT_GIVEN,
@@ -183,7 +183,7 @@ class Layer(Differentiable, Called):
             inputs, kwargs = first_by_name(self, kwargs)
         if "training" in kwargs and "training" not in call_parameters(type(self)):
             del kwargs["training"]
-        if TRACING.trace is not None:
+        if UNDER_WAY and TRACING.trace is not None:
             return record_call(self, *TRACING.trace.symbolic((inputs, args, kwargs)))
         if is_symbolic(inputs, args, kwargs):
             return record_call(self, inputs, args, kwargs)

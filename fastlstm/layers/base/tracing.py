@@ -20,12 +20,16 @@ class _Tracing(threading.local):
         """Let a trace record what is called meanwhile; None records nothing, and weights are arrays again."""
         before, drawn = self.trace, random.draws_made()
         self.trace = trace
+        UNDER_WAY.append(self)
         try:
             yield
         finally:
+            UNDER_WAY.pop()
             self.trace = before
             if trace is None and before is not None:
                 before.ignored_draws += random.draws_made() - drawn
 
 
 TRACING = _Tracing()
+# As many as there are traces on all threads: where it is empty, as nearly always, a call need not ask for its own.
+UNDER_WAY: list[Any] = []

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from fastlstm.layers.base.arrays import float32_copy
-from fastlstm.layers.base.tracing import TRACING
+from fastlstm.layers.base.tracing import TRACING, UNDER_WAY
 from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class Variable(Watched, NDArrayOperatorsMixin):
 
         While a call is traced, it is the tensor that stands for it.
         """
-        if TRACING.trace is not None:
+        if UNDER_WAY and TRACING.trace is not None:
             return TRACING.trace.tensor_of(self)
         value = self._value
         return self._initialized() if value is None else value
