@@ -40,8 +40,13 @@ def mutate_onnx(content: bytes, rng: random.Random) -> bytes | None:
 
     try:
         model = onnx.ModelProto.FromString(content)
-    except Exception:  # of protobuf
+        _change(model, rng)
+        return model.SerializeToString()
+    except Exception:  # of protobuf, whose names may be no text
         return None
+
+
+def _change(model: Any, rng: random.Random) -> None:
     graph, kind = model.graph, rng.random()
     if rng.random() < 0.25:
         _mend(model, rng)
@@ -62,7 +67,6 @@ def mutate_onnx(content: bytes, rng: random.Random) -> bytes | None:
         rng.shuffle(nodes)
         del graph.node[:]
         graph.node.extend(nodes if rng.random() < 0.3 else nodes[1:])
-    return model.SerializeToString()
 
 
 def _mend(model: Any, rng: random.Random) -> None:

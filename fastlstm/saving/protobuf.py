@@ -11,6 +11,7 @@ from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError
 
 _MAX_VARINT_BYTES = 10
+_AT_ONCE = 1000  # fields that are counted together
 _FIXED = {1: 8, 5: 4}  # wire type: bytes
 
 Value = int | memoryview
@@ -78,9 +79,13 @@ class Message:
     def __init__(self, data: bytes | memoryview, budget: Budget) -> None:
         self._budget = budget
         self._fields: dict[int, list[Value]] = {}
+        count = 0
         for number, value in fields(memoryview(data)):
-            budget.take("fields", 1, "A protocol buffer")
             self._fields.setdefault(number, []).append(value)
+            count += 1
+            if count % _AT_ONCE == 0:
+                budget.take("fields", _AT_ONCE, "A protocol buffer")
+        budget.take("fields", count % _AT_ONCE, "A protocol buffer")
 
     def integer(self, number: int) -> int:
         """The last number of a field; 0 without one, as the format has it."""

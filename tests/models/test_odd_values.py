@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from fastlstm import metrics, ops
-from fastlstm.layers import LSTM, Conv1D, Conv2D, Dense, Input, LayerNormalization
+from fastlstm.layers import (
+    LSTM,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Input,
+    LayerNormalization,
+    LeakyReLU,
+    Normalization,
+    ReLU,
+    Rescaling,
+)
 from fastlstm.models import Sequential
 
 X, Y = np.ones((4, 5, 3), np.float32), np.ones((4, 2), np.float32)
@@ -74,6 +85,33 @@ def test_numbers_beyond_the_engine(name):
     layer, shape = BEYOND_THE_ENGINE[name]
     with pytest.raises(ValueError, match="larger than any"):
         Sequential([Input(shape), layer]).predict(np.ones((2, *shape), np.float32), verbose=0)
+
+
+ARGUMENTS = {
+    "the most": lambda: ReLU(10**400),
+    "the slope below zero": lambda: ReLU(negative_slope=10**400),
+    "a slope": lambda: LeakyReLU(10**400),
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments(name):
+    with pytest.raises(ValueError, match="should be a number"):
+        ARGUMENTS[name]()
+
+
+@pytest.mark.parametrize("layer", [Rescaling(2.0), Normalization(mean=0.0, variance=1.0)], ids=str)
+def test_a_file_that_says_another_shape(layer):
+    layer.build_from_config({"input_shape": [None, 10**12]})
+    with pytest.raises(MemoryError, match="of memory are free"):
+        layer.lower()
+
+
+@pytest.mark.parametrize("shape", [[], [{}, 5, 3]])
+def test_a_file_that_says_no_shape(shape):
+    layer = Rescaling(2.0)
+    layer.build_from_config({"input_shape": shape})
+    np.testing.assert_array_equal(Sequential([Input((5, 3)), layer]).predict(X, verbose=0), 2 * X)
 
 
 OPERATIONS = {

@@ -165,6 +165,18 @@ def a_name_without_end():
 
 
 @case
+def a_domain_that_is_no_text():
+    model = ModelProto.FromString(graph([node("Relu", ["x"], ["y"])]))
+    model.opset_import[0].domain = "ai.onnx"
+    return model.SerializeToString().replace(b"ai.onnx", b"\xff\xff.onnx")
+
+
+@case
+def a_name_that_is_no_text():
+    return graph([node("Relu", ["name"], ["y"])]).replace(b"name", b"n\xff\xfee")
+
+
+@case
 def a_fifo():
     path = Path(tempfile.mkdtemp(), "m.onnx")
     os.mkfifo(path)

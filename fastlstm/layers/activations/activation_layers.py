@@ -48,6 +48,12 @@ class ReLU(SameShape):
         for name, value in (("negative_slope", negative_slope), ("threshold", threshold)):
             if value is None or value < 0:
                 raise ValueError(f"{name} of a ReLU layer cannot be None or a negative value. Received: {name}={value}")
+        for name, value in (
+            ("max_value", max_value or 0),
+            ("negative_slope", negative_slope),
+            ("threshold", threshold),
+        ):
+            check_numbers(name, value)
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold
@@ -88,6 +94,7 @@ class LeakyReLU(SameShape):
                 "The negative_slope value of a Leaky ReLU layer cannot be None or negative value. Expected a float. "
                 f"Received: negative_slope={negative_slope}"
             )
+        check_numbers("negative_slope", negative_slope)
         self.negative_slope = negative_slope
 
     def lower(self) -> list[ops.Op]:

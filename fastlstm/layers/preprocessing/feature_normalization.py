@@ -12,6 +12,7 @@ from fastlstm.layers.base.argument_validation import check_numbers
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.same_shape import MaskedSinceKeras3, axes_problem
 from fastlstm.layers.base.serialization import register
+from fastlstm.memory import require_array
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -131,6 +132,7 @@ class Normalization(MaskedSinceKeras3):
 
     def lower(self) -> list[ops.Op]:
         ndim = len(self._build_shape)
+        require_array((8, self._build_shape[-1]), f"Normalization '{self.name}'")
         mean, scale = (np.resize(value, self._build_shape[-1]) for value in self._mean_and_scale(ndim))
         if self.invert:
             return [ops.AffineOp(np.zeros_like(mean), scale, mean)]

@@ -48,12 +48,12 @@ class Rescaling(MaskedSinceKeras3):
 
     @property
     def lowers(self) -> bool:
-        features = None if self._build_shape is None else self._build_shape[-1]
+        features = self._build_shape[-1] if self._build_shape else None
         return features is not None and all(np.shape(value) in ((), (features,)) for value in (self.scale, self.offset))
 
     def lower(self) -> list[ops.Op]:
         features = self._build_shape[-1:]
-        require_array(features, f"Rescaling '{self.name}'")
+        require_array((5, *features), f"Rescaling '{self.name}'")
         ones = np.ones(features, np.float32)
         scale, offset = ones * np.float32(self.scale), ones * np.float32(self.offset)
         return [ops.AffineOp(np.zeros_like(ones), scale, offset)]

@@ -44,14 +44,16 @@ def load(path: str | os.PathLike[str] | bytes) -> Model:
         proto.ParseFromString(data)
     except Exception as error:  # what protobuf raises is nobody's public name
         raise SavedModelError(f"{_name(path)} is no ONNX model: {error}") from None
-    if not proto.graph.node:
-        raise SavedModelError(f"{_name(path)} is no ONNX model, or one of nothing.")
-    versions = [one.version for one in proto.opset_import if one.domain in ("", "ai.onnx")]
-    opset = versions[0] if versions else 1
-    if opset < OLDEST:
-        raise SavedModelError(f"{_name(path)} has operators of version {opset}; those from {OLDEST} on are supported.")
     budget = Budget(len(data), _EXPANSION)
     with reading(_name(path), "an ONNX model"), asking(budget.take_bytes), without_collection():
+        if not proto.graph.node:
+            raise SavedModelError(f"{_name(path)} is no ONNX model, or one of nothing.")
+        versions = [one.version for one in proto.opset_import if one.domain in ("", "ai.onnx")]
+        opset = versions[0] if versions else 1
+        if opset < OLDEST:
+            raise SavedModelError(
+                f"{_name(path)} has operators of version {opset}; those from {OLDEST} on are supported."
+            )
         return Reader(proto.graph, opset, budget).model()
 
 
