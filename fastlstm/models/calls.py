@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 from fastlstm.layers.symbolic.node import Node
 from fastlstm.layers.symbolic.operation import Operation
 from fastlstm.records import Record
+
+if TYPE_CHECKING:
+    from fastlstm.layers.base.gradient import Backward
 
 # Nested models that call each other often enough describe more calls than there are atoms.
 MAX_CALLS = 100_000
@@ -62,6 +65,9 @@ class _Masked(Layer):
     def call(self, inputs: np.ndarray, mask: Any = None) -> np.ndarray:
         return inputs
 
+    def call_with_gradient(self, inputs: np.ndarray, mask: Any = None) -> tuple[np.ndarray, Backward]:
+        return inputs, lambda d: (d, ())
+
 
 class _Unmasked(Layer):
     """The identity, without a mask."""
@@ -70,6 +76,9 @@ class _Unmasked(Layer):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         return inputs
+
+    def call_with_gradient(self, inputs: np.ndarray) -> tuple[np.ndarray, Backward]:
+        return inputs, lambda d: (d, ())
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
         return None

@@ -14,7 +14,17 @@ from fastlstm import (
     set_num_threads,
     utils,
 )
-from fastlstm.layers import GRU, LSTM, Bidirectional, Dense, Dropout, Embedding, LayerNormalization
+from fastlstm.layers import (
+    GRU,
+    LSTM,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Embedding,
+    LayerNormalization,
+    Masking,
+    TimeDistributed,
+)
 from fastlstm.models import compiled
 from fastlstm.models.training_plan import TrainingPlan
 
@@ -196,3 +206,21 @@ def test_epochs_and_fits_one_after_the_other_share_a_plan(monkeypatch):
     model.layers[0].activation = activations.relu
     model.fit(X, Y, verbose=0)
     assert len(made) == 2
+
+
+def test_a_model_at_every_step_trains_with_a_mask():
+    """The same layers one by one at every step learn the same."""
+    x = X.copy()
+    x[:, 4:] = 0
+    losses = []
+    for nested in (False, True):
+        utils.set_random_seed(5)
+        inner = [Dense(5, activation="tanh"), LayerNormalization()]
+        steps = [Sequential([Input((3,)), *inner])] if nested else inner
+        model = Sequential([Input((7, 3)), Masking(), *map(TimeDistributed, steps), LSTM(4), Dense(1)])
+        weights = [np.random.default_rng(6).normal(size=array.shape) for array in model.get_weights()]
+        model.set_weights(weights)
+        model.compile(optimizers.SGD(0.1), "mse")
+        losses.append(model.fit(x, Y, epochs=3, batch_size=32, shuffle=False, verbose=0).history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    assert losses[0][-1] < losses[0][0]
