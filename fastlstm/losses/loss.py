@@ -11,6 +11,7 @@ import numpy as np
 
 from fastlstm.backend import auto_name
 from fastlstm.losses.differentiable import (
+    RECORDING,
     Pullback,
     at_one_rank,
     of_one_dtype,
@@ -61,6 +62,8 @@ class Loss:
             y_pred: Array; a mask that it carries excludes what is masked.
             sample_weight: Array that broadcasts to the values, or None.
         """
+        if RECORDING.takes(y_true, y_pred):
+            return RECORDING.call(partial(self._result_and_pullback, sample_weight), y_true, y_pred)
         mask = getattr(y_pred, "_keras_mask", None)
         y_true, y_pred = _float32_pair(y_true, y_pred)
         values = self.call(y_true, y_pred)
@@ -69,6 +72,17 @@ class Loss:
             mask = mask & own_mask
         mask = own_mask if mask is None else mask
         return reduce_weighted_values(values, sample_weight, mask, self.reduction)
+
+    def _result_and_pullback(
+        self, sample_weight: Any, y_true: np.ndarray, y_pred: np.ndarray
+    ) -> tuple[np.ndarray, Pullback]:
+        """What a call returns, and its pullback."""
+        if self.reduction in (None, "none"):
+            if sample_weight is not None:
+                raise NotImplementedError(f"Loss '{self.name}' has no reduction: multiply its values by the weights.")
+            return self.values_and_pullback(y_true, y_pred)
+        value, gradient = self.value_and_gradient(y_true, y_pred, sample_weight)
+        return np.asarray(value), lambda d_value: gradient * d_value
 
     def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return the values, one for each sample.
@@ -105,7 +119,7 @@ class Loss:
         mask = own_mask if mask is None else mask
         values = np.asarray(values)
         weights, loss = _weights_and_loss(values, sample_weight, mask, self.reduction)
-        d_values = np.ascontiguousarray(np.broadcast_to(summed_to(weights, values.shape), values.shape))
+        d_values = np.broadcast_to(summed_to(weights, values.shape), values.shape).copy()
         return np.sum(loss, dtype=np.float32), pullback(d_values)
 
     def values_and_pullback(self, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, Pullback]:

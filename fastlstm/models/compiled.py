@@ -16,6 +16,7 @@ from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch
 from fastlstm.models.compile_loss import CompileLoss, OutputLoss
 from fastlstm.models.compile_metrics import CompileMetrics
+from fastlstm.models.loss_layer import record_losses
 from fastlstm.models.plan import Plan
 from fastlstm.models.training_plan import TracedPlan, TrainingPlan, traced_loss
 from fastlstm.object_registration import get_registered_object
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from fastlstm.models.predictor import Predictor
 
 losses.Loss.tracer = staticmethod(traced_loss)
+record_losses()
 
 
 class Compiled:

@@ -318,7 +318,7 @@ def traced_loss(function: Callable[[Any, Any], Any]) -> Callable[[np.ndarray, np
         values, backward, _ = calls.run([y_true, y_pred], {})
 
         def pullback(d_values: np.ndarray) -> np.ndarray:
-            gradient = Gradients(*backward(d_values.reshape(np.shape(values)))).inputs[1]
+            gradient = Gradients(*backward(d_values)).inputs[1]
             return np.zeros_like(y_pred) if gradient is None else gradient
 
         return as_float32(values), pullback
