@@ -16,9 +16,9 @@ from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch
 from fastlstm.models.compile_loss import CompileLoss, OutputLoss
 from fastlstm.models.compile_metrics import CompileMetrics
-from fastlstm.models.loss_layer import record_losses
+from fastlstm.models.own_losses import record_losses, traced_loss
 from fastlstm.models.plan import Plan
-from fastlstm.models.training_plan import TracedPlan, TrainingPlan, traced_loss
+from fastlstm.models.training_plan import TracedPlan, TrainingPlan
 from fastlstm.object_registration import get_registered_object
 from fastlstm.regularizers import penalty_gradient
 

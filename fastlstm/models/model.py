@@ -42,7 +42,6 @@ class Model(Trainer, Predictor, builds_once=False):
     keras_module = "keras"
 
     # Methods of Keras 1 and 2.
-    inner_names = "evaluate_generator fit_generator predict_classes predict_generator predict_proba to_yaml"
     fit_generator = Gone("`fit` takes generators")
     evaluate_generator = Gone("`evaluate` takes generators")
     predict_generator = Gone("`predict` takes generators")

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 class Trainer:
     """The part of a model that mirrors Keras' class of this name."""
 
-    inner_names = "compile_as_in_file compiled_state optimizer_state"
+    inner_names = (
+        "compile_as_in_file compiled_state evaluate_generator fit_generator optimizer_state predict_classes "
+        "predict_generator predict_proba to_yaml"
+    )
     # The callbacks of every epoch set them.
     uncounted = frozenset({"history", "stop_training"})
 

@@ -154,6 +154,8 @@ class Part:
             gradients = Gradients(*backward(packed(outputs, d_leaves)))
             for weight, gradient in zip(self.weights, gradients.weights, strict=True):
                 add(by_weight, id(weight), gradient)
+            for key, gradient in gradients.others.items():
+                add(by_weight, key, gradient)
             self._pass_on(gradients, by_slot)
 
         return pull

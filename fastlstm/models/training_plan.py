@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from fastlstm.engine.ops import Activation
-from fastlstm.layers.base.arrays import as_float32, as_tensors, carried_mask
+from fastlstm.layers.base.arrays import as_tensors, carried_mask
 from fastlstm.layers.base.gradient import Backward, Gradients, TrainingChain
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.base.variable import CHANGES, Variable
 from fastlstm.layers.base.weight_owner import WeightOwner
-from fastlstm.layers.core.lambda_layer import Lambda
 from fastlstm.layers.symbolic.calling import call_parameters, named_arguments
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 from fastlstm.layers.symbolic.operation import Operation
@@ -240,7 +239,9 @@ class TracedCalls:
             found = {name: map_structure(gradient, kwargs[name]) for name in sorted(kwargs)}
             keywords = {name: one for name, one in found.items() if any(leaf is not None for leaf in flatten(one))}
             weights = [by_weight.get(id(weight)) for weight in self._layer.trainable_weights]
-            return Gradients(of_inputs, weights, keywords)
+            own = {id(weight) for weight in self._layer.weights}
+            others = {key: gradient for key, gradient in by_weight.items() if key not in own}
+            return Gradients(of_inputs, weights, keywords, others)
 
         return outputs, backward, recorded.penalties
 
@@ -306,26 +307,6 @@ class TracedPlan:
         return self._calls.call(x, self._kwargs).run(_arrays(x, self._kwargs))[1]
 
 
-def traced_loss(function: Callable[[Any, Any], Any]) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, Any]]:
-    """Return a function of `(y_true, y_pred)` that gives the values of a loss, and the way back to `y_pred`.
-
-    Args:
-        function: Returns the values.
-    """
-    calls = TracedCalls(Lambda(lambda pair: function(*pair), name="loss"), (False, True))
-
-    def values_and_pullback(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, Any]:
-        values, backward, _ = calls.run([y_true, y_pred], {})
-
-        def pullback(d_values: np.ndarray) -> np.ndarray:
-            gradient = Gradients(*backward(d_values)).inputs[1]
-            return np.zeros_like(y_pred) if gradient is None else gradient
-
-        return as_float32(values), pullback
-
-    return values_and_pullback
-
-
 class TracedPart(LayerPart):
     """One call of a layer that says no gradient.
 
@@ -356,7 +337,7 @@ def _parts(calls: Calls, asked: set[int]) -> Iterator[Part]:
     """The parts, with gradients by the values of these slots, and of all that follows from them."""
     for group in grouped(calls, _heads_chain):
         from_inputs = any(slot.index in asked for slot in group[0].inputs)
-        while group and not from_inputs and not group[0].layer.trainable_weights:
+        while group and not (from_inputs or group[0].layer.trainable_weights or _uses_others(group[0], calls)):
             # Nothing before it learns, nor does it.
             yield _part(group.pop(0), False)
         if not group:
@@ -368,6 +349,28 @@ def _parts(calls: Calls, asked: set[int]) -> Iterator[Part]:
             yield TracedPart(group[0], from_inputs)
         else:
             yield _part(group[0], True)
+
+
+def _uses_others(call: Call, calls: Calls) -> bool:
+    """Whether a call that is traced uses weights of other layers, which training changes."""
+    layer = call.layer
+    if not layer.trains_by_tracing or layer.expands:
+        return False
+
+    def zeros(leaf: Any) -> Any:
+        if not isinstance(leaf, Slot):
+            return leaf
+        tensor = calls.tensors[leaf.index]
+        return np.zeros([2 if size is None else size for size in tensor.shape], tensor.dtype)
+
+    try:
+        trace = Trace(layer, map_structure(zeros, call.args[0]), {})
+    except Exception:
+        # It takes something else, or cannot be traced: it runs as it is, and nothing before it learns.
+        return False
+    used = itertools.chain(trace.variables, *(node.layer.trainable_weights for node in trace.nodes))
+    own = {id(weight) for weight in layer.weights}
+    return any(weight.trainable and id(weight) not in own for weight in used)
 
 
 def _part(call: Call, trained: bool, training: bool = True) -> Part:

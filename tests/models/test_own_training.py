@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastlstm
-from fastlstm import Model, Sequential, load_model, ops
+from fastlstm import Model, Sequential, load_model, ops, optimizers
 from fastlstm import backend as K
 from fastlstm.layers import (
     LSTM,
@@ -522,3 +522,53 @@ def test_outputs_are_those_of_predict():
     model.compile(fastlstm.optimizers.SGD(0.0), "mse")
     np.testing.assert_allclose(model.train_on_batch(X, before), 0, atol=1e-12)
     np.testing.assert_array_equal(model.predict(X, verbose=0), before)
+
+
+def trained_by_one_step(outputs_of, targets, steps=2):
+    inputs = Input((3,))
+    model = Model(inputs, outputs_of(inputs))
+    model.compile(optimizers.SGD(0.01), "mse")
+    for _ in range(steps):
+        model.train_on_batch(np.ones((2, 3)), np.zeros((2, targets)))
+    return [float(weight.ravel()[0]) for weight in model.get_weights()]
+
+
+def test_weights_of_other_layers_learn_too():
+    """Of layers that a traced function knows; the numbers are those of Keras 3.15.1."""
+
+    def tied(x):
+        encoder = Dense(4, use_bias=False, kernel_initializer="ones")
+        return Lambda(lambda t: ops.matmul(t, ops.transpose(encoder.kernel)))(encoder(x))
+
+    def called(x):
+        dense = Dense(1, kernel_initializer="ones")
+        return dense(x) + Lambda(lambda t: dense(t))(x)
+
+    def scaled(x):
+        dense, last = Dense(1, kernel_initializer="ones"), Dense(1, kernel_initializer="ones")
+        y = dense(x)
+        return last(Lambda(lambda t: t * ops.mean(dense.kernel))(x)) + y
+
+    np.testing.assert_allclose(trained_by_one_step(tied, 3), [0.45251], atol=1e-5)
+    np.testing.assert_allclose(trained_by_one_step(called, 1), [0.5968, -0.4032], atol=1e-5)
+    np.testing.assert_allclose(trained_by_one_step(scaled, 1), [0.81849, -0.20093, 0.60786, -0.20093], atol=1e-5)
+
+
+def test_a_function_in_front_that_cannot_be_traced_runs_as_it_is():
+    def prepared(x):
+        return Dense(1, kernel_initializer="ones")(Lambda(lambda t: np.sort(np.asarray(t)))(x))
+
+    np.testing.assert_allclose(trained_by_one_step(prepared, 1)[0], 0.8848, atol=1e-5)
+
+
+def test_a_loss_that_uses_weights_is_refused():
+    dense = Dense(1, kernel_initializer="ones")
+    model = Sequential([Input((3,)), dense])
+
+    def penalized(y_true, y_pred):
+        return ops.mean(ops.square(y_true - y_pred), -1) + ops.sum(ops.square(dense.kernel))
+
+    model.compile(optimizers.SGD(0.01), penalized)
+    with pytest.raises(NotImplementedError, match=r"The loss uses weights that training changes.* regularizers"):
+        model.train_on_batch(np.ones((2, 3)), np.zeros((2, 1)))
+    np.testing.assert_array_equal(dense.kernel.numpy(), 1)

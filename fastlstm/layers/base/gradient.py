@@ -26,11 +26,13 @@ class Gradients(NamedTuple):
         inputs: By the inputs, in their structure; None in place of what has none, as ids.
         weights: By the layer's `trainable_weights`, in their order; None for one that played no part.
         keywords: By further tensors that the layer was called with, by the arguments' names.
+        others: By weights of other layers that the call uses, by their ids.
     """
 
     inputs: Any
     weights: Sequence[np.ndarray | None] = ()
     keywords: dict[str, Any] = {}  # noqa: RUF012 nobody adds to it
+    others: dict[int, np.ndarray] = {}  # noqa: RUF012 likewise
 
 
 _WEIGHTS = ("kernel", "recurrent_kernel", "bias", "table")

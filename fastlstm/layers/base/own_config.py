@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def is_own(definition: Any) -> bool:
     """Return whether a class or function is a user's own, rather than of this package."""
-    return definition.__module__.partition(".")[0] != "fastlstm"
+    return (definition.__module__ or "").partition(".")[0] != "fastlstm"
 
 
 def own_config(layer: Layer, base: dict[str, Any]) -> dict[str, Any]:
