@@ -42,12 +42,14 @@ class Model(Trainer, Predictor, builds_once=False):
     keras_module = "keras"
 
     # Methods of Keras 1 and 2.
-    fit_generator = Gone("`fit` takes generators")
-    evaluate_generator = Gone("`evaluate` takes generators")
-    predict_generator = Gone("`predict` takes generators")
-    predict_classes = Gone("take `np.argmax(model.predict(x), axis=-1)`, or `model.predict(x) > 0.5` of one output")
-    predict_proba = Gone("take `predict`")
-    to_yaml = Gone("take `to_json`")
+    fit_generator: Gone = Gone("`fit` takes generators")
+    evaluate_generator: Gone = Gone("`evaluate` takes generators")
+    predict_generator: Gone = Gone("`predict` takes generators")
+    predict_classes: Gone = Gone(
+        "take `np.argmax(model.predict(x), axis=-1)`, or `model.predict(x) > 0.5` of one output"
+    )
+    predict_proba: Gone = Gone("take `predict`")
+    to_yaml: Gone = Gone("take `to_json`")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Model:
         if cls is Model and _has_graph(args, kwargs):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Trainer:
         "predict_generator predict_proba to_yaml"
     )
     # The callbacks of every epoch set them.
-    uncounted = frozenset({"history", "stop_training"})
+    uncounted: ClassVar[frozenset[str]] = frozenset({"history", "stop_training"})
 
     stop_training: bool
 

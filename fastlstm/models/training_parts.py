@@ -10,6 +10,7 @@ import numpy as np
 
 from fastlstm.layers.base.arrays import as_float32, as_mask
 from fastlstm.layers.base.gradient import Backward, Gradients, TrainingChain
+from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import flatten, map_structure, packed
 from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.symbolic.calling import (
@@ -103,9 +104,9 @@ class Part:
     def __init__(self, calls: Sequence[Call], training: bool = True) -> None:
         head, last = calls[0], calls[-1]
         self._trained = True
-        self.layers = tuple(call.layer for call in calls)
-        self.reads = [slot.index for slot in head.inputs]
-        self.writes = [slot.index for slot in last.outputs]
+        self.layers: tuple[Layer, ...] = tuple(call.layer for call in calls)
+        self.reads: list[int] = [slot.index for slot in head.inputs]
+        self.writes: list[int] = [slot.index for slot in last.outputs]
         self._args, self._kwargs = head.args, dict(head.kwargs)
         own = self._kwargs.pop("training", None)
         if isinstance(own, FixedTraining):
@@ -187,7 +188,7 @@ class ChainPart(Part):
     def __init__(self, calls: Sequence[Call], input_gradient: bool) -> None:
         super().__init__(calls)
         self.input_gradient = input_gradient
-        self.chain = TrainingChain(self.layers, input_gradient)
+        self.chain: TrainingChain = TrainingChain(self.layers, input_gradient)
         self._mask = self._kwargs.get("mask")
         self._sees_mask = self._mask is not None or self._kwargs.get("initial_state") is None
 

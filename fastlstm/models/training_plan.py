@@ -152,7 +152,7 @@ class TracedCall:
         by = [one and tensor.dtype.startswith("float") for one, tensor in zip(each, trace.inputs, strict=True)]
         by += [weight.trainable and id(weight) not in frozen for weight in trace.variables]
         of_inputs = [slot for slot, one in zip(calls.inputs, by, strict=True) if one]
-        self.plan = TrainingPlan(calls, weights=trace.variables, asked=of_inputs)
+        self.plan: TrainingPlan = TrainingPlan(calls, weights=trace.variables, asked=of_inputs)
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[Any, Recorded]:
         """Return the outputs in their structure, and the run.

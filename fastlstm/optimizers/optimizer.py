@@ -50,7 +50,7 @@ class Optimizer(Averaged):
 
     # Whether a step treats all numbers alike, whatever variable they are of.
     elementwise = True
-    lr = Gone("it is called `learning_rate`")
+    lr: Gone = Gone("it is called `learning_rate`")
 
     def __init__(
         self,

@@ -65,6 +65,7 @@ class Layer(Differentiable, Called):
     """
 
     _runs_own_call: ClassVar[bool] = False
+    traces: bool = False
     _given: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __init__(
