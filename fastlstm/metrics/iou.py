@@ -48,6 +48,10 @@ class IoU(Metric):
         axis: int = -1,
     ) -> None:
         super().__init__("int64" if dtype in (None, "int") else dtype, name)
+        # First what asks for memory: the classes alone may be too many to go through.
+        self.total_cm: Variable = self.add_variable(
+            (num_classes, num_classes), "zeros", self.dtype, name="total_confusion_matrix"
+        )
         if max(target_class_ids) >= num_classes:
             raise ValueError(f"Target class id {max(target_class_ids)} is out of range, which is [{0}, {num_classes}).")
         self.num_classes = num_classes
@@ -56,9 +60,6 @@ class IoU(Metric):
         self.sparse_y_true = sparse_y_true
         self.sparse_y_pred = sparse_y_pred
         self.axis = axis
-        self.total_cm: Variable = self.add_variable(
-            (num_classes, num_classes), "zeros", self.dtype, name="total_confusion_matrix"
-        )
 
     def _checked_dtype(self, dtype: str) -> str:
         if dtype not in _DTYPES:
