@@ -16,7 +16,7 @@ from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch
 from fastlstm.models.compile_loss import CompileLoss, OutputLoss
 from fastlstm.models.compile_metrics import CompileMetrics
-from fastlstm.models.own_losses import record_losses, traced_loss
+from fastlstm.models.own_losses import trace_losses
 from fastlstm.models.plan import Plan
 from fastlstm.models.training_plan import TracedPlan, TrainingPlan
 from fastlstm.object_registration import get_registered_object
@@ -25,8 +25,7 @@ from fastlstm.regularizers import penalty_gradient
 if TYPE_CHECKING:
     from fastlstm.models.predictor import Predictor
 
-losses.Loss.tracer = staticmethod(traced_loss)
-record_losses()
+trace_losses()
 
 
 class Compiled:

@@ -13,6 +13,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.core.lambda_layer import Lambda
 from fastlstm.layers.symbolic.keras_tensor import is_keras_tensor
 from fastlstm.losses.differentiable import RECORDING, Pullback, at_one_rank, of_one_dtype
+from fastlstm.losses.loss import Loss
 from fastlstm.models.training_plan import TracedCalls
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Function = Callable[..., tuple[np.ndarray, Pullback]]
 
 
-def traced_loss(function: Callable[[Any, Any], Any]) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, Any]]:
+def _traced_loss(function: Callable[[Any, Any], Any]) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, Any]]:
     """Return a function of `(y_true, y_pred)` that gives the values of a loss, and the way back to `y_pred`.
 
     Args:
@@ -62,8 +63,8 @@ class _LossLayer(Layer):
         return values, lambda d: ([None, pullback(d)], ())
 
 
-def record_losses() -> None:
-    """Have calls of losses on symbolic tensors recorded."""
+def trace_losses() -> None:
+    """Have losses of a user's own traced, and the losses of this package recorded that they call."""
 
     def takes(y_true: Any, y_pred: Any) -> bool:
         return is_keras_tensor(y_true) or is_keras_tensor(y_pred)
@@ -71,4 +72,5 @@ def record_losses() -> None:
     def call(function: Function, y_true: Any, y_pred: Any) -> Any:
         return _LossLayer(function)([y_true, y_pred])
 
+    Loss.tracer = staticmethod(_traced_loss)
     RECORDING.takes, RECORDING.call = takes, call

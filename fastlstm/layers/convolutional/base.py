@@ -200,6 +200,18 @@ class Convolution(Layer):
         """Return for each product with the weights a function that gives it as ops of the engine."""
         return []
 
+    @property
+    def _lowered_activation(self) -> ops.Activation:
+        """The activation over the channels of the output, as the engine has it."""
+        return activation_layer.lower_activation(self.activation, self._channels)
+
+    @property
+    def lowers(self) -> bool:
+        """Whether the engine runs it as ops over time."""
+        if self.rank != 1 or self.data_format != "channels_last" or not self.built:
+            return False
+        return self._lowered_activation.function is None
+
     def lower_inside(self) -> list[list[ops.Op]]:
         return [lower() for lower in self.lower_products()]
 
@@ -208,7 +220,7 @@ class Convolution(Layer):
 
         What acts over an axis does so over the last one of the output in its data format.
         """
-        activation = activation_layer.lower_activation(self.activation, self._channels)
+        activation = self._lowered_activation
         return None if activation.function is not None or activation.name in OVER_AN_AXIS else activation
 
     def dense(self, kernel: np.ndarray, part: slice = slice(None), times: int = 1) -> list[ops.Op]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
-from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.joining import GraphValues, one_value
 from fastlstm.layers.base.serialization import register
@@ -79,15 +78,9 @@ class _Conv(Convolution):
         self.kernel = add_weight(self, "kernel", (*self.kernel_size, channels // self.groups, self.filters))
         self.build_bias(input_shape)
 
-    @property
-    def lowers(self) -> bool:
-        if self.rank != 1 or self.data_format != "channels_last" or not self.built:
-            return False
-        return activation_layer.lower_activation(self.activation, self.filters).function is None
-
     def lower(self) -> list[ops.Op]:
         bias = self.bias.value if self.bias is not None else None
-        activation = activation_layer.lower_activation(self.activation, self.filters)
+        activation = self._lowered_activation
         strides, dilation = self.strides[0], self.dilation_rate[0]
         return [ops.ConvolutionOp(self.kernel.value, bias, activation, strides, dilation, self.groups, self.padding)]
 
@@ -98,7 +91,7 @@ class _Conv(Convolution):
         plane = self.rank == 2 and self.data_format == "channels_last" and self.groups == max(self.dilation_rate) == 1
         if x is None or not plane or self.kernel_size[0] > MOST_ROWS:
             return None
-        activation = activation_layer.lower_activation(self.activation, self.filters)
+        activation = self._lowered_activation
         if activation.function is not None:
             return None
         bias = self.bias.value if self.bias is not None else None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fastlstm.engine import ops
-from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
@@ -35,15 +34,9 @@ def _of_each_channel(windows: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return y.reshape(*y.shape[:-2], channels * multiplier)
 
 
-def _activation(layer: _DepthwiseConv | _SeparableConv) -> ops.Activation:
-    return activation_layer.lower_activation(layer.activation, layer._channels)
-
-
-def _lowers(layer: _DepthwiseConv | _SeparableConv) -> bool:
-    """Whether the engine runs it: over time, with one output per channel."""
-    if layer.rank != 1 or layer.data_format != "channels_last" or not layer.built or layer.depth_multiplier > 1:
-        return False
-    return min(layer.strides[0], layer.dilation_rate[0]) == 1 and _activation(layer).function is None
+def _has_an_op(layer: _DepthwiseConv | _SeparableConv) -> bool:
+    """Whether there is an op of its form: with one output per channel."""
+    return layer.depth_multiplier == 1 and min(layer.strides[0], layer.dilation_rate[0]) == 1
 
 
 def _of_channels_alone(
@@ -100,11 +93,11 @@ class _DepthwiseConv(Convolution):
 
     @property
     def lowers(self) -> bool:
-        return _lowers(self)
+        return _has_an_op(self) and super().lowers
 
     def lower(self) -> list[ops.Op]:
         bias = self.bias.value if self.bias is not None else None
-        return [_of_channels_alone(self, self.kernel.value, bias, _activation(self))]
+        return [_of_channels_alone(self, self.kernel.value, bias, self._lowered_activation)]
 
     def convolved(self, x: np.ndarray) -> np.ndarray:
         kernel, bias = self.kernel.value, self.bias.value if self.bias is not None else None
@@ -225,12 +218,12 @@ class _SeparableConv(Convolution):
 
     @property
     def lowers(self) -> bool:
-        return _lowers(self)
+        return _has_an_op(self) and super().lowers
 
     def lower(self) -> list[ops.Op]:
         bias, pointwise = self.bias.value if self.bias is not None else None, self.pointwise_kernel.value
         alone = _of_channels_alone(self, self.depthwise_kernel.value, None, ops.LINEAR)
-        return [alone, ops.DenseOp(pointwise.reshape(-1, self.filters), bias, _activation(self))]
+        return [alone, ops.DenseOp(pointwise.reshape(-1, self.filters), bias, self._lowered_activation)]
 
     def convolved(self, x: np.ndarray) -> np.ndarray:
         kernel, pointwise = self.depthwise_kernel.value, self.products[0].program

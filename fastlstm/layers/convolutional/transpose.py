@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from fastlstm.engine import ops
-from fastlstm.layers.activations import activation as activation_layer
 from fastlstm.layers.base.argument_validation import standardize_tuple
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.serialization import register
@@ -144,12 +143,6 @@ class _ConvTranspose(Convolution):
         """The order that brings two axes of every dimension beside each other, from all first and all second ones."""
         return [axis for number in range(self.rank) for axis in (number, self.rank + number)]
 
-    @property
-    def lowers(self) -> bool:
-        if self.rank != 1 or self.data_format != "channels_last" or not self.built:
-            return False
-        return activation_layer.lower_activation(self.activation, self.filters).function is None
-
     def lower(self) -> list[ops.Op]:
         # Zeros at the ends, windows, their positions one after the other, and of these the output. What each of them
         # has more than the input does not depend on the input's length; any will do.
@@ -164,7 +157,7 @@ class _ConvTranspose(Convolution):
             ops.StepsOp(-first, first + output - axis.count * stride),
         ]
         if self.fused_activation() is None:  # it acts along the channels
-            lowered.append(ops.ActivationOp(activation_layer.lower_activation(self.activation, self.filters)))
+            lowered.append(ops.ActivationOp(self._lowered_activation))
         return lowered
 
     def lower_products(self) -> list[Callable[[], list[ops.Op]]]:
