@@ -27,6 +27,7 @@ from fastlstm.serving.settings import Settings
 logger: logging.Logger = logging.getLogger("fastlstm.serving")
 
 _QUIET = 0.3  # seconds without a request after which a server that drains is done
+_HANDSHAKE = 0.2  # seconds that a connection which has begun has to be made
 _SETUP_FAILED = 2
 _SO_ATTACH_FILTER = 26  # of Linux's asm/socket.h; `socket` has no name for it
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -117,18 +118,26 @@ def _bound(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _hold_connections(listener: socket.socket) -> None:
-    """Let a socket accept no more than what waits for it already.
+def _begin_no_connections(listener: socket.socket) -> None:
+    """Let a socket complete the connections that have begun, and begin no others.
 
-    A connection that the kernel makes between the last `accept` and `close` would be reset, with its request. A filter
-    (socket(7), SO_ATTACH_FILTER) that keeps nothing of a packet drops the attempts; they are repeated, and refused
-    once nobody listens. Other systems than Linux have no such filter.
+    A client knows that it is connected before its listener does: if that one closes in between, or after its last
+    `accept`, the connection is reset with its request. A filter (socket(7), SO_ATTACH_FILTER) drops the segments that
+    begin one, SYN without ACK; clients repeat them, and are refused once nobody listens. Other systems than Linux
+    have no such filter.
     """
     if sys.platform == "linux":
-        keep_nothing = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0), 8)  # BPF_RET | BPF_K, 0 bytes
-        program = struct.pack("HP", 1, ctypes.addressof(keep_nothing))
+        instructions = (
+            (0x30, 0, 0, 13),  # load the byte of a TCP header that has the flags
+            (0x54, 0, 0, 0x12),  # keep SYN and ACK
+            (0x15, 0, 1, 0x02),  # SYN alone: the next instruction, else the one after it
+            (0x06, 0, 0, 0),  # keep no bytes
+            (0x06, 0, 0, 0xFFFFFFFF),  # keep all
+        )
+        program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in instructions))
         with suppress(OSError):
-            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+            filter_ = struct.pack("HP", len(instructions), ctypes.addressof(program))
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
 
 
 class Server(uvicorn.Server):
@@ -156,7 +165,7 @@ class Server(uvicorn.Server):
         self._service, self._drain, self._ready, self._parent = service, drain, ready, parent
         # The loop closes the other one; connections that wait in the kernel then are accepted by this one.
         self._listener: socket.socket | None = listener.dup()
-        self._drains_since = 0.0
+        self._drains_since = self._closed_at = 0.0
         self._reloading: asyncio.Task[Any] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -185,13 +194,14 @@ class Server(uvicorn.Server):
                 await self._stop_listening()
             # Who has connected has _QUIET seconds for a request, and _QUIET more.
             elif self._listener is None:
-                self.should_exit: bool = not busy or perf_counter() - self._drains_since >= self._drain + 2 * _QUIET
+                self.should_exit: bool = not busy or perf_counter() - self._closed_at >= 2 * _QUIET
         return await super().on_tick(counter)
 
     async def _stop_listening(self) -> None:
-        """Refuse connections, after accepting those that were made."""
+        """Refuse connections, after accepting those that have begun."""
         listener, self._listener = cast(socket.socket, self._listener), None
-        _hold_connections(listener)
+        _begin_no_connections(listener)
+        await asyncio.sleep(_HANDSHAKE)
         for server in self.servers:
             server.close()
         accepted = []
@@ -199,7 +209,7 @@ class Server(uvicorn.Server):
             while True:
                 accepted.append(listener.accept()[0])
         listener.close()
-        self._service.last_request = perf_counter()
+        self._service.last_request = self._closed_at = perf_counter()
         config, loop = self.config, asyncio.get_running_loop()
         protocol: Any = config.http_protocol_class
         for connection in accepted:

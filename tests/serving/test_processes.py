@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -210,6 +211,31 @@ def test_the_listener_never_blocks():
     with _bound("127.0.0.1", 0) as listener, listener.dup() as other:
         assert not listener.getblocking() and not other.getblocking()
         assert not os.get_blocking(listener.fileno())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has socket filters")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_listener_that_ends_keeps_its_connections_and_begins_none(host):
+    from fastlstm.serving.server import _begin_no_connections, _bound
+
+    try:
+        listener = _bound(host, 0)
+    except OSError as error:
+        pytest.skip(str(error))
+    with listener:
+        listener.listen()
+        address = listener.getsockname()[:2]
+        with socket.create_connection(address) as client:
+            _begin_no_connections(listener)
+            client.sendall(b"request")
+            connection = listener.accept()[0]
+            with connection:
+                connection.settimeout(60)
+                assert connection.recv(7) == b"request"
+                connection.sendall(b"reply")
+                assert client.recv(5) == b"reply"
+        with pytest.raises(TimeoutError):
+            socket.create_connection(address, timeout=0.2)
 
 
 def test_a_worker_that_dies_is_replaced(model, tmp_path):
