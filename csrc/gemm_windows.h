@@ -32,7 +32,7 @@ static window_tile_function *const window_tiles[4][TILE_ROWS] = {
 /* The sums of one panel, a block of a piece after the other. */
 static void blocks_of_panel(float *out, size_t out_stride, const float *bias, const float *x, size_t x_stride,
                             size_t line_stride, const size_t *offsets, size_t pieces, const float *panel, size_t lines,
-                            size_t rows, size_t features, size_t width)
+                            size_t rows, size_t features, size_t width, size_t weights)
 {
     const size_t padded = (width + FL_GROUP - 1) / FL_GROUP * FL_GROUP;
     for (size_t piece = 0; piece < pieces; piece++)
@@ -42,7 +42,8 @@ static void blocks_of_panel(float *out, size_t out_stride, const float *bias, co
             for (size_t line = 0; line < lines; line++) {
                 float *to = out + line * rows * out_stride;
                 rows_of_panel(to, out_stride, first ? bias : to, first ? 0 : out_stride,
-                              x + line * line_stride + offsets[piece] + k, x_stride, panel, NULL, rows, n, width, 0);
+                              x + line * line_stride + offsets[piece] + k, x_stride, panel,
+                              line == 0 ? panel + n * padded : NULL, rows, n, width, weights);
             }
         }
 }
@@ -79,7 +80,7 @@ static void FL_KERNEL(gemm_windows_forward)(float *out, const float *bias, const
         width = smaller(PANEL, columns - first);
         if (is_long) {
             blocks_of_panel(out + first, columns, bias + first, x, x_stride, line_stride, offsets, pieces, panel, lines,
-                            rows, features, width);
+                            rows, features, width, pieces * features * columns);
             continue;
         }
         for (size_t line = 0; line < lines; line++)
