@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fastlstm.serving.joiner import QueueFull
-from fastlstm.serving.protocol import ServiceError, malformed, numbers
+from fastlstm.serving.protocol import ServiceError, malformed, numbers, read_json
 
 POLICY, RESTARTS, TRY_LATER = 1008, 1012, 1013  # codes of WebSockets
 
@@ -99,7 +99,8 @@ def _from_bytes(data: bytes, step_shape: tuple[int, ...]) -> np.ndarray:
 def _from_json(text: str, step_shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
     """The steps, and whether the frame held a single one."""
     try:
-        x = numbers(orjson.loads(text))
+        body = text.encode()
+        x = numbers(read_json(body, len(body)))
     except ValueError:
         x = np.array(None)
     if x.dtype.kind not in "fiu":

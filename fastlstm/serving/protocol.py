@@ -22,6 +22,9 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 _MAX_DIMENSIONS = 32
 _MOST_TENSORS = 1000  # of a request
+# Of one JSON text: before it is read they are counted as bytes, since each takes more time and memory than a number. A
+# tensor of the protocol has one list that may be flat, two objects and five keys.
+_MOST = {"[": (1_000_000, "lists, and `data` may be flat"), "{": (100_000, "objects"), ":": (100_000, "keys")}
 _NUMBERS = {bool, int, float}
 _PARAMETERS = {"binary_data_output", "sequence_id", "sequence_start", "sequence_end"}
 
@@ -82,7 +85,6 @@ def parsed(body: bytes, header_length: str | None) -> Inference:
     Raises:
         ServiceError: It is not one.
     """
-    text: Any = body
     offset = len(body)
     if header_length is not None:
         if not header_length.isascii() or not header_length.isdigit() or len(header_length) > 18:
@@ -90,8 +92,7 @@ def parsed(body: bytes, header_length: str | None) -> Inference:
         offset = int(header_length)
         if offset > len(body):
             raise malformed(f"The body is truncated: its JSON should have {offset} bytes, and {len(body)} have come.")
-        text = memoryview(body)[:offset]
-    request = _object(text)
+    request = _object(body, offset)
     inputs: dict[str, np.ndarray] = {}
     for entry in _list(request, "inputs"):
         name, array, offset = _input(entry, body, offset)
@@ -114,9 +115,22 @@ def parsed(body: bytes, header_length: str | None) -> Inference:
     return inference
 
 
-def _object(text: Any) -> dict[str, Any]:
+def read_json(body: bytes, length: int) -> Any:
+    """Return what the first bytes of a body hold as JSON.
+
+    Raises:
+        ServiceError: It is more than a request may hold.
+        orjson.JSONDecodeError: It is not JSON.
+    """
+    for sign, (most, what) in _MOST.items():
+        if length > 2 * most and np.count_nonzero(np.frombuffer(body, np.uint8, length) == ord(sign)) > most:
+            raise malformed(f"The JSON of a request should hold at most {most:,} {what}.")
+    return orjson.loads(body if length == len(body) else memoryview(body)[:length])
+
+
+def _object(body: bytes, length: int) -> dict[str, Any]:
     try:
-        request = orjson.loads(text)
+        request = read_json(body, length)
     except orjson.JSONDecodeError as error:
         raise malformed(f"The request is not JSON: {error}") from None
     if not isinstance(request, dict):

@@ -202,6 +202,15 @@ def test_deep_nesting(client, depth):
     assert answer.status == 400 and "input 'x'" in answer.error
 
 
+@pytest.mark.parametrize(("sign", "count", "what"), [("[]", 1_000_001, "lists"), ("{}", 100_001, "objects")])
+def test_more_lists_or_objects_than_a_request_may_hold(client, sign, count, what):
+    body = json.dumps(with_x(data=0)).replace('"data": 0', f'"data": [{",".join([sign] * count)}]').encode()
+    answer = client.post("/v2/models/two/infer", body)
+    assert answer.status == 400 and f"at most {count - 1:,} {what}" in answer.error
+    keys = "{" + ",".join(f'"{number}": 0' for number in range(100_001)) + "}"
+    assert "at most 100,000 keys" in client.post("/v2/models/two/infer", keys.encode()).error
+
+
 def test_what_is_wrong_with_bytes(client):
     x, other = np.zeros((1, 2, 3), "<f4"), np.zeros((1, 2), "<f4")
     entries = {"inputs": [tensor("x", x, "FP32"), tensor("other", other, "FP32")]}
