@@ -6,7 +6,8 @@ import warnings
 
 import numpy as np
 
-from fastlstm import Input, Sequential
+from fastlstm import Input, Model, Sequential
+from fastlstm.layers import LSTM, Dense
 
 
 def random(*shape, seed=0):
@@ -53,3 +54,22 @@ def flat(outputs):
     if isinstance(outputs, dict):
         return [outputs[key] for key in sorted(outputs)]
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def two_branches(inputs=list, outputs=list):
+    """Two inputs and two outputs in a structure of the caller's, and the layers."""
+    a, b = Input((5, 3), name="a"), Input((5, 3), name="b")
+    left, right = LSTM(4, name="left"), Dense(2, name="right")
+    tensors, results = {"a": a, "b": b}, {"l": left(a), "r": right(b)}
+    packed = [
+        make(named) if make is dict else make(named.values()) for make, named in ((inputs, tensors), (outputs, results))
+    ]
+    return Model(*packed, name="m"), left, right
+
+
+def seq2seq():
+    """An encoder and a decoder that begins with its states."""
+    source, target = Input((None, 3), name="source"), Input((None, 2), name="target")
+    _, *states = LSTM(4, return_state=True, name="encoder")(source)
+    sequences = LSTM(4, return_sequences=True, return_state=True, name="decoder")(target, initial_state=states)[0]
+    return Model([source, target], Dense(3, activation="softmax", name="words")(sequences), name="s")
