@@ -17,6 +17,7 @@ from fastlstm.losses.crossentropy import (
     kl_divergence,
     sparse_categorical_crossentropy,
 )
+from fastlstm.losses.ctc import CTC, ctc
 from fastlstm.losses.focal import binary_focal_crossentropy, categorical_focal_crossentropy
 from fastlstm.losses.hinge import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
 from fastlstm.losses.loss import Loss, LossFunctionWrapper
@@ -57,6 +58,7 @@ from fastlstm.losses.regression import (
 
 __all__ = [
     "BCE",
+    "CTC",
     "KLD",
     "MAE",
     "MAPE",
@@ -92,6 +94,7 @@ __all__ = [
     "categorical_generalized_cross_entropy",
     "categorical_hinge",
     "cosine_similarity",
+    "ctc",
     "deserialize",
     "dice",
     "get",
@@ -120,13 +123,14 @@ _CLASSES = (
     *(MeanSquaredLogarithmicError, CosineSimilarity, LogCosh, Huber, Poisson, KLDivergence),
     *(BinaryCrossentropy, BinaryFocalCrossentropy, CategoricalCrossentropy, CategoricalFocalCrossentropy),
     *(SparseCategoricalCrossentropy, CategoricalGeneralizedCrossEntropy, Hinge, SquaredHinge, CategoricalHinge),
-    *(Dice, Tversky),
+    *(Dice, Tversky, CTC),
 )
 _FUNCTIONS = (
     *(mean_squared_error, mean_absolute_error, mean_absolute_percentage_error, mean_squared_logarithmic_error),
     *(cosine_similarity, log_cosh, huber, poisson, kl_divergence, binary_crossentropy, binary_focal_crossentropy),
     *(categorical_crossentropy, categorical_focal_crossentropy, sparse_categorical_crossentropy),
     *(categorical_generalized_cross_entropy, hinge, squared_hinge, categorical_hinge, dice, tversky),
+    ctc,
 )
 mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error
@@ -161,4 +165,4 @@ def get(identifier: Any) -> Any:
 serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
 deserialize: Callable[..., Any] = _REGISTRY.deserialize
 
-__getattr__: Callable[[str], Any] = missing_names(__name__, "CTC Circle circle ctc")
+__getattr__: Callable[[str], Any] = missing_names(__name__, "Circle circle")

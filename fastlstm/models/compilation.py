@@ -22,8 +22,8 @@ CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConst
 """
 _LOSSES = """
 bce binary_crossentropy binary_focal_crossentropy categorical_crossentropy categorical_focal_crossentropy
-categorical_generalized_cross_entropy categorical_hinge ce cosine_similarity crossentropy dice hinge huber kl_divergence
-kld log_cosh mae mape mean_absolute_error mean_absolute_percentage_error mean_squared_error
+categorical_generalized_cross_entropy categorical_hinge ce cosine_similarity crossentropy ctc dice hinge huber
+kl_divergence kld log_cosh mae mape mean_absolute_error mean_absolute_percentage_error mean_squared_error
 mean_squared_logarithmic_error mse msle poisson sparse_categorical_crossentropy squared_hinge tversky
 """
 _ABBREVIATED_LOSSES = {

@@ -6,7 +6,7 @@ shapes and one of dtypes. That is all that graphs, files and the functions here 
 
 from typing import TYPE_CHECKING, Any
 
-from fastlstm.ops import elementwise, indexing, neural, products, rearranging, reductions
+from fastlstm.ops import ctc, elementwise, indexing, neural, products, rearranging, reductions
 from fastlstm.ops.creation import (
     arange,
     convert_to_numpy,
@@ -28,7 +28,7 @@ from fastlstm.ops.definition import BY_CLASS
 from fastlstm.ops.definition import FUNCTIONS as FUNCTIONS
 from fastlstm.ops.definition import Definition as Definition
 
-_TABLES = (elementwise, indexing, neural, products, rearranging, reductions)
+_TABLES = (ctc, elementwise, indexing, neural, products, rearranging, reductions)
 _CREATION = (arange, convert_to_numpy, dtype, empty, eye, full, identity, is_tensor, linspace, ndim, ones, shape, size,
              tri, zeros)  # fmt: skip
 

@@ -72,7 +72,17 @@ def embedding(keras):
     return model, ids, (ids[:, 0] + ids[:, -1]) % 3, "sparse_categorical_crossentropy"
 
 
-NETWORKS = (tutorial, masked, bidirectional, encoder_decoder, stateful, embedding)
+def recognizer(keras):
+    """Labels somewhere in a sequence, with none and with too many for the steps among them."""
+    layers = keras.layers
+    rows = [layers.Bidirectional(layers.LSTM(6, return_sequences=True)), layers.Dense(5)]
+    x, _ = series()
+    labels = (np.abs(values((32, 4), 7)) * 3.99).astype(np.int32) + 1
+    labels[np.arange(4) >= np.arange(32)[:, None] % 5] = 0
+    return keras.Sequential([layers.Input((12, 2)), *rows]), x, labels, "ctc"
+
+
+NETWORKS = (tutorial, masked, bidirectional, encoder_decoder, stateful, embedding, recognizer)
 
 
 def losses_of(keras, network, optimizer: str) -> list[float]:

@@ -51,6 +51,9 @@ def pairs(kind: str) -> list[tuple[np.ndarray, np.ndarray]]:
     if kind == "binary logits":
         labels = [(numbers(9, *shape) > 0).astype(np.float32) for shape in shapes]
         return [(t, numbers(10, *t.shape, low=-30, high=30)) for t in labels]
+    if kind == "labels in time":
+        labels = np.array([[1, 2, 0], [3, 3, 0], [2, 1, 2], [0, 0, 0], [1, 1, 1]], np.int32)
+        return [(labels, numbers(16, BATCH, 6, CLASSES, low=-3, high=3)), (labels[:, :2], numbers(17, *shapes[1]))]
     indices = [classes(11, *shape[:-1]) for shape in shapes]
     if kind.startswith("sparse"):
         targets = [indices[0], indices[1], indices[1][..., np.newaxis]]
@@ -99,6 +102,7 @@ LOSSES: list[tuple[str, dict, str]] = [
     ("Dice", {}, "binary"),
     ("Tversky", {"alpha": 0.3, "beta": 0.6, "axis": [1]}, "binary"),
     ("Tversky", {}, "binary"),
+    ("CTC", {}, "labels in time"),
 ]
 
 # Reduction, whether there are weights of samples, whether there is a mask.

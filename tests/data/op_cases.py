@@ -241,3 +241,9 @@ of_function(
 of_function("dot_product_attention", lambda f, x: f(x["heads"], x["heads"], x["heads"], scale=0.3, bias=x["c"][:, :3],
                                                     mask=x["c"][:, :3] > -1))  # fmt: skip
 of_function("cdist", lambda f, x: f(x["a"], x["b"]))
+
+# --- labels in time -------------------------------------------------------------------------------------------------
+
+of_function("ctc_loss", lambda f, x: f(x["ids"][:, :2], x["a"], x["ids"][:, 0], x["ids"][:, 1] * 0 + 3, mask_index=3))
+of_function("ctc_decode", lambda f, x: f(x["a"], x["ids"][:, 0] * 0 + 3))
+of_function("ctc_decode", lambda f, x: f(x["a"], x["ids"][:, 0] * 0 + 3, "beam_search", 5, 2))

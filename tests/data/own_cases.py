@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 from trained_cases import values
 
@@ -370,8 +372,56 @@ def focal_loss(keras):
     return model, x, (y > 0).astype(np.float32), focal(2.0, 0.25)
 
 
+def older_backend(keras):
+    """`tensorflow.keras.backend`."""
+    return keras.backend if keras.__name__ == "fastlstm" else importlib.import_module("keras._tf_keras.keras.backend")
+
+
+def labelled(count, classes):
+    """Sequences with labels, what is behind them, and their lengths."""
+    x, _ = series()
+    labels = (np.abs(values((24, count), 7)) * (classes - 1.01)).astype(np.int32)
+    lengths = 1 + np.arange(24) % count
+    return x, np.where(np.arange(count) < lengths[:, None], labels, 99).astype(np.float32), lengths[:, None]
+
+
+def batch_cost_loss(keras):
+    """As examples of reading text compute their loss; a number that is no class ends the labels."""
+    layers, ops, backend = keras.layers, keras.ops, older_backend(keras)
+
+    def ctc(y_true, y_pred):
+        rows = ops.shape(y_true)[0]
+        steps = ops.ones((rows, 1), "int32") * ops.shape(y_pred)[1]
+        lengths = ops.ones((rows, 1), "int32") * ops.shape(y_true)[1]
+        return backend.ctc_batch_cost(y_true, y_pred, steps, lengths)
+
+    x, labels, _ = labelled(3, 5)
+    rows = [layers.Bidirectional(layers.LSTM(5, return_sequences=True)), layers.Dense(5, activation="softmax")]
+    return keras.Sequential([layers.Input((7, 3)), *rows]), x, labels, ctc
+
+
+def batch_cost_lambda(keras):
+    """As older ones have it: the loss is the output of the model."""
+    layers, backend = keras.layers, older_backend(keras)
+    x, labels = layers.Input((7, 3)), layers.Input((3,))
+    steps, lengths = layers.Input((1,), dtype="int32"), layers.Input((1,), dtype="int32")
+    y_pred = layers.Dense(5, activation="softmax")(layers.LSTM(6, return_sequences=True)(x))
+
+    def cost(given):
+        y_pred, labels, steps, lengths = given
+        # The first outputs tend to be garbage.
+        return backend.ctc_batch_cost(labels, y_pred[:, 2:, :], steps, lengths)
+
+    loss = layers.Lambda(cost, output_shape=(1,), name="ctc")([y_pred, labels, steps, lengths])
+    given, numbers, counts = labelled(3, 5)
+    model = keras.Model([x, labels, steps, lengths], loss)
+    inputs = [given, numbers, np.full((24, 1), 5, np.int32), counts.astype(np.int32)]
+    return model, inputs, np.zeros(24, np.float32), {"ctc": lambda y_true, y_pred: y_pred}
+
+
 NETWORKS = (attention, context_vector, bahdanau, subclassed, lambdas, training_argument, masked, masked_model)
 NETWORKS += (positions, own_cell, nested, seq2seq, root_loss, quantile_loss, focal_loss)
+NETWORKS += (batch_cost_loss, batch_cost_lambda)
 
 
 def made(keras, network):

@@ -188,7 +188,7 @@ def test_get():
             ValueError,
             "`axis` must be of type `int`. Received: axis=True of type <class 'bool'>",
         ),
-        (lambda: losses.CTC, AttributeError, "'fastlstm.losses' has no 'CTC', which keras.losses has"),
+        (lambda: losses.Circle, AttributeError, "'fastlstm.losses' has no 'Circle', which keras.losses has"),
     ],
 )
 def test_refused(attempt, error, message):

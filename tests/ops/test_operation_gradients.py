@@ -74,6 +74,9 @@ CASES = [
     ("Einsum", [A, values(4, 6)], {"subscripts": "...d,de->...e"}),
     ("Einsum", [A], {"subscripts": "abc->ca"}),
     ("Einsum", [A, values(2, 3), V], {"subscripts": "abc,ab,c->b"}),
+    # labels in time
+    ("CTCLoss", [INTS[:, :2], values(2, 6, 4), np.array([2, 1]), np.array([6, 4])], {"mask_index": 3}),
+    ("OlderCTCLoss", [INTS[:, :2], values(2, 6, 4), np.array([2, 1]), np.array([6, 4])], {}),
     # along axes
     *((name, [A], {"axis": 1}) for name in ("Amax", "Amin", "Max", "Min", "Mean", "Std", "Sum", "Var", "Prod")),
     *((name, [A], {"axis": [0, -1], "keepdims": True}) for name in ("Max", "Mean", "Sum", "Std", "Logsumexp")),

@@ -1,7 +1,7 @@
 """The gradients of operations: from the gradient by the result to those by the tensors that it was made of.
 
-Here are those of functions of each value alone; the others are in `moving_gradients.py`, `product_gradients.py` and
-`reduction_gradients.py`.
+Here are those of functions of each value alone; the others are in `alignment_gradients.py`, `moving_gradients.py`,
+`product_gradients.py` and `reduction_gradients.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from fastlstm.engine.activation import Activation
 from fastlstm.engine.ops import ActivationOp
 from fastlstm.engine.training import TrainingProgram
-from fastlstm.layers.symbolic import moving_gradients, product_gradients, reduction_gradients
+from fastlstm.layers.symbolic import alignment_gradients, moving_gradients, product_gradients, reduction_gradients
 from fastlstm.layers.symbolic.product_gradients import summed_to
 
 Parameters = Mapping[str, Any]
@@ -152,6 +152,7 @@ _FLAT += ("StopGradient", "Trunc", "ZerosLike")
 
 # By the name of Keras' class.
 RULES: dict[str, Rule] = {
+    **alignment_gradients.RULES,
     **moving_gradients.RULES,
     **reduction_gradients.RULES,
     "Absolute": _of_one(lambda x, y: np.sign(x)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Sizes in place of unknown ones, the batch's first; an output size that differs between the two trials is not known.
 _TRIALS = ((2, 8), (3, 9))
+# Where a call does not go with these, as one that takes no more labels than steps, of which the number is known.
+_SMALLER = ((2, 1), (3, 2))
 
 
 def inferred_output_shape(layer: Layer, inputs: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
@@ -31,15 +34,17 @@ def inferred_output_shape(layer: Layer, inputs: Any, args: tuple[Any, ...] = (),
         RuntimeError: When the call fails; the text says what to write instead.
     """
     given = [inputs, args, kwargs or {}]
-    trials = []
+    # An array among the arguments is a constant, for a batch of its size.
     rows = next((len(leaf) for leaf in flatten(given) if isinstance(leaf, np.ndarray) and leaf.ndim), None)
-    for batch, size in _TRIALS[: 2 if _has_unknown(given) else 1]:
-        # An array among the arguments is a constant, for a batch of its size.
-        batch = batch if rows is None else rows
-        x, others, named = map_structure(functools.partial(_zeros, batch=batch, size=size), given)
+    count = 2 if _has_unknown(given) else 1
+    try:
+        trials = _tried(layer, given, rows, _TRIALS[:count])
+    except Exception as error:
         try:
-            trials.append(layer.call(x, *others, **named))
-        except Exception as error:
+            if count == 1:
+                raise
+            trials = _tried(layer, given, rows, _SMALLER)
+        except Exception:
             raise RuntimeError(
                 f"Could not automatically infer the output shape / dtype of '{layer.name}' (of type "
                 f"{type(layer).__name__}). Either the `{type(layer).__name__}.call()` method is incorrect, or you need "
@@ -48,6 +53,16 @@ def inferred_output_shape(layer: Layer, inputs: Any, args: tuple[Any, ...] = (),
             ) from error
     shapes = [_common(tuple(np.shape(leaf) for leaf in leaves)) for leaves in zip(*map(flatten, trials), strict=True)]
     return packed(trials[0], shapes)
+
+
+def _tried(layer: Layer, given: Any, rows: int | None, sizes: Sequence[tuple[int, int]]) -> list[Any]:
+    """What calls of the layer give, of zeros with these sizes in place of unknown ones."""
+    made = []
+    for batch, size in sizes:
+        zeros = functools.partial(_zeros, batch=batch if rows is None else rows, size=size)
+        x, others, named = map_structure(zeros, given)
+        made.append(layer.call(x, *others, **named))
+    return made
 
 
 def _has_unknown(given: Any) -> bool:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from fastlstm import ops
-from fastlstm.ops.older import arithmetic, crossentropies, drawing, products, recurrence, shapes, variables
+from fastlstm.ops.older import arithmetic, crossentropies, drawing, labelling, products, recurrence, shapes, variables
 from fastlstm.ops.older.registry import FUNCTIONS
 
 __all__ = ["FUNCTIONS", "REFUSED", "function"]
 
-_ROOMS = (arithmetic, crossentropies, drawing, products, recurrence, shapes, variables)
+_ROOMS = (arithmetic, crossentropies, drawing, labelling, products, recurrence, shapes, variables)
 
 # The operations of the same name, which take the same arguments.
 _SAME = """
@@ -37,7 +37,6 @@ REFUSED: dict[str, str] = {
     **{f"pool{rank}d": _LAYER.format(f"MaxPooling{rank}D or AveragePooling{rank}D") for rank in (2, 3)},
     "resize_images": _LAYER.format("UpSampling2D"),
     "resize_volumes": _LAYER.format("UpSampling3D"),
-    **dict.fromkeys(("ctc_batch_cost", "ctc_decode", "ctc_label_dense_to_sparse"), "CTC is not supported"),
     "gradients": _GRADIENTS,
     **dict.fromkeys(("get_session", "set_session", "tensorflow_backend", "manual_variable_initialization"), _SESSION),
     **dict.fromkeys(("learning_phase", "set_learning_phase", "in_train_phase", "in_test_phase"), _PHASE),
