@@ -30,7 +30,6 @@ _ADVICE = (
     ),
     (r"quantiz|'(?:int8|int4|float8)", "Save the model as it was before `quantize`."),
     (r"float64", "Make the model anew in Keras with dtype float32, give it the weights with `set_weights`, save that."),
-    (r"ragged=True", "Make the model with a dense input, padded, behind Masking or an Embedding with mask_zero."),
     (r"sparse=True", "Make the model with a dense input: only `keras.Input` differs, the weights fit."),
     (r"Lambda", "Make it a Lambda layer of the model, or do it outside of the model, before or after."),
 )

@@ -16,7 +16,7 @@ from fastlstm.models.keras_3 import check_calls, for_keras_3, legacy_problem
 from fastlstm.models.older_keras import HARD_SIGMOIDS, warn_of_other_functions, with_hard_sigmoid
 from fastlstm.models.precision import in_float32
 from fastlstm.models.predictor import Predictor
-from fastlstm.models.quantization import require_floats
+from fastlstm.models.quantization import require_floats, require_plain_inputs
 from fastlstm.models.weight_spec import weight_spec
 from fastlstm.printable import shown
 from fastlstm.records import replaced
@@ -167,6 +167,7 @@ def save_model(
             f"use with TFLite/TFServing/etc. Received: filepath={filepath}."
         )
     check_calls(model)
+    require_plain_inputs(model)
     require_floats(model, f"{_FLOATS_ONLY}. `save_packed` writes it")
     if not _may_write(path, overwrite):
         return

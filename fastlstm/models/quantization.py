@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastlstm.engine import INTEGER_MODES, IntegerMatrix, quantized_matrix
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.variable import CHANGES, Variable
+
+if TYPE_CHECKING:
+    from fastlstm.models.predictor import Predictor
 
 Filters = str | Sequence[str] | Callable[[Layer], bool] | None
 
@@ -88,6 +91,16 @@ def _filter(filters: Any) -> Callable[[Layer], bool]:
             f"Received: {type(filters)}"
         )
     return lambda layer: any(re.search(pattern, layer.name) for pattern in patterns)
+
+
+def require_plain_inputs(model: Predictor) -> None:
+    """Raise ValueError if a layer rounds its inputs, as those do that Keras quantized: no format says so of floats."""
+    for layer in model.leaves():
+        if layer.rounds_inputs:
+            raise ValueError(
+                f"Layer '{layer.name}' was quantized by Keras, whose integers are floats here: the saved model would "
+                "give other outputs. Save its weights alone, or the whole by `save_packed`."
+            )
 
 
 def require_floats(layer: Layer, doing: str) -> None:

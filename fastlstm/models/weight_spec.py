@@ -32,4 +32,5 @@ def _spec(owner: WeightOwner, trainable: bool, seen: set[int]) -> LayerSpec:
         for attribute, child in owner.named_children()
     )
     constants = tuple(owner.stored_constants.items())
-    return LayerSpec(owner.name, type(owner).__name__, variables, children, owner.subclassed, constants)
+    class_name = owner.stored_class or type(owner).__name__
+    return LayerSpec(owner.name, class_name, variables, children, owner.subclassed, constants, owner.stored_form)

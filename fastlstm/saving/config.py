@@ -39,7 +39,8 @@ from fastlstm.saving.dialects import (
 from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.graph import calls_in, count_calls_as_today, node, output_entry
 from fastlstm.saving.hard_sigmoid import OLD_HARD_SIGMOID, is_hard_sigmoid
-from fastlstm.saving.operations import operations
+from fastlstm.saving.operations import operations, without_masks
+from fastlstm.saving.policies import policy_name, take_stored_form
 from fastlstm.saving.shapes import first_input_shape
 from fastlstm.saving.version import parse_version
 
@@ -225,7 +226,7 @@ class _Dialect:
         normal["name"] = layer.get("name") or normal["config"].get("name")
         settings = (normal["class_name"], names, self._before_3, self._keras2_masks)
         normal["inbound_nodes"] = [node(item, *settings) for item in nodes]
-        return [normal]
+        return [*without_masks(normal, names), normal] if self._keras2_masks else [normal]
 
     # --- layers
 
@@ -243,9 +244,11 @@ class _Dialect:
             config["unit_forget_bias"] = config.pop("forget_bias_init") in ("one", "ones")
         if class_name == "BatchNormalization" and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
             config["axis"] = config["axis"][0]
-        kept = {}
+        written_class = class_name
+        class_name, config, form = take_stored_form(class_name, config, where)
+        kept: Config = {"stored_form": form} if form else {}
         for key, value in config.items():
-            if _keeps(class_name, key, value, where):
+            if _keeps(written_class, key, value, where):
                 kept[key] = self._value(key, value, where)
         of_heads = class_name == "MultiHeadAttention" and self._before_3
         if (self._keras2_masks and class_name in KERAS2_MASKS) or of_heads:
@@ -266,7 +269,7 @@ class _Dialect:
         if key.endswith(("_initializer", "_regularizer", "_constraint")):
             return _plain_object(value)
         if key == "dtype":
-            return _policy(value, where)
+            return policy_name(value, where)
         if key == "seed" and isinstance(value, dict):  # a serialized SeedGenerator
             return value.get("config", {}).get("seed")
         return value
@@ -297,16 +300,16 @@ def _layer_list(config: Config, where: str) -> list[Any]:
 
 def _model_settings(config: Config) -> Config:
     kept = {key: config[key] for key in ("name", "trainable") if config.get(key) is not None}
-    return kept | ({"dtype": _policy(config["dtype"], "the model")} if config.get("dtype") is not None else {})
+    return kept | ({"dtype": policy_name(config["dtype"], "the model")} if config.get("dtype") is not None else {})
 
 
 def _input_layer(config: Config, where: str) -> Config:
-    for key in ("sparse", "ragged"):
-        if config.get(key):
-            raise SavedModelError(f"{where} (InputLayer) has {key}={config[key]!r}; only dense inputs are supported.")
+    # A ragged input is one that takes sequences of different lengths, as `predict` does of every model.
+    if config.get("sparse"):
+        raise SavedModelError(f"{where} (InputLayer) has sparse={config['sparse']!r}; only dense inputs are supported.")
     shape = config.get("batch_shape") or config.get("batch_input_shape")
     dtype = config.get("dtype") or config.get("input_dtype") or "float32"
-    kept = {"batch_shape": shape, "dtype": _policy(dtype, where), "name": config.get("name")}
+    kept = {"batch_shape": shape, "dtype": policy_name(dtype, where), "name": config.get("name")}
     return {key: value for key, value in kept.items() if value is not None}
 
 
@@ -381,19 +384,3 @@ def _plain_object(value: Any) -> Any:
     plain_object = {"class_name": OBJECT_CLASSES.get(name, name), "config": config}
     foreign = _foreign_name(value | {"class_name": name})
     return plain_object | ({"registered_name": foreign} if foreign else {})
-
-
-def _policy(value: Any, where: str) -> str:
-    """A dtype policy in any form → its name."""
-    if isinstance(value, dict):
-        config = value.get("config") or {}
-        if value.get("class_name") == "DTypePolicyMap":
-            if config.get("policy_map"):
-                raise SavedModelError(f"{where} has a dtype policy per layer (DTypePolicyMap), which is not supported.")
-            return _policy(config.get("default_policy") or "float32", where)
-        if value.get("class_name") == "QuantizedDTypePolicy" and "name" not in config:
-            return f"{config.get('mode')}_from_{config.get('source_name')}"
-        value = config.get("name")
-    if not isinstance(value, str):
-        raise SavedModelError(f"{where} has no readable dtype policy.")
-    return value

@@ -18,6 +18,7 @@ CLASSES = {
     "GroupedQueryAttention": "GroupQueryAttention",
     "Model": "Functional",
     "SeparableConvolution2D": "SeparableConv2D",
+    "SyncBatchNormalization": "BatchNormalization",
     "ThresholdedReLU": "ReLU",
     "TimeDistributedDense": "Dense",
     "UnifiedGRU": "GRU",

@@ -61,7 +61,7 @@ def node(written: Any, class_name: str, layer_names: set[Any], old: bool, masks:
         states = tensors[1:] or kwargs.get("initial_state")
         if states:
             kwargs["initial_state"] = states
-            if masks and kwargs.get("mask") is None:
+            if masks and "mask" not in kwargs:
                 kwargs["mask"] = _INPUT_MASK
         return {"args": tensors[:1], "kwargs": kwargs}
     if len(tensors) == 1:

@@ -169,7 +169,8 @@ class StoredArray(Record):
 
         stored = self.item.node.get_type()
         dtype: np.dtype[Any] = stored.dtype
-        if dtype.str == "|V2" and self.item.strings("dtype", self.where) == ["bfloat16"]:
+        # The `.h5` of all versions, and Keras 2 everywhere, leave out to say what such bytes are.
+        if dtype.str == "|V2" and self.item.strings("dtype", self.where) in (None, ["bfloat16"]):
             return dtype
         # The last condition tells the numbers of a machine from such as have their bits elsewhere.
         if dtype.kind in "iuf" and dtype.itemsize <= 8 and h5py.h5t.py_create(dtype).equal(stored):

@@ -19,6 +19,7 @@ from fastlstm.saving.errors import SavedModelError
 from fastlstm.saving.hdf5 import Group
 from fastlstm.saving.layout import Owner, numbered, owners, top_layers
 from fastlstm.saving.optimizer_state import OptimizerState, write_in_legacy
+from fastlstm.saving.quantized import plain
 from fastlstm.saving.replace import replaced_file
 from fastlstm.saving.spec import LayerSpec, VariableSpec
 from fastlstm.saving.version import KERAS_VERSION
@@ -149,6 +150,8 @@ def _distinct(names: list[str], what: str) -> list[str]:
 
 def _steps(layer: list[Owner], arrays: list[Stored], theano: bool) -> list[_Step] | None:
     """Pair the arrays of one layer with its variables; None where their number fits in no order."""
+    if len(layer) == 1 and layer[0].spec.stored_form:
+        arrays = plain(layer[0].spec, arrays)
     orders = [steps for first in _FIRST if (steps := _in_order(layer, first, arrays, theano)) is not None]
     shapes_fit = [steps for steps in orders if not any(step.recipe.mismatch() for step in steps)]
     names_fit = [steps for steps in shapes_fit if all(_same_name(step) for step in steps)]

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastlstm.saving.budget import Budget
 from fastlstm.saving.errors import SavedModelError
+from fastlstm.saving.graph import tensor
 
 MODULE = "keras.src.ops.numpy"
 
@@ -57,6 +58,34 @@ def operations(entry: Config, where: str, budget: Budget) -> list[Config] | None
     if module is None and of_keras_3 and class_name in _LAYERS_TOO and "name" in config and "trainable" not in config:
         return [_of_keras_3(entry, MODULE)]
     return None
+
+
+def without_masks(layer: Config, names: set[Any]) -> list[Config]:
+    """Return an operation that copies the inputs of those calls of a layer that say `mask=None`, which then take these.
+
+    Keras 2 shows such a call no mask; Keras 3 those of its inputs, of which a copy has none.
+
+    Args:
+        layer: The layer with its calls in today's dialect, which are changed.
+        names: The names that are taken.
+    """
+    name = f"{layer['name']}_unmasked"
+    while name in names:
+        name += "_"
+    copies: list[Config] = []
+    for call in layer["inbound_nodes"]:
+        if "mask" in call["kwargs"] and call["kwargs"]["mask"] is None:
+            call["args"] = [_copied(each, name, copies) for each in call["args"]]
+    return [_written("Copy", name, {}, copies)] if copies else []
+
+
+def _copied(entry: Any, name: str, copies: list[Config]) -> Any:
+    if isinstance(entry, list):
+        return [_copied(each, name, copies) for each in entry]
+    if not isinstance(entry, dict) or entry.get("class_name") != "__keras_tensor__":
+        return entry
+    copies.append({"args": [entry], "kwargs": {}})
+    return tensor([name, len(copies) - 1, 0])
 
 
 def _of_keras_3(entry: Config, module: str) -> Config:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +36,7 @@ class LayerSpec(Record):
             (a Sequential's `layers`).
         subclassed: Whether it is a model whose children are attributes, rather than a Sequential or Functional one.
         constants: Arrays by name that are written beside the variables, where Keras 3 looks for them.
+        stored_form: How the file that it came from stores the first variable; see `policies.take_stored_form`.
     """
 
     name: str
@@ -42,6 +45,7 @@ class LayerSpec(Record):
     children: tuple[tuple[str, LayerSpec | tuple[LayerSpec, ...]], ...] = ()
     subclassed: bool = False
     constants: tuple[tuple[str, np.ndarray], ...] = ()
+    stored_form: Mapping[str, Any] = MappingProxyType({})
 
     def members(self) -> Iterator[LayerSpec]:
         """Every child, those in tuples one by one."""

@@ -20,6 +20,7 @@ from fastlstm.saving.assembly import Found, no_weights, read_found
 from fastlstm.saving.conversion import Stored
 from fastlstm.saving.layout import numbered
 from fastlstm.saving.optimizer_state import OptimizerState, write_in_store
+from fastlstm.saving.quantized import plain
 from fastlstm.saving.replace import replaced_file
 from fastlstm.saving.spec import LayerSpec
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import h5py
 
 _CONTAINERS = {"layers": ("layers", "_layer_checkpoint_dependencies")}
-_CUDNN = {"LSTM": "CuDNNLSTM", "GRU": "CuDNNGRU"}
+_OTHER_NAMES = {"BatchNormalization": "SyncBatchNormalization", "GRU": "CuDNNGRU", "LSTM": "CuDNNLSTM"}
 
 
 def read_store(
@@ -54,7 +55,7 @@ def read_store(
 
 
 def _pair(layer: LayerSpec, group: Store | None, path: str, stored_classes: Mapping[str, str]) -> Iterator[Found]:
-    arrays = _variables(group)
+    arrays = plain(layer, _variables(group)) if layer.stored_form else _variables(group)
     yield Found(layer, path, arrays)
     in_layers = dict(_pairs_in_layers(layer, group, stored_classes)) if layer.subclassed else {}
     for attribute, child in layer.children:
@@ -125,7 +126,9 @@ def _pair_container(
     pairs: dict[int, str] = {}
     for class_name in dict.fromkeys(classes):
         mine = [index for index, other in enumerate(classes) if other == class_name]
-        groups = _numbered_groups(class_name, names) or _numbered_groups(_CUDNN.get(class_name, class_name), names)
+        groups = _numbered_groups(class_name, names) or _numbered_groups(
+            _OTHER_NAMES.get(class_name, class_name), names
+        )
         if len(groups) < len(mine):  # groups without variables are sometimes left out
             heavy = [index for index in mine if any(layers[index].flatten())]
             exact = dict(zip(mine, numbered([snake_case(class_name)] * len(mine)), strict=True))

@@ -42,12 +42,6 @@ def saved_model(K):
         return sequential(K, K.layers.TFSMLayer(folder, call_endpoint="serve", name="saved"))
 
 
-def quantized(K):
-    model = sequential(K, K.layers.LSTM(4), K.layers.Dense(3, name="eight"))
-    model.quantize("int8")
-    return model
-
-
 def transformed(K, x):
     if K.__name__ == "keras":
         return K.ops.fft((x, x))[0]
@@ -72,9 +66,6 @@ CASES = {
     "lambda": lambda K: sequential(K, K.layers.LSTM(4), K.layers.Lambda(CODE, name="doubled")),
     "lambda_in_graph": lambda K: functional(K, lambda x: K.layers.Lambda(CODE, name="more")(x)),
     "operation": lambda K: functional(K, lambda x: transformed(K, x)),
-    "quantized": quantized,
-    "quantized_policy": lambda K: sequential(K, K.layers.Dense(3, name="eight", dtype="int8_from_float32")),
-    "ragged": lambda K: sequential(K, K.layers.LSTM(3), shape=(None, 3), ragged=True, name="rows"),
     "saved_model": saved_model,
     "sparse": lambda K: sequential(K, K.layers.Dense(3), shape=(5,), sparse=True, name="few"),
     "time_major": lambda K: sequential(K, K.layers.LSTM(4, time_major=True, name="turned", return_sequences=True)),

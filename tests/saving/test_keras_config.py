@@ -188,10 +188,10 @@ def test_other_places_of_the_input_shape():
 
 
 def test_input_layer():
-    written = {"batch_input_shape": [None, 5], "sparse": False, "ragged": False, "optional": False, "dtype": "int32"}
+    written = {"batch_input_shape": [None, 5], "sparse": False, "ragged": True, "optional": False, "dtype": "int32"}
     assert settings("InputLayer", written) == {"batch_shape": [None, 5], "dtype": "int32"}
-    with pytest.raises(ValueError, match=r"'x' .*ragged=True"):
-        settings("InputLayer", {"ragged": True})
+    with pytest.raises(ValueError, match=r"'x' .*sparse=True"):
+        settings("InputLayer", {"sparse": True})
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,7 @@ def test_input_layer():
             {"class_name": "Policy", "module": "keras.mixed_precision", "config": {"name": "mixed_float16"}},
             "mixed_float16",
         ),
-        (
-            {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "source_name": "float32"}},
-            "int8_from_float32",
-        ),
+        ({"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "source_name": "float32"}}, "float32"),
         ({"class_name": "DTypePolicyMap", "config": {"default_policy": "float16", "policy_map": {}}}, "float16"),
     ],
 )
@@ -355,8 +352,8 @@ def graph(class_name, nodes, version, masks=False):
         (
             "LSTM",
             [["a", 0, 0, {"initial_state": [["h", 0, 0], ["c", 0, 0]], "mask": None}]],
-            [tensor("a", 0, 0)],
-            {"initial_state": [tensor("h", 0, 0), tensor("c", 0, 0)], "mask": INPUT_MASK},
+            [tensor("x_unmasked", 0, 0)],
+            {"initial_state": [tensor("h", 0, 0), tensor("c", 0, 0)], "mask": None},
         ),
     ],
 )
@@ -365,6 +362,10 @@ def test_calls_of_old_graphs(class_name, written, args, kwargs):
     assert model["class_name"] == "Functional"
     assert model["config"]["output_layers"] == ["x", 0, 0]
     assert model["config"]["layers"][-1]["inbound_nodes"] == [{"args": args, "kwargs": kwargs}]
+    if "mask" in kwargs and kwargs["mask"] is None:
+        copy = model["config"]["layers"][-2]
+        assert (copy["class_name"], copy["name"]) == ("Copy", "x_unmasked")
+        assert copy["inbound_nodes"] == [{"args": [tensor("a", 0, 0)], "kwargs": {}}]
 
 
 def test_states_where_there_are_no_masks():

@@ -89,6 +89,9 @@ class Layer(Differentiable, Called):
                 f"Expected `trainable` to be a boolean. Received: trainable={trainable} (of type {type(trainable)})"
             )
         self.input_batch_shape: Shape | None = take_input_batch_shape(kwargs)
+        stored_form = kwargs.pop("stored_form", None)
+        if stored_form:
+            self.stored_form = stored_form
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -18,6 +19,8 @@ _OPERATIONS = ("keras.src.ops.", "keras.ops.", "keras.src.activations.")
 _KERAS_PACKAGES = (None, "keras", "tf_keras", "tensorflow", "fastlstm")
 
 _classes: dict[str, type[Layer]] = {}
+# Classes that only some files need, by the modules that register them.
+_LATER = {"QuantizedDense": "core.quantized", "QuantizedEinsumDense": "core.quantized"}
 
 _Class = TypeVar("_Class", bound=type[Layer])
 
@@ -111,6 +114,8 @@ def _class_of(config: dict[str, Any]) -> type[Layer]:
     own = _own_class(registered, class_name)
     if own is not None:
         return own
+    if class_name in _LATER:
+        importlib.import_module(f"fastlstm.layers.{_LATER[class_name]}")
     package = module.partition(".")[0] if isinstance(module, str) else module
     if (registered is not None and registered != class_name) or package not in _KERAS_PACKAGES:
         raise LayerConfigError(_how_to_give(what, class_name, registered, None if registered else module))

@@ -6,7 +6,7 @@ import copy
 import itertools
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +34,10 @@ class WeightOwner(Watched):
     subclassed: bool = False
     # Arrays that files of Keras 3 have beside the weights, by name; read before the owner is made.
     stored_constants: Mapping[str, np.ndarray] = MappingProxyType({})
+    # How the file that it came from stores its matrix: in integers, with a low-rank update; see `saving/policies.py`.
+    stored_form: Mapping[str, Any] = MappingProxyType({})
+    # The name by which files number it, where that is not the class' own.
+    stored_class: ClassVar[str | None] = None
 
     def __init__(self, name: str, trainable: bool) -> None:
         self.name = name

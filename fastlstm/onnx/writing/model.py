@@ -24,7 +24,7 @@ from fastlstm.models.calls import Call as LayerCall
 from fastlstm.models.calls import Calls, Slot, _Masked, _Unmasked
 from fastlstm.models.model import Model
 from fastlstm.models.predictor import Predictor
-from fastlstm.models.quantization import require_floats
+from fastlstm.models.quantization import require_floats, require_plain_inputs
 from fastlstm.onnx.library import onnx_library
 from fastlstm.onnx.writing import attending, core, merging, normalizing, operations, recurrent, windows
 from fastlstm.onnx.writing.builder import FLOAT, IR_VERSION, OPSET, Builder, Value
@@ -55,6 +55,7 @@ def save(model: Model, path: str | os.PathLike[str], stateful: bool = False) -> 
         ModuleNotFoundError: Without the onnx package.
     """
     onnx = onnx_library()
+    require_plain_inputs(model)
     require_floats(model, "ONNX files are written of float32 weights: save it before `quantize`")
     proto = graph_of(model, stateful)
     size = proto.ByteSize()
