@@ -182,6 +182,11 @@ class Loss:
             "of the values of `call` with respect to `y_pred`."
         )
 
+    @property
+    def takes_logits(self) -> bool:
+        """Whether the loss makes use of what an activation was made from; see `on_logits`."""
+        return False
+
     def on_logits(self, activation: str) -> Loss | None:
         """Return the same loss for what an activation was made from, None if it makes no use of that.
 
@@ -257,6 +262,10 @@ class LossFunctionWrapper(Loss):
             f"`{name}.gradient` to a function of the same arguments that returns the gradient of the sum of the "
             "values with respect to `y_pred`, an array of its shape."
         )
+
+    @property
+    def takes_logits(self) -> bool:
+        return hasattr(self.fn, "logits_of") and not self._fn_kwargs.get("from_logits")
 
     def on_logits(self, activation: str) -> Loss | None:
         if getattr(self.fn, "logits_of", None) != activation or self._fn_kwargs.get("axis", -1) != -1:

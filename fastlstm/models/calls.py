@@ -210,6 +210,11 @@ class Calls:
         """Let a boolean be the `training` of all calls that are added from here on."""
         self._training = FixedTraining(training)
 
+    @property
+    def trains(self) -> bool:
+        """Whether the calls, where they do not say so themselves, are ones of training."""
+        return self._training is None or bool(self._training)
+
     def unmasked(self, slot: Slot) -> Slot:
         """Return a slot with what is in another, without the mask."""
         return self.add(_UNMASKED, (slot,), {}, 1)[0]

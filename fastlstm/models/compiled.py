@@ -11,6 +11,7 @@ import numpy as np
 from fastlstm import losses, metrics, optimizers
 from fastlstm.engine import activate
 from fastlstm.engine.ops import Activation
+from fastlstm.layers.base.added_losses import ADDING
 from fastlstm.layers.base.arrays import as_tensors, carried_mask
 from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch
@@ -58,7 +59,8 @@ class Compiled:
 
     def _forget_plans(self) -> None:
         self._watch = Watch()
-        self._seen = -1
+        self._seen = self._testing_seen = -1
+        self._traceable = True  # the model's `call`, as far as is known
         self._training: _Forward | None = None
         self._testing: _Forward | None = None
         self._regularizes = True  # weights, as far as is known
@@ -118,18 +120,21 @@ class Compiled:
             NotImplementedError: When training cannot go through a layer, or a loss, a regularizer or the optimizer
                 cannot be trained with.
         """
+        added: list[np.float32] = []
         if self.model.expands:
             forward = self._training_forward(y)
-            recorded = cast("TrainingPlan", forward.plan).run(x if isinstance(x, tuple) else (x,))
+            with ADDING.into(added):
+                recorded = cast("TrainingPlan", forward.plan).run(x if isinstance(x, tuple) else (x,))
         else:
             forward = self._traced_forward(x, y)
-            recorded = cast("TracedPlan", forward.plan).run(x)
+            with ADDING.into(added):
+                recorded = cast("TracedPlan", forward.plan).run(x)
         d_outputs: list[np.ndarray | None] = [None] * len(recorded.outputs)
         values = []
         for item, value, gradient in self._values(forward, y, recorded.outputs, recorded.masks, sample_weight):
             values.append((item, value))
             d_outputs[item.number] = gradient if item.weight is None else gradient * np.float32(item.weight)
-        self._count_loss(values, recorded.penalties, len(recorded.outputs[0]))
+        self._count_loss(values, [*recorded.penalties, *added], len(recorded.outputs[0]))
         outputs = forward.activated(recorded.outputs)
         gradients = recorded.gradients(d_outputs, self.variables)
         for place, variable in enumerate(self.variables):
@@ -165,12 +170,13 @@ class Compiled:
 
     def test_step(self, x: Any, y: Any, sample_weight: Any) -> None:
         """Count a batch; as `train_step`."""
-        outputs, masks, penalties = self._tested(x, y)
-        forward = self._testing
+        added: list[np.float32] = []
+        with ADDING.into(added):
+            forward, outputs, masks = self._tested(x, y)
         values = [
             (item, value) for item, value, _ in self._values(forward, y, outputs, masks, sample_weight, gradients=False)
         ]
-        self._count_loss(values, penalties, len(outputs[0]))
+        self._count_loss(values, added, len(outputs[0]))
         outputs = outputs if forward is None else forward.activated(outputs)
         self._count_metrics(y, outputs, masks, sample_weight)
 
@@ -204,27 +210,51 @@ class Compiled:
         self._regularizes = any(weight.regularizer is not None for weight in self.model.weights)
         return _Forward(plan, self._losses)
 
-    def _tested(self, x: Any, y: Any) -> tuple[list[np.ndarray], list[Any], list[np.float32]]:
-        """The outputs of a batch, as logits where losses take these, with their masks and penalties."""
-        model, self._testing = (
-            self.model,
-            self._testing if self._testing and cast("Plan", self._testing.of).is_current else None,
-        )
+    def _tested(self, x: Any, y: Any) -> tuple[_Forward | None, list[np.ndarray], list[Any]]:
+        """How a batch was run, if by a plan; its outputs, as logits where losses take these, and their masks."""
+        model = self.model
         if not model.expands:
-            y_pred = model(x, training=False)
-            self._build(y, y_pred)
-            outputs = flatten(y_pred)
-            return outputs, [carried_mask(output) for output in outputs], []
-        plan = model.current_plan
+            return self._tested_call(x, y)
+        plan = model.current_plan.penalizing
         self._build(y, model.structured(_one_or_all(model.outputs)))
-        if plan.penalizes:
-            recorded = TrainingPlan(model.calls(), training=False).run(x if isinstance(x, tuple) else (x,))
-            return recorded.outputs, recorded.masks, recorded.penalties
         if self._testing is None or self._testing.of is not plan:
             self._testing = _Forward(plan, self._losses)
-        outputs, masks = cast("Plan", self._testing.plan).run_with_masks(x)
-        outputs = list(outputs) if isinstance(outputs, tuple) else [outputs]
-        return outputs, masks or [None] * len(outputs), []
+        made, masks = cast("Plan", self._testing.plan).run_with_masks(x)
+        outputs = list(made) if isinstance(made, tuple) else [made]
+        return self._testing, outputs, masks or [None] * len(outputs)
+
+    def _tested_call(self, x: Any, y: Any) -> tuple[_Forward | None, list[np.ndarray], list[Any]]:
+        """As `_tested`, of a model that has a `call` of its own: that is run as it is, unless a loss takes logits."""
+        forward = self._testing_forward(x, y)
+        if forward is not None:
+            recorded = cast("TracedPlan", forward.plan).run(x)
+            for penalty in recorded.penalties:
+                self.model.keep_loss(penalty)
+            return forward, recorded.outputs, recorded.masks
+        y_pred = self.model(x, training=False)
+        self._build(y, y_pred)
+        outputs = flatten(y_pred)
+        return None, outputs, [carried_mask(output) for output in outputs]
+
+    def _testing_forward(self, x: Any, y: Any) -> _Forward | None:
+        """How a batch is tested if a loss takes logits; None if none does, or the `call` cannot be traced."""
+        taken = self._structure is None or any(item.loss.takes_logits for item in self._losses)
+        if not (self._traceable and taken):
+            return None
+        if self._testing is None or self._testing_seen != self._watch.count:
+            self.model.ready_to_trace(x)
+            with CHANGES.lock:
+                try:
+                    plan = TracedPlan(self.model, x, training=False)
+                except NotImplementedError:
+                    self._traceable = False
+                    return None
+                self.model.is_built_by(x)
+                self.model.watch(self._watch)
+                self._testing_seen = self._watch.count
+            self._build(y, plan.outputs)
+            self._testing = _Forward(plan, self._losses)
+        return self._testing if self._testing.of_logits else None
 
     def _build(self, y: Any, y_pred: Any) -> None:
         """Make losses and metrics for the first batch.
@@ -277,7 +307,7 @@ class Compiled:
     def _count_loss(
         self, values: Sequence[tuple[OutputLoss, np.float32]], penalties: Sequence[np.float32], rows: int
     ) -> None:
-        penalties = [*penalties, *self.model.losses] if self._regularizes else list(penalties)
+        penalties = [*penalties, *self.model.weight_penalties] if self._regularizes else list(penalties)
         if self._loss is None and not penalties:
             raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
         total = np.float32(0) if self._loss is None else self._loss.total(values, rows)

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastlstm.engine import Program, ops
 from fastlstm.engine.graph import Graph
+from fastlstm.layers.base.added_losses import ADDING
 from fastlstm.layers.base.arrays import as_float32, as_mask, as_raw, carried_mask
 from fastlstm.layers.base.chain import BoundChain, Chain
 from fastlstm.layers.base.input_spec import Shape
@@ -150,6 +151,8 @@ class LayerPart:
             if not type(self.layer).__module__.startswith("fastlstm."):
                 raise
             raise ValueError(f"Layer '{self.layer.name}' ({type(self.layer).__name__}) cannot run: {error}") from error
+        if ADDING.asked:
+            self.layer.add_penalties([values[index] for index in self.writes])
 
     def _run(self, values: Values, masks: Values) -> None:
         if self._is_plain and masks[self.reads[0]] is None:

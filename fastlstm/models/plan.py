@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from fastlstm.engine import ArrayForm, Program, ops
+from fastlstm.layers.base.added_losses import ADDING
 from fastlstm.layers.base.arrays import as_mask
 from fastlstm.layers.base.chain import BoundChain, Chain
 from fastlstm.layers.base.layer import Layer
@@ -41,6 +42,7 @@ class Plan:
         before: The plan before the change; what has not changed is taken from it.
         forms: Of arrays that the model takes as they are, one per input; none where there are no such.
         bare: Whether the model gives its output as it is.
+        penalizes: Whether penalties of outputs are added to the loss.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Plan:
         before: Plan | None = None,
         forms: Sequence[ArrayForm] = (),
         bare: bool = False,
+        penalizes: bool = False,
     ) -> None:
         self._forms = forms
         self._form = forms[0] if len(forms) == 1 else None
@@ -60,9 +63,11 @@ class Plan:
         self.chains: Chains = {}
         alone = (LayerPart(call, training) for call in calls.calls)
         known = {} if before is None else before.chains
-        self.parts: tuple[Part, ...] = tuple(_parts(calls, known, self.chains) if training is False else alone)
+        heads = _unpenalized_heads if penalizes else heads_chain
+        self.parts: tuple[Part, ...] = tuple(_parts(calls, heads, known, self.chains) if training is False else alone)
         # What is run of whole sequences.
-        self._runs: tuple[Run, ...] = tuple(joined_parts(calls, self.parts)) if training is False else self.parts
+        joined = training is False and not penalizes
+        self._runs: tuple[Run, ...] = tuple(joined_parts(calls, self.parts)) if joined else self.parts
         self._unneeded = unneeded_after(self._runs, set(self._outputs))
         # What the engine gives is nobody else's; what a layer in NumPy gives may be a part of its input.
         made = {index for part in self._runs if not isinstance(part, LayerPart) for index in part.writes}
@@ -75,8 +80,11 @@ class Plan:
         self._infers = training is False and not any(recorded)
         self._keepers = tuple(_keepers(calls.layers))
         self._in_steps: StepPlan | None = None
+        # Whether a layer may add to the loss.
+        self._adds = any(layer.traces or layer.activity_regularizer is not None for layer in calls.layers)
+        self._penalizing: Plan | None = None
         # Whether a call may be one of the Program alone, and that Program, once it is made.
-        self._direct = bare and self._form is not None and not self._makes_masks and not self.trains
+        self._direct = bare and self._form is not None and not (self._makes_masks or self.trains or self._adds)
         self._program: Program | None = None
 
     def _whole_chain(self) -> BoundChain | None:
@@ -130,9 +138,19 @@ class Plan:
     # Evaluation
 
     @property
-    def penalizes(self) -> bool:
-        """Whether there are penalties on outputs of layers."""
-        return any(layer.activity_regularizer is not None for layer in self._calls.layers)
+    def penalizing(self) -> Plan:
+        """The plan that adds penalties of outputs to the loss: layers that have some run by themselves in it."""
+        if self._penalizing is None:
+            has_some = any(layer.activity_regularizer is not None for layer in self._calls.layers)
+            self._penalizing = Plan(self._calls, self._watch, before=self, penalizes=True) if has_some else self
+        return self._penalizing
+
+    def run_adding(self, model: Layer, x: Any, mask: Any) -> tuple[Any, list[Any]]:
+        """Do as `run_with_masks`; what layers add to the loss is for whoever asks for it, or for their `losses`."""
+        if not self._adds:
+            return self.run_with_masks(x, mask)
+        with ADDING.call_of(model):
+            return (self.penalizing if self._infers else self).run_with_masks(x, mask)
 
     def last_activation(self, number: int) -> ops.Activation | None:
         """Return the activation that gives an output, if the engine ends with it, and nobody else reads the output."""
@@ -283,17 +301,23 @@ def grouped(calls: Calls, heads: Callable[[Call], bool] = heads_chain) -> list[l
     return groups
 
 
-def _parts(calls: Calls, known: Chains, chains: Chains) -> Iterator[Part]:
+def _unpenalized_heads(call: Call) -> bool:
+    """As `heads_chain`, where nobody looks at the output within the chain."""
+    return heads_chain(call) and call.layer.activity_regularizer is None
+
+
+def _parts(calls: Calls, heads: Callable[[Call], bool], known: Chains, chains: Chains) -> Iterator[Part]:
     """The parts of a plan for inference.
 
     Args:
         calls: The calls.
+        heads: Whether a chain can begin with a call.
         known: Chains that there were before.
         chains: Gets the chains of the parts. Layers that are called more than once have one Program.
     """
-    for group in grouped(calls):
+    for group in grouped(calls, heads):
         head = group[0]
-        if heads_chain(head):
+        if heads(head):
             layers = tuple(call.layer for call in group)
             if layers not in chains:
                 chains[layers] = head.layer.chain if len(group) == 1 else known.get(layers) or Chain(layers)

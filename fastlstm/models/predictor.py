@@ -10,6 +10,7 @@ import numpy as np
 from fastlstm.backend import Tensor
 from fastlstm.engine import ArrayForm
 from fastlstm.engine.graph import Graph
+from fastlstm.layers.base.added_losses import ADDING
 from fastlstm.layers.base.arrays import as_tensors, as_values, carried_mask
 from fastlstm.layers.base.building import overrides
 from fastlstm.layers.base.input_spec import standardize_shape
@@ -157,8 +158,9 @@ class Predictor(Layer, builds_once=False):
                 mask = carried if any(leaf is not None for leaf in carried) else None
         x = self._ready(inputs)
         if not self.expands:
-            return as_tensors(*self._called(x, training, mask))
-        outputs, masks = self._plan_for(training).run_with_masks(x, mask)
+            with ADDING.call_of(self):
+                return as_tensors(*self._called(x, training, mask))
+        outputs, masks = self._plan_for(training).run_adding(self, x, mask)
         return as_tensors(self.structured(outputs), masks)
 
     def record(self, inputs: Any, kwargs: dict[str, Any]) -> Any:
@@ -170,7 +172,8 @@ class Predictor(Layer, builds_once=False):
         if self.subclassed:
             raise NotImplementedError(f"Model {type(self).__name__} does not have a `call()` method implemented.")
         x = self.prepared(inputs)
-        return self.structured(self._plan_for(training).run(x, mask))
+        plan = self._plan_for(training)
+        return self.structured(plan.run_adding(self, x, mask)[0] if ADDING.asked else plan.run(x, mask))
 
     def lower_call(self, graph: Graph, args: tuple[Any, ...], kwargs: dict[str, Any]) -> GraphValues | None:
         values = unmasked_values_in(args[0], 2, 3, 4, 5) if len(args) == 1 and not kwargs else None

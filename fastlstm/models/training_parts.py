@@ -44,9 +44,10 @@ class Recorded:
     Args:
         slots: Numbers of the slots of the outputs.
         outputs, masks: What was in them.
-        penalties: Of the outputs of layers with activity regularizers.
+        penalties: Of the outputs of layers with activity regularizers; gets what is added to the loss.
         ways: Back through the parts that were run, in their order.
         weights: Those that were inputs, by the numbers of their slots.
+        added: How many of the outputs, the last ones, are no outputs of the model, but are added to the loss.
     """
 
     def __init__(
@@ -57,9 +58,13 @@ class Recorded:
         penalties: list[np.float32],
         ways: list[PullBack],
         weights: Mapping[int, Variable],
+        added: int = 0,
     ) -> None:
-        self.outputs = outputs
-        self.masks = masks
+        count = len(outputs) - added
+        self.outputs = outputs[:count]
+        self.masks = masks[:count]
+        self._added = outputs[count:]
+        penalties += [np.sum(loss, dtype=np.float32) for loss in self._added]
         self.penalties = penalties
         self._slots = slots
         self._ways = ways
@@ -83,7 +88,8 @@ class Recorded:
         """
         by_slot: Sums = {}
         by_weight: Sums = {}
-        for slot, d_output in zip(self._slots, d_outputs, strict=True):
+        d_added = [np.ones_like(loss) if loss.dtype.kind == "f" else None for loss in self._added]
+        for slot, d_output in zip(self._slots, [*d_outputs, *d_added], strict=True):
             add(by_slot, slot, d_output)
         while self._ways:
             self._ways.pop()(by_slot, by_weight)
@@ -144,10 +150,12 @@ class Part:
 
         return [pull]
 
-    def _way(self, outputs: Any, leaves: Sequence[np.ndarray], backward: Backward) -> PullBack:
+    def _way(self, outputs: Any, leaves: Sequence[np.ndarray], backward: Backward, adds: bool = False) -> PullBack:
+        """The way back through the part, also where nothing comes from its outputs if it `adds` to the loss."""
+
         def pull(by_slot: Sums, by_weight: Sums) -> None:
             found = [by_slot.pop(index, None) for index in self.writes]
-            if all(d_leaf is None for d_leaf in found):
+            if not adds and all(d_leaf is None for d_leaf in found):
                 return
             d_leaves = [
                 np.zeros_like(leaf) if d_leaf is None else d_leaf for d_leaf, leaf in zip(found, leaves, strict=True)
@@ -243,13 +251,14 @@ class LayerPart(Part):
         if self._argument_masks:
             given = {**given, **{name: masks[index] for name, index in self._argument_masks.items()}}
         kwargs, mask = with_mask(layer, (), given, carried)
-        backward, x = None, carrying(layer, inputs, carried)
+        backward, x, before = None, carrying(layer, inputs, carried), len(penalties)
         if self._trained:
             outputs, backward = self._call_with_gradient(x, kwargs, penalties)
         else:
             outputs = layer.call(x, **kwargs)
         leaves = self._put(values, masks, outputs, masks_of(layer, inputs, mask, outputs))
-        ways = [] if backward is None else [self._way(outputs, leaves, backward)]
+        adds = len(penalties) > before
+        ways = [] if backward is None else [self._way(outputs, leaves, backward, adds)]
         return ways + self._penalty(leaves, penalties)
 
     def _call_with_gradient(

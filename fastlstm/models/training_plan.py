@@ -31,9 +31,9 @@ class TrainingPlan:
 
     Args:
         calls: The calls, of built layers.
-        training: Boolean; without it the layers do what they do at inference, and there is no way back.
         weights: What the last inputs of the calls are.
         asked: The inputs by which gradients are asked for, besides the weights among them that training changes.
+        added: How many of the outputs, the last ones, are added to the loss.
 
     Raises:
         ValueError: When weights that training would change are quantized, naming the layer.
@@ -41,18 +41,15 @@ class TrainingPlan:
     """
 
     def __init__(
-        self, calls: Calls, training: bool = True, weights: Sequence[Variable] = (), asked: Sequence[Slot] = ()
+        self, calls: Calls, weights: Sequence[Variable] = (), asked: Sequence[Slot] = (), added: int = 0
     ) -> None:
         self._calls = calls
         self._weights = dict(zip(range(len(calls.inputs) - len(weights), len(calls.inputs)), weights, strict=True))
-        for layer in calls.layers if training else ():
+        for layer in calls.layers:
             _check_trainable(layer)
         self._outputs = [slot.index for slot in calls.outputs]
-        self.parts: tuple[Part, ...] = tuple(
-            _parts(calls, {slot.index for slot in asked})
-            if training
-            else (_part(call, False, False) for call in calls.calls)
-        )
+        self._added = added
+        self.parts: tuple[Part, ...] = tuple(_parts(calls, {slot.index for slot in asked}))
         self._unneeded = unneeded_after(self.parts, set(self._outputs))
 
     def last_activation(self, number: int) -> Activation | None:
@@ -98,7 +95,7 @@ class TrainingPlan:
                 values[index] = masks[index] = None
         outputs = [values[index] for index in self._outputs]
         masks = [masks[index] for index in self._outputs]
-        return Recorded(self._outputs, outputs, masks, penalties, ways, self._weights)
+        return Recorded(self._outputs, outputs, masks, penalties, ways, self._weights, self._added)
 
 
 @contextmanager
@@ -129,30 +126,35 @@ class TracedCall:
         layer: The layer.
         inputs, kwargs: Its arguments; see `Trace`.
         asked: Whether gradients by the arrays among them are asked for, for all of them or for each.
+        training: Whether it is called in training.
 
     Raises:
         NotImplementedError: When it cannot be traced, or training cannot go through something that it calls.
     """
 
-    def __init__(self, layer: Layer, inputs: Any, kwargs: Mapping[str, Any], asked: bool | Sequence[bool]) -> None:
-        trace = Trace(layer, inputs, kwargs)
+    def __init__(
+        self, layer: Layer, inputs: Any, kwargs: Mapping[str, Any], asked: bool | Sequence[bool], training: bool = True
+    ) -> None:
+        trace = Trace(layer, inputs, kwargs, training)
         self.draws: bool = trace.draws
         # In their structure; some may be constants.
         self.outputs: Any = trace.outputs
         tensors = [*trace.inputs, *trace.weights]
         calls = Calls(layer.name, [tensor.shape for tensor in tensors])
-        if kwargs.get("training") is False:
+        if not training or kwargs.get("training") is False:
             calls.fix_training(False)
         slots = {id(tensor): slot for tensor, slot in zip(tensors, calls.inputs, strict=True)}
         outputs = [leaf for leaf in flatten(trace.outputs) if isinstance(leaf, KerasTensor)]
-        calls.outputs = tuple(calls.add_nodes(trace.nodes, outputs, slots))
+        losses = [loss for loss in trace.losses if isinstance(loss, KerasTensor)]
+        self._constants = [np.sum(loss, dtype=np.float32) for loss in trace.losses if not isinstance(loss, KerasTensor)]
+        calls.outputs = tuple(calls.add_nodes(trace.nodes, [*outputs, *losses], slots))
         learning = {id(weight) for weight in layer.trainable_weights}
         frozen = {id(weight) for weight in layer.weights} - learning
         each = [asked] * len(trace.inputs) if isinstance(asked, bool) else asked
         by = [one and tensor.dtype.startswith("float") for one, tensor in zip(each, trace.inputs, strict=True)]
         by += [weight.trainable and id(weight) not in frozen for weight in trace.variables]
         of_inputs = [slot for slot, one in zip(calls.inputs, by, strict=True) if one]
-        self.plan: TrainingPlan = TrainingPlan(calls, weights=trace.variables, asked=of_inputs)
+        self.plan: TrainingPlan = TrainingPlan(calls, trace.variables, of_inputs, len(losses))
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[Any, Recorded]:
         """Return the outputs in their structure, and the run.
@@ -161,6 +163,7 @@ class TracedCall:
             arrays: Those among the arguments, which may carry masks.
         """
         recorded = self.plan.run(tuple(arrays), [carried_mask(array) for array in arrays])
+        recorded.penalties += self._constants
         made = iter(zip(recorded.outputs, recorded.masks, strict=True))
 
         def taken(leaf: Any) -> Any:
@@ -182,14 +185,15 @@ class TracedCalls:
 
     Args:
         layer: The layer.
-        asked: As for `TracedCall`.
+        asked, training: As for `TracedCall`.
     """
 
     _MOST = 16
 
-    def __init__(self, layer: Layer, asked: bool | Sequence[bool] = True) -> None:
+    def __init__(self, layer: Layer, asked: bool | Sequence[bool] = True, training: bool = True) -> None:
         self._layer = layer
         self._asked = asked
+        self._training = training
         self._logits: Sequence[int] = ()
         self._calls: dict[Any, TracedCall] = {}
 
@@ -204,7 +208,7 @@ class TracedCalls:
         key = (*sorted(kwargs), *leaves, *map(id, self._layer.trainable_weights))
         call = self._calls.pop(key, None)
         if call is None:
-            call = TracedCall(self._layer, inputs, kwargs, self._asked)
+            call = TracedCall(self._layer, inputs, kwargs, self._asked, self._training)
             call.plan.giving_logits(self._logits)
         if not call.draws:
             # The one that was used last comes last.
@@ -220,7 +224,7 @@ class TracedCalls:
             call.plan.giving_logits(numbers)
 
     def run(self, inputs: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Backward, list[np.float32]]:
-        """Return what the layer gives, the way back (see `Layer.call_with_gradient`), and penalties of layers inside.
+        """Return what the layer gives, the way back (see `Layer.call_with_gradient`), and what it adds to the loss.
 
         Args:
             inputs, kwargs: The arguments of its `call`.
@@ -250,7 +254,9 @@ class TracedCalls:
         if args:
             named = named_arguments(self._layer, inputs, args, kwargs)
             kwargs = dict(list(named.items())[1:])
-        outputs, backward, _ = self.run(inputs, kwargs)
+        outputs, backward, added = self.run(inputs, kwargs)
+        for loss in added:
+            self._layer.keep_loss(loss)
         return outputs, backward
 
 
@@ -271,14 +277,15 @@ class TracedPlan:
     Args:
         model: The model, all of which is built by this.
         x: The first batch.
+        training: Whether it is trained; else it is tested.
 
     Raises:
         NotImplementedError: As `TracedCall`.
     """
 
-    def __init__(self, model: Layer, x: Any) -> None:
-        self._calls = TracedCalls(model, asked=False)
-        self._kwargs = {"training": True} if "training" in call_parameters(type(model)) else {}
+    def __init__(self, model: Layer, x: Any, training: bool = True) -> None:
+        self._calls = TracedCalls(model, False, training)
+        self._kwargs = {"training": training} if "training" in call_parameters(type(model)) else {}
         self._first = self._calls.call(x, self._kwargs)
         # As tensors without values.
         self.outputs: Any = self._first.outputs
@@ -313,11 +320,12 @@ class TracedPart(LayerPart):
     Args:
         call: The call.
         asked: Whether gradients by its inputs are asked for.
+        training: Whether it is called in training, where it does not say so itself.
     """
 
-    def __init__(self, call: Call, asked: bool) -> None:
+    def __init__(self, call: Call, asked: bool, training: bool) -> None:
         super().__init__(call, True)
-        self._calls = TracedCalls(call.layer, asked)
+        self._calls = TracedCalls(call.layer, asked, training)
 
     def chains(self) -> Iterator[TrainingChain]:
         yield from self._calls.chains()
@@ -346,7 +354,7 @@ def _parts(calls: Calls, asked: set[int]) -> Iterator[Part]:
         if _heads_chain(group[0]):
             yield ChainPart(group, from_inputs)
         elif group[0].layer.trains_by_tracing:
-            yield TracedPart(group[0], from_inputs)
+            yield TracedPart(group[0], from_inputs, calls.trains)
         else:
             yield _part(group[0], True)
 
@@ -373,8 +381,8 @@ def _uses_others(call: Call, calls: Calls) -> bool:
     return any(weight.trainable and id(weight) not in own for weight in used)
 
 
-def _part(call: Call, trained: bool, training: bool = True) -> Part:
-    return (OperationPart if isinstance(call.layer, Operation) else LayerPart)(call, trained, training)
+def _part(call: Call, trained: bool) -> Part:
+    return (OperationPart if isinstance(call.layer, Operation) else LayerPart)(call, trained)
 
 
 def _heads_chain(call: Call) -> bool:

@@ -419,9 +419,104 @@ def batch_cost_lambda(keras):
     return model, inputs, np.zeros(24, np.float32), {"ctc": lambda y_true, y_pred: y_pred}
 
 
+def ctc_layer(keras):
+    """The layer of examples of reading text: it adds the loss, and the model has no other."""
+    layers, ops, backend = keras.layers, keras.ops, older_backend(keras)
+
+    class CTCLayer(layers.Layer):
+        def __init__(self, name=None):
+            super().__init__(name=name)
+            self.loss_fn = backend.ctc_batch_cost
+
+        def call(self, y_true, y_pred):
+            rows = ops.shape(y_true)[0]
+            steps = ops.ones((rows, 1), "int32") * ops.shape(y_pred)[1]
+            lengths = ops.ones((rows, 1), "int32") * ops.shape(y_true)[1]
+            self.add_loss(self.loss_fn(y_true, y_pred, steps, lengths))
+            return y_pred
+
+    x, labels = layers.Input((7, 3), name="x"), layers.Input((None,), name="labels")
+    h = layers.Bidirectional(layers.LSTM(5, return_sequences=True))(x)
+    outputs = CTCLayer(name="ctc_loss")(labels, layers.Dense(5, activation="softmax")(h))
+    given, numbers, _ = labelled(3, 5)
+    return keras.Model([x, labels], outputs), [given, numbers], None, None
+
+
+def adding_layers(keras):
+    """Layers that add losses: several, of their inputs, of weights, within each other, of constants; and penalties."""
+    layers, ops = keras.layers, keras.ops
+
+    class Inner(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(4, activation="tanh", activity_regularizer="l2", kernel_regularizer="l1")
+
+        def call(self, x):
+            x = self.dense(x)
+            self.add_loss(0.1 * ops.mean(ops.square(x)))
+            return x
+
+    class Outer(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.last = Inner(), layers.ActivityRegularization(l1=0.01)
+
+        def build(self, input_shape):
+            self.gain = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="gain")
+
+        def call(self, x, training=None):
+            self.add_loss([0.02 * ops.sum(ops.abs(self.gain)), 0.03 * ops.mean(x * self.gain)])
+            self.add_loss(ops.convert_to_tensor(0.5))
+            if training:
+                self.add_loss(0.01 * ops.sum(x))
+            return self.last(self.inner(x * self.gain) + self.inner(x))
+
+    rows = [layers.LSTM(5, activity_regularizer="l1", return_sequences=True), Outer(), layers.LSTM(4)]
+    return keras.Sequential([layers.Input((7, 3)), *rows, layers.Dense(1)]), *series(), "mse"
+
+
+def adding_model(keras):
+    """A model that adds a loss in its `call`, as autoencoders that draw do, on logits that a softmax hides."""
+    layers, ops = keras.layers, keras.ops
+
+    class Network(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.mean, self.log = layers.LSTM(6), layers.Dense(3), layers.Dense(3, activity_regularizer="l2")
+            inner = [layers.Input((3,)), layers.Dense(4, "relu", activity_regularizer="l1"), layers.Dense(4)]
+            self.inner, self.out = keras.Sequential(inner), layers.Dense(3, activation="softmax")
+
+        def call(self, x):
+            x = self.lstm(x)
+            mean, log = self.mean(x), self.log(x)
+            self.add_loss(-0.05 * ops.mean(1 + log - ops.square(mean) - ops.exp(log)))
+            return self.out(self.inner(mean) * 8.0)
+
+    x, y = series()
+    return Network(), x, (np.abs(y[:, 0]) * 10).astype(np.int32) % 3, "sparse_categorical_crossentropy"
+
+
+def frozen_adding(keras):
+    """What is before all that learns adds to the loss, too."""
+    layers, ops = keras.layers, keras.ops
+
+    class Adding(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(4, activity_regularizer="l2")
+
+        def call(self, x):
+            self.add_loss(ops.mean(ops.abs(x)))
+            return self.dense(x)
+
+    first = Adding()
+    first.trainable = False
+    return keras.Sequential([layers.Input((7, 3)), first, layers.LSTM(4), layers.Dense(1)]), *series(), "mse"
+
+
 NETWORKS = (attention, context_vector, bahdanau, subclassed, lambdas, training_argument, masked, masked_model)
 NETWORKS += (positions, own_cell, nested, seq2seq, root_loss, quantile_loss, focal_loss)
-NETWORKS += (batch_cost_loss, batch_cost_lambda)
+NETWORKS += (batch_cost_loss, batch_cost_lambda, ctc_layer, adding_layers, adding_model, frozen_adding)
 
 
 def made(keras, network):
@@ -446,4 +541,5 @@ def losses_of(keras, network) -> dict[str, list[float]]:
     model, x, y, loss = made(keras, network)
     model.compile(keras.optimizers.SGD(learning_rate=0.1, momentum=0.8), loss=loss, jit_compile=False)
     given = {"batch_size": 7, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
-    return model.fit(x, y, validation_data=(x, y), **given).history
+    # Keras takes inputs without targets from a tuple.
+    return model.fit(x, y, validation_data=(x, y) if y is not None else (x,), **given).history

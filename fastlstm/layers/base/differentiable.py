@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from fastlstm.layers.base.added_losses import AddsLosses
 from fastlstm.layers.base.building import overrides
-from fastlstm.layers.base.contract import LayerContract
 
 # Takes the gradients by the outputs, in their structure; returns `Gradients` (`gradient.py`), or the plain tuple of its
 # items.
@@ -17,7 +17,7 @@ Backward = Callable[[Any], tuple[Any, ...]]
 _CALLS = ("call", "__call__")
 
 
-class Differentiable(LayerContract):
+class Differentiable(AddsLosses):
     """What a layer says of its gradient."""
 
     # Makes what trains a layer by tracing its `call`: set by the floor of models, where calls are planned.

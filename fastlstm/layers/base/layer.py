@@ -24,9 +24,9 @@ from fastlstm.layers.base.tracing import TRACING, UNDER_WAY
 from fastlstm.layers.base.variable import CHANGES, Variable
 from fastlstm.layers.symbolic.calling import (
     NOT_GIVEN,
+    call_adding,
     call_parameters,
     call_shapes,
-    call_with_masks,
     first_by_name,
     shape_arguments,
     with_argument_masks,
@@ -199,7 +199,7 @@ class Layer(Differentiable, Called):
             self.build(*shapes)
         if others:
             kwargs = with_argument_masks(self, inputs, args, kwargs, carried_mask)
-        return as_tensors(*call_with_masks(self, x, args, kwargs, map_structure(carried_mask, inputs)))
+        return as_tensors(*call_adding(self, x, args, kwargs, map_structure(carried_mask, inputs)))
 
     def standardized_input(self, inputs: Any) -> Any:
         """Return the array in what the layer was called with, or the structure of arrays.

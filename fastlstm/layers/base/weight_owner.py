@@ -239,7 +239,7 @@ class WeightOwner(Watched):
         return sum(variable.size for variable in self.weights)
 
     @property
-    def losses(self) -> list[Any]:
+    def weight_penalties(self) -> list[Any]:
         """The penalties of the weights' regularizers, in the order of `weights`."""
         return [weight.regularizer(weight.value) for weight in self.trainable_weights if weight.regularizer]
 

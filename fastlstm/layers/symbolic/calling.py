@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from fastlstm.layers.base.added_losses import ADDING
 from fastlstm.layers.base.arrays import as_tensors, carried_mask, is_array
 from fastlstm.layers.base.structure import flatten, map_structure
 
@@ -82,6 +83,18 @@ def call_with_masks(
     kwargs, mask = with_mask(layer, args, kwargs, carried)
     outputs = layer.call(carrying(layer, inputs, carried), *args, **kwargs)
     return outputs, masks_of(layer, inputs, mask, outputs)
+
+
+def call_adding(
+    layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], carried: Any
+) -> tuple[Any, list[Any]]:
+    """Do as `call_with_masks`; what the layer adds to the loss is for whoever asks for it, or for its `losses`."""
+    if layer.activity_regularizer is None and not layer.traces:
+        return call_with_masks(layer, inputs, args, kwargs, carried)
+    with ADDING.call_of(layer):
+        outputs, masks = call_with_masks(layer, inputs, args, kwargs, carried)
+        layer.add_penalties(outputs)
+    return outputs, masks
 
 
 def carrying(layer: Layer, inputs: Any, carried: Any) -> Any:

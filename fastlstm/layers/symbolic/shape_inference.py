@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.layers.base.added_losses import ADDING
 from fastlstm.layers.base.structure import flatten, map_structure, packed
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
 from fastlstm.memory import require
@@ -61,7 +62,8 @@ def _tried(layer: Layer, given: Any, rows: int | None, sizes: Sequence[tuple[int
     for batch, size in sizes:
         zeros = functools.partial(_zeros, batch=batch if rows is None else rows, size=size)
         x, others, named = map_structure(zeros, given)
-        made.append(layer.call(x, *others, **named))
+        with ADDING.into([]):
+            made.append(layer.call(x, *others, **named))
     return made
 
 

@@ -29,12 +29,13 @@ class Trace:
         layer: The built layer.
         inputs: Its first argument: an array, or a structure of arrays, which may carry masks.
         kwargs: The others by name, with arrays anywhere among them.
+        training: Whether it is called in training.
 
     Raises:
         NotImplementedError: When the call cannot be traced, naming the layer.
     """
 
-    def __init__(self, layer: Layer, inputs: Any, kwargs: Mapping[str, Any]) -> None:
+    def __init__(self, layer: Layer, inputs: Any, kwargs: Mapping[str, Any], training: bool = True) -> None:
         # The calls that it makes, in their order.
         self.nodes: list[Node] = []
         # What stands for the arrays it was given, and for the weights that it uses.
@@ -42,6 +43,8 @@ class Trace:
         self.variables: list[Variable] = []
         self.weights: list[KerasTensor] = []
         self._tensors: dict[int, KerasTensor] = {}
+        # What it adds to the loss: tensors, and arrays that are constants.
+        self.losses: list[Any] = []
         # Random numbers that were drawn on the way without being a part of the call.
         self.ignored_draws = 0
         given, named = map_structure(self._symbol, (inputs, dict(kwargs)))
@@ -54,7 +57,7 @@ class Trace:
             layer.call(inputs, **kwargs)
             raise NotImplementedError(_untraceable(layer, error)) from error
         for node in self.nodes:
-            node.kwargs = _with_training(node.kwargs, kwargs.get("training") is not False)
+            node.kwargs = _with_training(node.kwargs, training and kwargs.get("training") is not False)
         # Numbers that were drawn are constants of the trace.
         self.draws: bool = random.draws_made() - before > self.ignored_draws
 
@@ -80,6 +83,14 @@ class Trace:
             self.weights.append(tensor)
         return tensor
 
+    def adds(self, loss: Any) -> bool:
+        """Take note of what is added to the loss; returns whether it is a tensor."""
+        loss = self.symbolic(loss)
+        if not isinstance(loss, (KerasTensor, np.ndarray, np.generic)):
+            return False
+        self.losses.append(loss)
+        return True
+
     def symbolic(self, nested: Any) -> Any:
         """Return a structure with tensors in place of weights."""
         return map_structure(lambda leaf: self.tensor_of(leaf) if isinstance(leaf, Variable) else leaf, nested)
@@ -94,7 +105,7 @@ def _with_recorded_base(layer: Layer) -> Any:
     base: Any = next(one for one in cls.__mro__ if not is_own(one))
     if base in (Layer, cls) or base.subclassed:
         return layer
-    as_base = _of_class(base, layer)
+    as_base = _of_class(base if layer.activity_regularizer is None else _unpenalized(base), layer)
 
     def call(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         return record_call(as_base, *TRACING.trace.symbolic((inputs, args, kwargs)))
@@ -102,6 +113,11 @@ def _with_recorded_base(layer: Layer) -> Any:
     # In the order of resolution, this comes between the user's class and the base.
     recording = type(base.__name__, (base,), {"call": call})
     return _of_class(type(cls.__name__, (cls, recording), {}), layer)
+
+
+def _unpenalized(cls: Any) -> Any:
+    """A class of layers whose outputs have no penalties: those are of what the user's class makes of them."""
+    return type(cls.__name__, (cls,), {"activity_regularizer": property(lambda self: None)})
 
 
 def _of_class(cls: Any, layer: Layer) -> Any:
