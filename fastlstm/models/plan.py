@@ -81,7 +81,7 @@ class Plan:
         self._keepers = tuple(_keepers(calls.layers))
         self._in_steps: StepPlan | None = None
         # Whether a layer may add to the loss.
-        self._adds = any(layer.traces or layer.activity_regularizer is not None for layer in calls.layers)
+        self._adds = any(layer.traces or layer.penalized for layer in calls.layers)
         self._penalizing: Plan | None = None
         # Whether a call may be one of the Program alone, and that Program, once it is made.
         self._direct = bare and self._form is not None and not (self._makes_masks or self.trains or self._adds)
@@ -141,7 +141,7 @@ class Plan:
     def penalizing(self) -> Plan:
         """The plan that adds penalties of outputs to the loss: layers that have some run by themselves in it."""
         if self._penalizing is None:
-            has_some = any(layer.activity_regularizer is not None for layer in self._calls.layers)
+            has_some = any(layer.penalized for layer in self._calls.layers)
             self._penalizing = Plan(self._calls, self._watch, before=self, penalizes=True) if has_some else self
         return self._penalizing
 
@@ -303,7 +303,7 @@ def grouped(calls: Calls, heads: Callable[[Call], bool] = heads_chain) -> list[l
 
 def _unpenalized_heads(call: Call) -> bool:
     """As `heads_chain`, where nobody looks at the output within the chain."""
-    return heads_chain(call) and call.layer.activity_regularizer is None
+    return heads_chain(call) and not call.layer.penalized
 
 
 def _parts(calls: Calls, heads: Callable[[Call], bool], known: Chains, chains: Chains) -> Iterator[Part]:

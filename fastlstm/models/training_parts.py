@@ -257,7 +257,7 @@ class LayerPart(Part):
         else:
             outputs = layer.call(x, **kwargs)
         leaves = self._put(values, masks, outputs, masks_of(layer, inputs, mask, outputs))
-        adds = len(penalties) > before
+        adds = len(penalties) > before or layer.penalized
         ways = [] if backward is None else [self._way(outputs, leaves, backward, adds)]
         return ways + self._penalty(leaves, penalties)
 

@@ -387,4 +387,4 @@ def _part(call: Call, trained: bool) -> Part:
 
 def _heads_chain(call: Call) -> bool:
     """Whether a chain of training can begin with the call: it runs as at inference, and nobody looks at its output."""
-    return heads_chain(call) and call.layer.native_in_training and call.layer.activity_regularizer is None
+    return heads_chain(call) and call.layer.native_in_training and not call.layer.penalized

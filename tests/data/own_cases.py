@@ -514,9 +514,31 @@ def frozen_adding(keras):
     return keras.Sequential([layers.Input((7, 3)), first, layers.LSTM(4), layers.Dense(1)]), *series(), "mse"
 
 
+def penalized_directions(keras):
+    """Both layers of a Bidirectional penalize what they give, states too, in a model of one's own and before it."""
+    layers = keras.layers
+
+    class Network(keras.Model):
+        def __init__(self):
+            super().__init__()
+            inner = layers.LSTM(4, activity_regularizer="l2", return_sequences=True)
+            self.first, self.out = layers.Bidirectional(inner, merge_mode="mul"), layers.Dense(1)
+            last = layers.GRU(3, activity_regularizer="l1", return_state=True)
+            self.last = layers.Bidirectional(last, backward_layer=layers.GRU(3, go_backwards=True, return_state=True))
+
+        def call(self, x):
+            y, *states = self.last(self.first(x))
+            return self.out(y + layers.concatenate(states))
+
+    i = layers.Input((7, 3))
+    x = layers.Bidirectional(layers.LSTM(3, activity_regularizer="l1", return_sequences=True))(i)
+    return keras.Model(i, Network()(x)), *series(), "mse"
+
+
 NETWORKS = (attention, context_vector, bahdanau, subclassed, lambdas, training_argument, masked, masked_model)
 NETWORKS += (positions, own_cell, nested, seq2seq, root_loss, quantile_loss, focal_loss)
 NETWORKS += (batch_cost_loss, batch_cost_lambda, ctc_layer, adding_layers, adding_model, frozen_adding)
+NETWORKS += (penalized_directions,)
 
 
 def made(keras, network):

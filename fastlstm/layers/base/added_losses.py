@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastlstm.layers.base.contract import LayerContract
-from fastlstm.layers.base.structure import flatten
+from fastlstm.layers.base.structure import flatten, packed
 from fastlstm.layers.base.tracing import TRACING
+from fastlstm.regularizers import penalty_gradient
 
 
 class _Adding(threading.local):
@@ -63,7 +64,7 @@ ADDING = _Adding()
 class AddsLosses(LayerContract):
     """What a layer adds to the loss of a batch."""
 
-    inner_names = "add_penalties adding_layers keep_loss weight_penalties"
+    inner_names = "add_penalties adding_layers d_penalized keep_loss penalized weight_penalties"
     activity_regularizer: Any
     # What a user's last call added.
     _added: tuple[np.float32, ...] = ()
@@ -86,6 +87,19 @@ class AddsLosses(LayerContract):
                     f"Received invalid value: {one!r:.200}"
                 )
             self.keep_loss(np.sum(np.asarray(one), dtype=np.float32))
+
+    @property
+    def penalized(self) -> bool:
+        """Whether outputs have penalties: of the layer, or of layers inside one of this package that it calls."""
+        return self.activity_regularizer is not None
+
+    def d_penalized(self, outputs: Any, d_outputs: Any) -> Any:
+        """Return gradients by outputs with those of their penalties, which `add_penalties` adds."""
+        if self.activity_regularizer is None:
+            return d_outputs
+        pairs = zip(flatten(outputs), flatten(d_outputs), strict=True)
+        slopes = [d + penalty_gradient(self.activity_regularizer, leaf) / np.float32(len(leaf)) for leaf, d in pairs]
+        return packed(outputs, slopes)
 
     def add_penalties(self, outputs: Any) -> None:
         """Add what the activity regularizer says of the outputs, if somebody asks for it."""

@@ -171,9 +171,17 @@ class Bidirectional(Layer):
         directions = self.forward_layer, self.backward_layer
         if all(direction.native_in_training if training else direction.native for direction in directions):
             first, second = (direction.chain.bound for direction in directions)
-            return self.merged(*run_beside(first, second, sequences, as_mask(mask, sequences.shape), *states))
-        pairs = zip(directions, states, strict=True)
-        return self.merged(*(one.call(sequences, state, mask, bool(training)) for one, state in pairs))
+            made: Sequence[Any] = run_beside(first, second, sequences, as_mask(mask, sequences.shape), *states)
+        else:
+            pairs = zip(directions, states, strict=True)
+            made = [one.call(sequences, state, mask, bool(training)) for one, state in pairs]
+        for one, outputs in zip(directions, made, strict=True):
+            one.add_penalties(outputs)
+        return self.merged(*made)
+
+    @property
+    def penalized(self) -> bool:
+        return self.forward_layer.penalized or self.backward_layer.penalized
 
     def call_with_gradient(
         self, sequences: np.ndarray, initial_state: Any = None, mask: Any = None, training: bool | None = None
@@ -186,8 +194,13 @@ class Bidirectional(Layer):
             one.call_with_gradient(sequences, state, mask, bool(training)) for one, state in pairs
         )
 
+        self.forward_layer.add_penalties(forward)
+        self.backward_layer.add_penalties(backward)
+
         def back(d: Any) -> Any:
             d_forward, d_backward = self._merged_backward(d, forward, backward)
+            d_forward = self.forward_layer.d_penalized(forward, d_forward)
+            d_backward = self.backward_layer.d_penalized(backward, d_backward)
             ours, theirs = Gradients(*of_forward(d_forward)), Gradients(*of_backward(d_backward))
             keywords = {}
             if initial_state is not None:

@@ -89,7 +89,7 @@ def call_adding(
     layer: Layer, inputs: Any, args: tuple[Any, ...], kwargs: dict[str, Any], carried: Any
 ) -> tuple[Any, list[Any]]:
     """Do as `call_with_masks`; what the layer adds to the loss is for whoever asks for it, or for its `losses`."""
-    if layer.activity_regularizer is None and not layer.traces:
+    if not (layer.penalized or layer.traces):
         return call_with_masks(layer, inputs, args, kwargs, carried)
     with ADDING.call_of(layer):
         outputs, masks = call_with_masks(layer, inputs, args, kwargs, carried)
