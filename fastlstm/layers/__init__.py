@@ -14,7 +14,7 @@ from fastlstm.layers.attention.grouped_query_attention import GroupedQueryAttent
 from fastlstm.layers.attention.multi_head_attention import MultiHeadAttention
 from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.layer import Layer
-from fastlstm.layers.base.serialization import deserialize, serialize
+from fastlstm.layers.base.serialization import LATER, deserialize, load_later, serialize
 from fastlstm.layers.base.wrapper import Wrapper
 from fastlstm.layers.convolutional.convolution import (
     Conv1D,
@@ -272,20 +272,19 @@ _missing: Callable[[str], Any] = missing_names(
     __name__,
     """
     AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D
-    AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast CenterCrop
+    AdaptiveMaxPooling2D AdaptiveMaxPooling3D AugMix AutoContrast
     ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization FlaxLayer HashedCrossing JaxLayer
-    MaxNumBoundingBoxes MelSpectrogram MixUp Pipeline RandAugment RandomBrightness RandomColorDegeneration
-    RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip
-    RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization
-    RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing
-    ReversibleEmbedding STFTSpectrogram Solarization SpectralNormalization TFSMLayer TorchModuleWrapper
+    MaxNumBoundingBoxes MelSpectrogram MixUp Pipeline RandAugment RandomColorDegeneration RandomColorJitter
+    RandomCrop RandomElasticTransform RandomErasing RandomGaussianBlur RandomGrayscale RandomHue
+    RandomInvert RandomPerspective RandomPosterization RandomSaturation RandomSharpness RandomShear
+    ReversibleEmbedding STFTSpectrogram Solarization TFSMLayer TorchModuleWrapper
     """,
     {
         **dict.fromkeys(("Merge", "merge"), _MERGING),
         **dict.fromkeys(("TimeDistributedDense", "TimeDistributedMerge"), _TIMES),
         **dict.fromkeys(("AtrousConvolution1D", "AtrousConvolution2D"), "use Conv1D or Conv2D with `dilation_rate`"),
         **dict.fromkeys(("MaxoutDense", "Highway"), "it went with Keras 1: write it as a subclass of Layer"),
-        **dict.fromkeys(("LocallyConnected1D", "LocallyConnected2D"), "it went with Keras 2"),
+        "LocallyConnected2D": "it went with Keras 2",
         "Recurrent": "use RNN with a cell of your own",
     },
 )
@@ -301,4 +300,4 @@ def __getattr__(name: str) -> Any:
     # `merge` was a function as well as a module, and that of Keras 1 is missed more.
     if name in _OLDER_MODULES.split() and name != "merge":
         return sys.modules[f"{__name__}.{name}"]
-    return _missing(name)
+    return load_later(name) if name in LATER else _missing(name)

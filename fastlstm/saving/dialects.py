@@ -154,6 +154,7 @@ KERAS2_MASKS = {
 # Without effect on what the layer computes at inference, or already turned into an InputLayer.
 DROPPED = {
     "adjustment",
+    "auto_vectorize",
     "batch_input_shape",
     "consume_less",
     "fused",
@@ -163,6 +164,7 @@ DROPPED = {
     "input_shape",
     "renorm_clipping",
     "renorm_momentum",
+    "rng_type",
     "virtual_batch_size",
 }
 # Accepted only with the value that means "not used".
@@ -217,6 +219,7 @@ _DEPTHWISE = _WINDOWS + (
     "depth_multiplier depthwise_initializer depthwise_regularizer depthwise_constraint "
     "bias_initializer bias_regularizer bias_constraint "
 )
+_FILLED = "fill_mode interpolation seed fill_value data_format"
 _CONV_LSTM = _STATES + _RNN + _WINDOWS + "filters recurrent_activation unit_forget_bias"
 _SEPARABLE = _DEPTHWISE + "filters pointwise_initializer pointwise_regularizer pointwise_constraint"
 _HEADS = _DENSE_KEYS.replace("activation ", "") + "dropout sliding_window flash_attention use_gate seed "
@@ -244,6 +247,7 @@ KNOWN: dict[str, set[str]] = {
         "BatchNormalization": _NORMALIZATION
         + "momentum moving_mean_initializer moving_variance_initializer synchronized",
         "Bidirectional": "layer backward_layer merge_mode",
+        "CenterCrop": "height width data_format",
         "CategoryEncoding": "num_tokens output_mode",
         "Concatenate": "axis",
         "Conv1D": _DENSE_KEYS + _WINDOWS + "filters groups",
@@ -286,6 +290,7 @@ KNOWN: dict[str, set[str]] = {
         "IntegerLookup": _LOOKUP + "vocabulary_dtype",
         "LayerNormalization": _NORMALIZATION,
         "LeakyReLU": "negative_slope",
+        "LocallyConnected1D": _DENSE_KEYS + "filters kernel_size strides padding data_format implementation",
         "LSTM": _GATES + _RNN + "unit_forget_bias use_cudnn",
         "LSTMCell": _GATES + "unit_forget_bias",
         "Masking": "mask_value",
@@ -299,10 +304,18 @@ KNOWN: dict[str, set[str]] = {
         "Normalization": "axis mean variance invert",
         "Permute": "dims",
         "PReLU": "alpha_initializer alpha_regularizer alpha_constraint shared_axes",
+        "RandomBrightness": "factor value_range seed data_format",
+        "RandomContrast": "factor value_range seed data_format",
+        "RandomFlip": "mode seed data_format",
+        "RandomRotation": "factor " + _FILLED,
+        "RandomTranslation": "height_factor width_factor " + _FILLED,
+        "RandomZoom": "height_factor width_factor " + _FILLED,
         "ReLU": "max_value negative_slope threshold",
         "RepeatVector": "n",
         "Rescaling": "scale offset",
         "Reshape": "target_shape",
+        "Resizing": "height width interpolation antialias crop_to_aspect_ratio pad_to_aspect_ratio "
+        "fill_mode fill_value data_format",
         "RMSNormalization": "axis epsilon",
         "RNN": _RNN + "cell",
         "SeparableConv1D": _SEPARABLE,
@@ -313,6 +326,7 @@ KNOWN: dict[str, set[str]] = {
         "SpatialDropout1D": "rate seed",
         "SpatialDropout2D": "rate seed data_format",
         "SpatialDropout3D": "rate seed data_format",
+        "SpectralNormalization": "layer power_iterations",
         "StackedRNNCells": "cells",
         "StringLookup": _LOOKUP + "encoding",
         "Subtract": "",

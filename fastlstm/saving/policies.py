@@ -47,7 +47,8 @@ def take_stored_form(class_name: str, config: Config, where: str) -> tuple[str, 
     """Return the class that a layer is here, its config as that of floats, and how its weights are stored.
 
     The form has `quantized` (`int8` or `int4`) where the matrix is stored in integers, `lora_scale` where it may have
-    a low-rank update beside it, and the `equation` of the layer if it has one.
+    a low-rank update beside it, and the `equation` of the layer if it has one. (A SpectralNormalization has a form of
+    its own: `repeats_matrix`, as Keras 3 writes that of the layer inside before its own variable.)
 
     Raises:
         ValueError: A quantization that is not read.

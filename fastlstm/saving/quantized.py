@@ -51,6 +51,8 @@ def plain(layer: LayerSpec, arrays: list[Stored]) -> list[Stored]:
         arrays: Its arrays, as listed in the file.
     """
     form, shape = layer.stored_form, layer.variables[0].shape if layer.variables else ()
+    if "repeats_matrix" in form:
+        return arrays[-1:] if len(arrays) == 2 else arrays
     named = {array.where.rpartition("/")[2].partition(":")[0]: array for array in arrays}
     updates = [named[name] for name in named if name.startswith("lora_")]
     if "lora_scale" in form and len(updates) == 2:

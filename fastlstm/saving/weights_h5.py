@@ -158,12 +158,19 @@ def write_store(
         optimizer: The state of the optimizer, None for none.
     """
     write_in_store(root, optimizer)
-    remaining = iter(arrays)
+    place = 0
     for path, layer in object_groups(spec):
         store = root.create_group(f"{path}vars")
         store.attrs["name"] = layer.name
-        for index, variable in enumerate(layer.variables):
-            store.create_dataset(str(index), data=checked(next(remaining), layer, variable.name, variable.shape))
+        end = place + len(layer.variables)
+        own = [
+            checked(array, layer, variable.name, variable.shape)
+            for variable, array in zip(layer.variables, arrays[place:end], strict=True)
+        ]
+        repeated = [np.asarray(arrays[end], np.float32)] if "repeats_matrix" in layer.stored_form else []
+        for index, array in enumerate(repeated + own):
+            store.create_dataset(str(index), data=array)
+        place = end
         for name, constant in layer.constants:
             store.create_dataset(name, data=constant)
 

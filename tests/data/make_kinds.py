@@ -110,6 +110,45 @@ def unmasked(K):
     return model, [IDS]
 
 
+def local(implementation):
+    def case(K):
+        L = K.layers
+        given = {"implementation": implementation, "padding": "valid" if implementation == 1 else "same"}
+        first = L.LocallyConnected1D(4, 3, strides=2, activation="tanh", **given)
+        model = sequential(K, (9, 3), first, L.LocallyConnected1D(2, 2, use_bias=False), L.LSTM(2))
+        disturb(model)
+        return model, [series(2, 9, 3)]
+
+    return case
+
+
+# --- what stands around recurrent layers now and then ---------------------------------------------------------------
+
+
+def images(K):
+    L = K.layers
+    each = K.Sequential(
+        [
+            *(L.RandomFlip("horizontal"), L.RandomRotation(0.1), L.RandomZoom(0.2, 0.3), L.RandomTranslation(0.1, 0.1)),
+            *(L.RandomContrast(0.2), L.RandomBrightness(0.2), L.Resizing(5, 11), L.Resizing(7, 6, "nearest")),
+            *(L.CenterCrop(4, 5), L.Flatten()),
+        ]
+    )
+    model = sequential(K, (3, 8, 9, 2), L.TimeDistributed(each), L.LSTM(3))
+    disturb(model)
+    return model, [series(2, 3, 8, 9, 2)]
+
+
+def spectral(K):
+    L = K.layers
+    wrapped = (L.SpectralNormalization(L.Conv1D(4, 3)), L.LSTM(3), L.SpectralNormalization(L.Dense(2), 2))
+    model = sequential(K, (6, 3), *wrapped)
+    disturb(model)
+    x = series(2, 6, 3)
+    model(x, training=True)
+    return model, [x]
+
+
 def half(K):
     """Weights of bfloat16, of which a legacy file says nothing but that they have two bytes; Keras cannot read it."""
     L = K.layers
@@ -131,10 +170,15 @@ CASES = {
         "int4": quantized("int4"),
         "int8": quantized("int8"),
         "int8_heads": quantized_heads,
+        "images": images,
         "lora": lora,
+        "spectral": spectral,
     },
     "tf_keras": {
         "half": half,
+        "images": images,
+        "local": local(1),
+        "local_dense": local(2),
         "ragged": ragged,
         "synchronized": synchronized,
         "unmasked": unmasked,
@@ -143,7 +187,7 @@ CASES = {
 
 
 def outputs(model, inputs):
-    made = model(inputs[0] if len(inputs) == 1 else inputs)
+    made = model(inputs[0] if len(inputs) == 1 else inputs, training=False)
     made = made if isinstance(made, (list, tuple)) else [made]
     return [np.asarray(each).astype("float32") for each in made]
 

@@ -6,10 +6,11 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
-from fastlstm import load_model, load_packed, onnx, save_packed
+from fastlstm import layers, load_model, load_packed, onnx, save_packed
 from fastlstm.models import model_from_json
 
 ARCHIVE = Path(__file__).parent.parent / "data" / "kinds.zip"  # make_kinds.py beside it says what is in it
@@ -95,3 +96,54 @@ def test_ragged_input_takes_sequences_of_any_lengths():
     made = model.predict([x[0], x[1, :2]], verbose=0)
     np.testing.assert_array_equal(made[0], model.predict(x, verbose=0)[0])
     np.testing.assert_array_equal(made[1], model.predict(x[1:, :2], verbose=0)[0])
+
+
+def test_spectral_normalization_in_training_and_in_files(tmp_path):
+    model = load_model(io.BytesIO(FILES["keras_spectral.keras"]))
+    (x,) = arrays("keras_spectral", "x")
+    inner = model.layers[-1]
+    before = inner.kernel.numpy()
+    model(x, training=True)
+    # The file was written after a call in training: the matrix has the singular value 1, about.
+    assert not np.array_equal(inner.kernel.numpy(), before)
+    assert np.linalg.svd(inner.kernel.numpy())[1][0] == pytest.approx(1, abs=0.2)
+    expected = model.predict(x, verbose=0)
+    for ending in ("keras", "h5"):
+        model.save(tmp_path / f"model.{ending}")
+        np.testing.assert_array_equal(load_model(tmp_path / f"model.{ending}").predict(x, verbose=0), expected)
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        (tmp_path / "model.weights.h5").write_bytes(archive.read("model.weights.h5"))
+    with h5py.File(tmp_path / "model.weights.h5") as file:  # as Keras has it
+        stored = file["layers/spectral_normalization/vars"]
+        assert [stored[key].shape for key in sorted(stored)] == [(3, 3, 4), (1, 4)]
+    model.compile("sgd", "mse")
+    with pytest.raises(NotImplementedError, match=r"'spectral_normalization' .*does not say its gradient"):
+        model.fit(x, expected, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "problem"),
+    [
+        (lambda: layers.Resizing(3, 4, antialias=True), "`antialias` is not supported"),
+        (lambda: layers.Resizing(3, 4, "bicubic"), "`interpolation` is not supported"),
+        (lambda: layers.Resizing(0, 4), "`height` must be a positive integer"),
+        (lambda: layers.CenterCrop(5, 4)(np.zeros((1, 4, 4, 1))), "takes images of .5, 4. and larger"),
+        (lambda: layers.SpectralNormalization(layers.Dense(2), 0), "`power_iterations` should be greater than zero"),
+        (lambda: layers.SpectralNormalization(layers.Flatten()).build((2, 3)), "no attribute 'kernel' nor"),
+        (lambda: layers.LocallyConnected1D(2, 3, padding="same"), "`padding` is not supported"),
+        (lambda: layers.LocallyConnected1D(2, 3, implementation=3), "`implementation` is not supported"),
+        (lambda: layers.LocallyConnected1D(2, 3).build((None, None, 2)), "should be fully-defined"),
+        (lambda: layers.LocallyConnected1D(2, 3).build((None, 2, 2)), "has no window"),
+        (lambda: layers.RandomFlip(whole=True), "Unrecognized keyword arguments"),
+    ],
+)
+def test_arguments_that_cannot_be_honoured(layer, problem):
+    with pytest.raises(ValueError, match=problem):
+        layer()
+
+
+def test_random_changes_are_refused_in_training():
+    layer = layers.RandomRotation(0.2, "nearest", seed=3)
+    assert {"factor": 0.2, "fill_mode": "nearest", "seed": 3}.items() <= layer.get_config().items()
+    with pytest.raises(NotImplementedError, match=r"'random_rotation.*changes nothing in training"):
+        layer(np.zeros((1, 4, 4, 1)), training=True)

@@ -19,8 +19,14 @@ _OPERATIONS = ("keras.src.ops.", "keras.ops.", "keras.src.activations.")
 _KERAS_PACKAGES = (None, "keras", "tf_keras", "tensorflow", "fastlstm")
 
 _classes: dict[str, type[Layer]] = {}
-# Classes that only some files need, by the modules that register them.
-_LATER = {"QuantizedDense": "core.quantized", "QuantizedEinsumDense": "core.quantized"}
+# Classes that few models need, by the modules that register them.
+LATER = {
+    **dict.fromkeys(("QuantizedDense", "QuantizedEinsumDense"), "core.quantized"),
+    **dict.fromkeys(("CenterCrop", "RandomBrightness", "RandomContrast", "RandomFlip"), "preprocessing.images"),
+    **dict.fromkeys(("RandomRotation", "RandomTranslation", "RandomZoom", "Resizing"), "preprocessing.images"),
+    "LocallyConnected1D": "convolutional.local",
+    "SpectralNormalization": "normalization.spectral",
+}
 
 _Class = TypeVar("_Class", bound=type[Layer])
 
@@ -44,6 +50,12 @@ def register(cls: _Class) -> _Class:
 
 def _name_of(cls: type[Layer]) -> str:
     return cls.__dict__.get("keras_name", cls.__name__)
+
+
+def load_later(class_name: str) -> Any:
+    """Return one of the classes in `LATER`, loading its module if nobody has."""
+    importlib.import_module(f"fastlstm.layers.{LATER[class_name]}")
+    return _classes[class_name]
 
 
 def is_registered(class_name: Any) -> bool:
@@ -114,8 +126,8 @@ def _class_of(config: dict[str, Any]) -> type[Layer]:
     own = _own_class(registered, class_name)
     if own is not None:
         return own
-    if class_name in _LATER:
-        importlib.import_module(f"fastlstm.layers.{_LATER[class_name]}")
+    if isinstance(class_name, str) and class_name in LATER:
+        load_later(class_name)
     package = module.partition(".")[0] if isinstance(module, str) else module
     if (registered is not None and registered != class_name) or package not in _KERAS_PACKAGES:
         raise LayerConfigError(_how_to_give(what, class_name, registered, None if registered else module))
