@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from fastlstm.losses.differentiable import squeeze_or_expand_to_same_rank
-from fastlstm.losses.loss import apply_mask
+from fastlstm.losses.reduction import apply_mask
 from fastlstm.metrics.metric import Metric, as_float32, divide_no_nan
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fastlstm.memory import require_array
+
 # Of a beam, by its place: the labels with which others go on from it, and their places.
 _Followers = Mapping[int, Sequence[tuple[int, int]]]
 
@@ -55,6 +57,8 @@ def best_labels(
     beams = [0]
     with_blank, with_label = np.zeros(1, log_p.dtype), np.full(1, -np.inf, log_p.dtype)
     for now in log_p:
+        # A row of scores in three forms, a beam in some.
+        require_array((len(beams), 3 * classes + 100), "A beam search")
         total = np.logaddexp(with_blank, with_label)
         last = np.array([prefixes.label[beam] for beam in beams])
         # What a sequence was before its last label may be kept too: then it comes from there once more.

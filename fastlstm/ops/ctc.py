@@ -58,8 +58,8 @@ def alignments(
     Raises:
         ValueError: When shapes do not fit, or a number is not of a class.
     """
-    target, lengths = np.asarray(target).astype(np.int64), np.asarray(target_length).astype(np.int64)
-    _loss_shape(target.shape, output.shape, lengths.shape, np.shape(output_length))
+    target, lengths, steps = map(_integers, (target, target_length, output_length))
+    _loss_shape(target.shape, output.shape, lengths.shape, steps.shape)
     classes = output.shape[2]
     blank = _blank(mask_index, classes)
     within = np.arange(target.shape[1]) < lengths[:, np.newaxis]
@@ -72,7 +72,7 @@ def alignments(
     own = np.where(counted, np.where(ordered == 0, blank, ordered - (ordered <= blank)), 0)
     labels = Labels(own, counted, counted & (ordered > 0), ordered[:, 1:] == ordered[:, :-1], lengths, blank,
                     ALMOST_NEVER)  # fmt: skip
-    return _alignments(output, np.asarray(output_length).astype(np.int64), labels)
+    return _alignments(output, steps, labels)
 
 
 def _alignments(output: np.ndarray, steps: np.ndarray, labels: Labels) -> Alignments:
@@ -109,6 +109,12 @@ def _ctc_loss(target: Any, output: Any, target_length: Any, output_length: Any, 
     return alignments(target, _floats(output), target_length, output_length, mask_index).losses()
 
 
+def _integers(x: Any) -> np.ndarray:
+    # What is no number is one that is out of range.
+    with np.errstate(invalid="ignore"):
+        return np.asarray(x).astype(np.int64)
+
+
 def _floats(x: np.ndarray) -> np.ndarray:
     return x.astype(np.result_type(x.dtype, np.float32), copy=False)
 
@@ -125,8 +131,7 @@ def older_alignments(
     Raises:
         ValueError: When shapes do not fit, a label is of no class, or there are more labels than steps, or none.
     """
-    target, lengths = np.asarray(target).astype(np.int64), np.asarray(target_length).astype(np.int64)
-    steps = np.asarray(output_length).astype(np.int64)
+    target, lengths, steps = map(_integers, (target, target_length, output_length))
     _loss_shape(target.shape, output.shape, lengths.shape, steps.shape)
     blank, width = output.shape[2] - 1, target.shape[1]
     _check_steps(steps, output.shape[1])
@@ -169,8 +174,14 @@ def _decoded_shape(inputs: Shape, lengths: Shape, strategy: str = "greedy", top_
         )
     if strategy not in ("greedy", "beam_search"):
         raise ValueError(f"Invalid strategy {strategy}. Supported values are 'greedy' and 'beam_search'.")
-    paths = 1 if strategy == "greedy" else top_paths
+    paths = 1 if strategy == "greedy" else _positive("top_paths", top_paths)
     return (paths, *inputs[:2]), (inputs[0], paths)
+
+
+def _positive(name: str, number: Any) -> int:
+    if not isinstance(number, (int, np.integer)) or number < 1:
+        raise ValueError(f"`{name}` should be a positive integer. Received: {name}={number!r:.100}")
+    return int(number)
 
 
 def _decoded_dtype(inputs: str, lengths: str, **parameters: Any) -> dtypes.Rule:
@@ -206,7 +217,7 @@ def _ctc_decode(
 
     Differs from Keras: a negative `mask_index` counts from the last class in a beam search too.
     """
-    inputs, lengths = _floats(inputs), np.asarray(sequence_lengths).astype(np.int64)
+    inputs, lengths = _floats(inputs), _integers(sequence_lengths)
     _check_lengths(inputs, lengths, strategy)
     blank = _blank(mask_index, inputs.shape[2])
     if strategy == "greedy":
@@ -261,10 +272,7 @@ def beams(
     Raises:
         ValueError: When there are fewer sequences than are asked for.
     """
-    for name, number in (("beam_width", beam_width), ("top_paths", top_paths)):
-        if not isinstance(number, (int, np.integer)) or number < 1:
-            raise ValueError(f"`{name}` should be a positive integer. Received: {name}={number!r:.100}")
-    if top_paths > beam_width:
+    if _positive("top_paths", top_paths) > _positive("beam_width", beam_width):
         raise ValueError(
             f"Requested more paths than the beam width. Received: top_paths={top_paths}, beam_width={beam_width}"
         )
@@ -291,7 +299,7 @@ def older_decode(
     inputs: Any, sequence_lengths: Any, strategy: str = "greedy", beam_width: int = 100, top_paths: int = 1
 ) -> Any:
     """Return what `ctc_decode` does; blanks are the last class, and in no result a label follows itself."""
-    inputs, lengths = _floats(inputs), np.asarray(sequence_lengths).astype(np.int64)
+    inputs, lengths = _floats(inputs), _integers(sequence_lengths)
     _check_lengths(inputs, lengths, strategy)
     if strategy == "greedy":
         return greedy(inputs, lengths, inputs.shape[2] - 1, True)

@@ -188,6 +188,11 @@ def test_get():
             ValueError,
             "`axis` must be of type `int`. Received: axis=True of type <class 'bool'>",
         ),
+        (
+            lambda: losses.CTC()(np.array([[1, 2]] * 3), np.zeros((3, 4, 3)), np.ones((3, 4))),
+            ValueError,
+            "Weights of samples, or a mask, of shape (3, 4) do not fit losses of shape (3,).",
+        ),
         (lambda: losses.Circle, AttributeError, "'fastlstm.losses' has no 'Circle', which keras.losses has"),
     ],
 )

@@ -190,6 +190,8 @@ P = np.full((2, 4, 3), 1 / 3, "float32")
         (lambda: ops.ctc_decode(X[0], [4]), "`ctc_decode` takes inputs of shape"),
         (lambda: ops.ctc_decode(X, [4, 4], "beam_search", 2, 3), "more paths than the beam width"),
         (lambda: ops.ctc_decode(X, [4, 4], "beam_search", 0), "`beam_width` should be a positive integer"),
+        (lambda: ops.ctc_decode(X, [4, 4], "beam_search", 5, None), "`top_paths` should be a positive integer"),
+        (lambda: losses.ctc(np.full((2, 2), np.nan), X), "label value of .* which is outside the valid range"),
         (lambda: ops.ctc_decode(X, [4, 0], "beam_search", 3, 2), "Less leaves in the beam search than requested"),
         (lambda: backend.ctc_batch_cost(LABELS, P, [[4], [4]], [[2], [0]]), "Labels length is zero in batch 1"),
         (lambda: backend.ctc_batch_cost(LABELS, P, [[4], [1]], [[2], [2]]), "Not enough time for target .*batch: 1"),
