@@ -7,10 +7,9 @@ from typing import Any
 
 from fastlstm.identifiers import missing_names
 from fastlstm.preprocessing import sequence, text
+from fastlstm.utils.text_files import text_dataset_from_directory
 from fastlstm.utils.timeseries import timeseries_dataset_from_array
 
-__all__ = ["sequence", "text", "timeseries_dataset_from_array"]
+__all__ = ["sequence", "text", "text_dataset_from_directory", "timeseries_dataset_from_array"]
 
-__getattr__: Callable[[str], Any] = missing_names(
-    __name__, "image image_dataset_from_directory text_dataset_from_directory"
-)
+__getattr__: Callable[[str], Any] = missing_names(__name__, "image image_dataset_from_directory")

@@ -29,6 +29,8 @@ from fastlstm.utils.progbar import Progbar
 from fastlstm.utils.py_dataset import PyDataset
 from fastlstm.utils.rng import set_random_seed
 from fastlstm.utils.sequences import pad_sequences
+from fastlstm.utils.splitting import split_dataset
+from fastlstm.utils.text_files import text_dataset_from_directory
 from fastlstm.utils.timeseries import timeseries_dataset_from_array
 
 CustomObjectScope = custom_object_scope
@@ -56,7 +58,9 @@ __all__ = [
     "plot_model",
     "register_keras_serializable",
     "set_random_seed",
+    "split_dataset",
     "standardize_dtype",
+    "text_dataset_from_directory",
     "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
@@ -67,7 +71,7 @@ _missing: Callable[[str], Any] = missing_names(
     """
     Config FeatureSpace array_to_img audio_dataset_from_directory bounding_boxes deserialize_keras_object
     get_source_inputs image_dataset_from_directory img_to_array legacy load_img save_img
-    serialize_keras_object split_dataset text_dataset_from_directory
+    serialize_keras_object
     """,
 )
 

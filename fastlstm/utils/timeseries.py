@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastlstm.backend import Tensor
+from fastlstm.utils.dataset import Dataset
 
 
-class TimeseriesDataset:
+class TimeseriesDataset(Dataset):
     """Windows of a series and their targets, made batch by batch; every `for` loop begins again.
 
     Made by `timeseries_dataset_from_array`, in place of Keras' `tf.data.Dataset`; the arrays answer to `numpy()`, too.
@@ -37,9 +38,6 @@ class TimeseriesDataset:
         """Number of batches, or of windows where they come one by one."""
         return -(-len(self._starts) // (self._batch_size or 1))
 
-    def __len__(self) -> int:
-        return self.num_batches
-
     def __getitem__(self, index: int) -> Any:
         if not 0 <= index < len(self):
             raise IndexError(f"There are batches from 0 to {len(self) - 1}. Received: index={index}")
@@ -55,17 +53,6 @@ class TimeseriesDataset:
             self._shuffling.shuffle(self._starts)
         for index in range(len(self)):
             yield self[index]
-
-    def take(self, count: int) -> Iterator[Any]:
-        """Return the first batches.
-
-        Args:
-            count: Their number; a negative one is all of them.
-        """
-        for index, batch in enumerate(self):
-            if index == count:
-                return
-            yield batch
 
 
 def timeseries_dataset_from_array(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 from pathlib import Path
 
 import keras
@@ -74,6 +75,45 @@ def windows():
         yield "sequence.TimeseriesGenerator", [data.tolist(), (data * 10).tolist()], kwargs, result
 
 
+def splits():
+    for rows, kwargs in ((10, {"left_size": 0.75}), (11, {"left_size": 0.5}), (10, {"right_size": 3}),
+                         (10, {"left_size": 2, "right_size": 3})):  # fmt: skip
+        data = [list(range(rows)), list(range(100, 100 + rows))]
+        parts = keras.utils.split_dataset([np.array(each) for each in data], **kwargs)
+        result = [[[int(part) for part in sample] for sample in each] for each in parts]
+        yield "utils.split_dataset", [data], kwargs, result
+
+
+def text_files(folder):
+    """What stands in the files: `(folder, name, text)`."""
+    files = [(kind, f"{number}.txt", f"{kind} {number}") for kind in ("neg", "pos") for number in range(5)]
+    for kind, name, content in files:
+        (folder / kind).mkdir(exist_ok=True)
+        (folder / kind / name).write_text(content)
+    return [list(each) for each in files]
+
+
+def texts():
+    with tempfile.TemporaryDirectory() as folder:
+        files = text_files(Path(folder))
+        for kwargs in (
+            {"shuffle": False, "batch_size": 4},
+            {"shuffle": False, "batch_size": None, "label_mode": "binary"},
+            {"shuffle": False, "label_mode": "categorical", "class_names": ["pos", "neg"]},
+            {"shuffle": False, "labels": None, "batch_size": 7, "max_length": 4},
+            {"shuffle": False, "validation_split": 0.3, "subset": "validation", "batch_size": 2},
+            {"validation_split": 0.3, "subset": "validation", "seed": 1337},
+            {"validation_split": 0.3, "subset": "training", "seed": 1337},
+        ):
+            batches = keras.utils.text_dataset_from_directory(folder, verbose=False, **kwargs)
+            result = []
+            for batch in batches:
+                first, *label = batch if isinstance(batch, tuple) else (batch,)
+                decoded = np.vectorize(bytes.decode, otypes=[object])(first.numpy())
+                result.append([plain(decoded.tolist()), *(plain(each.numpy().tolist()) for each in label)])
+            yield "utils.text_dataset_from_directory", [files], kwargs, [batches.class_names, result]
+
+
 def words():
     text = tf_keras.preprocessing.text
     for kwargs in ({}, {"filters": "aeiou", "lower": False}, {"split": "-"}):
@@ -116,7 +156,7 @@ def skipgrams():
 def main() -> None:
     records = [
         {"function": function, "args": args, "kwargs": kwargs, "result": plain(result)}
-        for cases in (numerical, windows, words, skipgrams)
+        for cases in (numerical, windows, splits, texts, words, skipgrams)
         for function, args, kwargs, result in cases()
     ]
     lines = ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)

@@ -52,6 +52,29 @@ def test_timeseries_dataset(record):
     assert len(dataset) == len(record["result"])
 
 
+@pytest.mark.parametrize("record", of("utils.split_dataset"), ids=str)
+def test_split_dataset(record):
+    parts = utils.split_dataset([np.array(each) for each in record["args"][0]], **record["kwargs"])
+    assert [[[int(value) for value in sample] for sample in part] for part in parts] == record["result"]
+    assert [len(part) for part in parts] == [len(part) for part in record["result"]]
+
+
+@pytest.mark.parametrize("record", of("utils.text_dataset_from_directory"), ids=str)
+def test_text_dataset(record, tmp_path):
+    for kind, name, content in record["args"][0]:
+        (tmp_path / kind).mkdir(exist_ok=True)
+        (tmp_path / kind / name).write_text(content)
+    dataset = utils.text_dataset_from_directory(tmp_path, verbose=False, **record["kwargs"])
+    names, expected = record["result"]
+    assert dataset.class_names == names
+    made = [[part.numpy().tolist() for part in (batch if isinstance(batch, tuple) else (batch,))] for batch in dataset]
+    if record["kwargs"].get("shuffle", True):  # the files of a subset are Keras', their order is another one
+        made, expected = ([sorted(zip(*batch, strict=True)) for batch in batches] for batches in (made, expected))
+        expected = [[tuple(sample) for sample in batch] for batch in expected]
+    assert made == expected
+    assert len(dataset) == len(expected)
+
+
 @pytest.mark.parametrize("record", of("sequence.TimeseriesGenerator"), ids=str)
 def test_timeseries_generator(record):
     data, targets = map(np.array, record["args"])
