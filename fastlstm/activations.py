@@ -16,9 +16,11 @@ from typing import Any, ParamSpec
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastlstm.arguments import explained
 from fastlstm.engine import activate
 from fastlstm.engine.ops import Activation
 from fastlstm.identifiers import Registry
+from fastlstm.printable import quoted
 
 _Parameters = ParamSpec("_Parameters")
 # The operations that are not called as the function is.
@@ -30,6 +32,7 @@ def _recordable(function: Callable[_Parameters, np.ndarray]) -> Callable[_Parame
     name = function.__name__
     operation = _OPERATIONS.get(name) or "".join(word.capitalize() for word in name.split("_"))
 
+    @explained
     @functools.wraps(function)
     def called(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> np.ndarray:
         if args and hasattr(args[0], "record_operation"):
@@ -259,7 +262,7 @@ def glu(x: ArrayLike, axis: int = -1) -> np.ndarray:
     """
     x = _numbers(x)
     if x.shape[axis] % 2:
-        raise ValueError(f"axis size must be divisible by 2. Received: x.shape={x.shape} with axis={axis}")
+        raise ValueError(f"axis size must be divisible by 2. Received: x.shape={x.shape} with axis={quoted(axis)}")
     a, b = np.split(x, 2, axis)
     return a * sigmoid(b)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from fastlstm.arguments import array, check_name
 from fastlstm.config import (
     backend,
     epsilon,
@@ -19,6 +20,7 @@ from fastlstm.config import (
     set_image_data_format,
 )
 from fastlstm.identifiers import missing_names, snake_case
+from fastlstm.printable import quoted
 
 __all__ = [
     "Tensor",
@@ -84,23 +86,23 @@ class Variable(NDArrayOperatorsMixin):
         name = name or auto_name("Variable")
         if not isinstance(name, str) or "/" in name:
             raise ValueError(
-                f"Argument `name` must be a string and cannot contain character `/`. Received: name={name}"
+                f"Argument `name` must be a string and cannot contain character `/`. Received: name={quoted(name)}"
             )
         if callable(initializer):
             if shape is None:
                 raise ValueError(
                     "When creating a Variable from an initializer, the `shape` argument should be specified. "
-                    f"Received: initializer={initializer} and shape={shape}"
+                    f"Received: initializer={quoted(initializer)} and shape={quoted(shape)}"
                 )
             dtype = standardize_dtype(dtype)
             initializer = initializer(shape, dtype=dtype)
         elif dtype is None and not hasattr(initializer, "dtype"):
             # Python's floats are float32 here, as in Keras.
-            dtype = np.float32 if np.asarray(initializer).dtype == np.float64 else None
+            dtype = np.float32 if array(initializer, what="The value of a variable").dtype == np.float64 else None
         self.name: str = name
         self.path: str = name
         self.trainable: bool = bool(trainable)
-        self.value: np.ndarray = np.array(initializer, dtype)
+        self.value: np.ndarray = np.array(array(initializer, dtype, "The value of a variable"))
         self.regularizer: Callable[[np.ndarray], Any] | None = None
         self.constraint: Callable[[np.ndarray], Any] | None = None
 
@@ -133,7 +135,7 @@ class Variable(NDArrayOperatorsMixin):
         Raises:
             ValueError: When the shape is another one.
         """
-        value = np.asarray(value)
+        value = array(value)
         if value.shape != self.shape:
             raise ValueError(
                 "The shape of the target variable and the shape of the target value in `variable.assign(value)` must "
@@ -199,7 +201,7 @@ def standardize_dtype(dtype: Any) -> str:
     name = _PYTHON_DTYPES.get(dtype, dtype) if isinstance(dtype, (type, str)) else dtype
     name = getattr(name, "name", None) or getattr(name, "__name__", None) or name
     if name not in _DTYPES:
-        raise ValueError(f"Invalid dtype: {dtype}")
+        raise ValueError(f"Invalid dtype: {quoted(dtype)}")
     return name
 
 
@@ -226,6 +228,7 @@ def auto_name(class_name: str) -> str:
 
 def get_uid(prefix: str = "") -> int:
     """Return how often this was called with `prefix` since the session was cleared, from 1."""
+    check_name(prefix)
     return next(_counters.setdefault(f"uid of {prefix}", itertools.count(1)))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fastlstm.arguments import check_numbers
 from fastlstm.identifiers import missing_names
+from fastlstm.printable import quoted
 
 _FLOAT_TYPES = ("bfloat16", "float16", "float32", "float64")
 
@@ -35,7 +37,7 @@ def set_floatx(value: str) -> None:
         ValueError: For anything else.
     """
     if value not in _FLOAT_TYPES:
-        raise ValueError(f"Unknown `floatx` value: {value}. Expected one of {_FLOAT_TYPES}")
+        raise ValueError(f"Unknown `floatx` value: {quoted(value)}. Expected one of {_FLOAT_TYPES}")
     if value != floatx():
         raise NotImplementedError(f"`floatx` {value!r} is not supported: fastlstm computes in float32.")
 
@@ -52,6 +54,7 @@ def set_epsilon(value: float) -> None:
         value: Float.
     """
     global _epsilon
+    check_numbers(value=value)
     _epsilon = float(value)
 
 
@@ -81,7 +84,7 @@ def standardize_data_format(data_format: str | None) -> str:
     """
     if data_format is None:
         return _image_data_format
-    lowered = str(data_format).lower()
+    lowered = quoted(data_format).lower()
     if lowered not in ("channels_first", "channels_last"):
         raise ValueError(
             "The `data_format` argument must be one of {'channels_first', 'channels_last'}. "

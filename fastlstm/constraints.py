@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastlstm.arguments import check_numbers, places
 from fastlstm.identifiers import Registry, named
 from fastlstm.regularizers import as_floating
 
@@ -43,6 +44,7 @@ class MaxNorm(Constraint):
     """
 
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
+        check_numbers(max_value=max_value)
         self.max_value = max_value
         self.axis = axis
 
@@ -93,6 +95,7 @@ class MinMaxNorm(Constraint):
     def __init__(
         self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: int | Sequence[int] = 0
     ) -> None:
+        check_numbers(min_value=min_value, max_value=max_value, rate=rate)
         self.min_value = min_value
         self.max_value = max_value
         self.rate = rate
@@ -109,8 +112,7 @@ class MinMaxNorm(Constraint):
 
 
 def _norms(w: np.ndarray, axis: int | Sequence[int]) -> np.ndarray:
-    axes = axis if isinstance(axis, int) else tuple(axis)
-    return np.sqrt(np.sum(np.square(w), axis=axes, keepdims=True))
+    return np.sqrt(np.sum(np.square(w), axis=tuple(places(axis, w.ndim)), keepdims=True))
 
 
 _REGISTRY = Registry("constraint", named(MaxNorm, NonNeg, UnitNorm, MinMaxNorm))

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from fastlstm.object_registration import get_custom_objects, get_registered_name, get_registered_object
+from fastlstm.printable import quoted, shown
 from fastlstm.records import Record
 
 _KERAS_PACKAGES = frozenset({"keras", "keras_core", "tf_keras", "tensorflow", "fastlstm", "builtins"})
@@ -148,7 +149,9 @@ class Registry(Record):
         try:
             return obj.from_config(arguments)
         except (AttributeError, KeyError, TypeError) as error:
-            raise TypeError(f"{obj.__name__} could not be deserialized from config={config}: {error!r}") from error
+            raise TypeError(
+                f"{obj.__name__} could not be deserialized from config={shown(config)}: {error!r}"
+            ) from error
 
     def serialize(self, obj: Any) -> str | dict[str, Any] | None:
         """Return what `get` turns back into the object: a name for a built-in function, else a dict.
@@ -168,7 +171,7 @@ class Registry(Record):
             return name
         # Under a built-in's name it would come back as the built-in.
         if not callable(obj) or name == "<lambda>" or name in self.objects:
-            raise ValueError(f"This {self.noun} has no name of its own, so it cannot be serialized: {obj!r}")
+            raise ValueError(f"This {self.noun} has no name of its own, so it cannot be serialized: {shown(obj)}")
         return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
 
     def _name_and_arguments(self, config: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -184,7 +187,7 @@ class Registry(Record):
         return name, arguments
 
     def _unknown(self, identifier: Any) -> ValueError:
-        return ValueError(f"Could not interpret {self.noun} identifier: {identifier}")
+        return ValueError(f"Could not interpret {self.noun} identifier: {quoted(identifier)}")
 
 
 def is_of_keras(config: str | dict[str, Any], name: str) -> bool:

@@ -93,7 +93,7 @@ def require(nbytes: int, what: str) -> None:
 
 def in_words(nbytes: int) -> str:
     """Return a size as people read it."""
-    size, unit = float(nbytes), "bytes"
+    size, unit = float(min(nbytes, 10**300)), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
         if size < 1024:
             break

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from fastlstm.printable import shown
+
 _Registered = TypeVar("_Registered", bound=Callable[..., Any])
 
 _objects: dict[str, Any] = {}
@@ -49,7 +51,11 @@ def register_keras_serializable(
 
 def get_registered_name(obj: Any) -> str:
     """Return the name under which an object was registered, else its own."""
-    return _names.get(obj, obj.__name__) if _is_hashable(obj) else obj.__name__
+    name = _names.get(obj) if _is_hashable(obj) else None
+    name = getattr(obj, "__name__", None) if name is None else name
+    if name is None:
+        raise ValueError(f"Classes and functions have a name. Received: {shown(obj)}")
+    return name
 
 
 def get_registered_object(

@@ -35,4 +35,15 @@ def printable(text: str, length: int = 200, lines: bool = False) -> str:
 
 def shown(value: object) -> str:
     """Return a value as an error shows it; however large it is, little of it is looked at."""
-    return printable(_short.repr(value), 300)
+    try:
+        return printable(_short.repr(value), 300)
+    except RecursionError:  # of a `__repr__` that is not ours
+        return f"<{type(value).__name__}>"
+
+
+def quoted(value: object) -> str:
+    """Return a value as the errors of Keras show it, by `str`; of a long text, the beginning and the end."""
+    try:
+        return printable(str(value), 1000, lines=True)
+    except RecursionError:
+        return shown(value)

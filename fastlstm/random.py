@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from fastlstm.arguments import explained
+from fastlstm.printable import quoted
+
 _WORD = 2**64
 # How many generators were made, one for every draw.
 _draws = 0
@@ -31,7 +34,9 @@ def set_global_seed(seed: int) -> None:
     """
     global _global_seeds
     if not isinstance(seed, int):
-        raise ValueError(f"Expected `seed` argument to be an integer. Received: seed={seed} (of type {type(seed)})")
+        raise ValueError(
+            f"Expected `seed` argument to be an integer. Received: seed={quoted(seed)} (of type {type(seed)})"
+        )
     if not 0 <= seed < 2**32:
         raise ValueError("Seed must be between 0 and 2**32 - 1")
     _global_seeds = np.random.default_rng(seed)
@@ -64,7 +69,7 @@ class SeedGenerator:
 
     def __init__(self, seed: int | None = None, name: str | None = None) -> None:
         if seed is not None and not isinstance(seed, int):
-            raise ValueError(f"Argument `seed` must be an integer. Received: seed={seed}")
+            raise ValueError(f"Argument `seed` must be an integer. Received: seed={quoted(seed)}")
         self.name: str = name or "seed_generator"
         self._initial_seed = seed
         self._seed = make_default_seed() if seed is None else seed
@@ -87,6 +92,7 @@ class SeedGenerator:
 Seed = int | SeedGenerator | None
 
 
+@explained
 def normal(
     shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: DTypeLike | None = None, seed: Seed = None
 ) -> np.ndarray:
@@ -107,6 +113,7 @@ def normal(
     return (z * stddev + mean).astype(dtype)
 
 
+@explained
 def uniform(
     shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: DTypeLike | None = None, seed: Seed = None
 ) -> np.ndarray:
@@ -127,6 +134,7 @@ def uniform(
     return (u * (maxval - minval) + minval).astype(dtype)
 
 
+@explained
 def truncated_normal(
     shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: DTypeLike | None = None, seed: Seed = None
 ) -> np.ndarray:
@@ -150,6 +158,7 @@ def truncated_normal(
     return (z * stddev + mean).astype(dtype)
 
 
+@explained
 def randint(
     shape: Sequence[int], minval: int, maxval: int, dtype: DTypeLike = "int32", seed: Seed = None
 ) -> np.ndarray:
@@ -167,10 +176,11 @@ def randint(
             type.
     """
     if np.dtype(dtype).kind not in "iu":
-        raise ValueError(f"`keras.random.randint` requires an integer `dtype`. Received: dtype={dtype} ")
+        raise ValueError(f"`keras.random.randint` requires an integer `dtype`. Received: dtype={quoted(dtype)} ")
     return _generator(seed).integers(minval, maxval, shape, dtype=dtype)
 
 
+@explained
 def categorical(logits: ArrayLike, num_samples: int, dtype: DTypeLike = "int32", seed: Seed = None) -> np.ndarray:
     """Draw classes, row by row, with probabilities `softmax(logits)`.
 
@@ -189,7 +199,7 @@ def categorical(logits: ArrayLike, num_samples: int, dtype: DTypeLike = "int32",
     logits = np.asarray(logits, np.float64)
     if logits.ndim != 2:
         raise ValueError(
-            f"`logits` should be a 2-D tensor with shape [batch_size, num_classes]. Received: logits={logits}"
+            f"`logits` should be a 2-D tensor with shape [batch_size, num_classes]. Received: logits={quoted(logits)}"
         )
     cumulative = np.cumsum(np.exp(logits - logits.max(axis=1, keepdims=True)), axis=1)
     u = _generator(seed).random((len(logits), num_samples)) * cumulative[:, -1:]
@@ -197,6 +207,7 @@ def categorical(logits: ArrayLike, num_samples: int, dtype: DTypeLike = "int32",
     return np.array(classes, dtype).reshape(len(logits), num_samples)
 
 
+@explained
 def binomial(
     shape: Sequence[int], counts: ArrayLike, probabilities: ArrayLike, dtype: DTypeLike | None = None, seed: Seed = None
 ) -> np.ndarray:
@@ -215,6 +226,7 @@ def binomial(
     return _generator(seed).binomial(np.asarray(counts), np.asarray(probabilities), shape).astype(_dtypes(dtype)[0])
 
 
+@explained
 def gamma(shape: Sequence[int], alpha: ArrayLike, dtype: DTypeLike | None = None, seed: Seed = None) -> np.ndarray:
     """Draw from the gamma distribution of scale 1.
 
@@ -230,6 +242,7 @@ def gamma(shape: Sequence[int], alpha: ArrayLike, dtype: DTypeLike | None = None
     return _generator(seed).gamma(np.asarray(alpha), 1.0, shape).astype(_dtypes(dtype)[0])
 
 
+@explained
 def beta(
     shape: Sequence[int], alpha: ArrayLike, beta: ArrayLike, dtype: DTypeLike | None = None, seed: Seed = None
 ) -> np.ndarray:
@@ -248,6 +261,7 @@ def beta(
     return _generator(seed).beta(np.asarray(alpha), np.asarray(beta), shape).astype(_dtypes(dtype)[0])
 
 
+@explained
 def shuffle(x: ArrayLike, axis: int = 0, seed: Seed = None) -> np.ndarray:
     """Return `x` with what it holds along an axis in a random order.
 
@@ -262,6 +276,7 @@ def shuffle(x: ArrayLike, axis: int = 0, seed: Seed = None) -> np.ndarray:
     return _generator(seed).permutation(np.asarray(x), axis=axis)
 
 
+@explained
 def dropout(
     inputs: ArrayLike, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Seed = None
 ) -> np.ndarray:
@@ -290,7 +305,7 @@ def _dtypes(dtype: DTypeLike | None) -> tuple[np.dtype, np.dtype]:
     """Return the dtype of the result and the one to draw in."""
     result = np.dtype(np.float32 if dtype is None else dtype)
     if result.kind != "f":
-        raise ValueError(f"Random values have a floating point dtype. Received: dtype={dtype}")
+        raise ValueError(f"Random values have a floating point dtype. Received: dtype={quoted(dtype)}")
     return result, np.dtype(np.float64 if result.itemsize > 4 else np.float32)
 
 
@@ -306,6 +321,6 @@ def _generator(seed: Seed) -> np.random.Generator:
     else:
         raise ValueError(
             "Argument `seed` must be either an integer or an instance of `SeedGenerator`. "
-            f"Received: seed={seed} (of type {type(seed)})"
+            f"Received: seed={quoted(seed)} (of type {type(seed)})"
         )
     return np.random.Generator(np.random.PCG64([seed % _WORD, step]))

@@ -5,14 +5,16 @@ Every one is called as `regularizer(x)` and returns the penalty as a scalar of x
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastlstm.arguments import array
 from fastlstm.identifiers import Registry, named
+from fastlstm.printable import quoted, shown
 
 _MODES = ("rows", "columns")
 
@@ -146,7 +148,8 @@ class OrthogonalRegularizer(Regularizer):
         self.factor: float = _factor(factor, "factor")
         if mode not in _MODES:
             raise ValueError(
-                f'Invalid value for argument `mode`. Expected one of {{"rows", "columns"}}. Received: mode={mode}'
+                f'Invalid value for argument `mode`. Expected one of {{"rows", "columns"}}. '
+                f"Received: mode={quoted(mode)}"
             )
         self.mode = mode
 
@@ -182,8 +185,8 @@ class OrthogonalRegularizer(Regularizer):
 
 def as_floating(values: ArrayLike) -> np.ndarray:
     """Return an array of floats, float32 where the values are of another kind."""
-    array = np.asarray(values)
-    return array if array.dtype.kind == "f" else array.astype(np.float32)
+    made = array(values)
+    return made if made.dtype.kind == "f" else array(made, np.float32)
 
 
 def penalty_gradient(regularizer: Any, x: np.ndarray) -> np.ndarray:
@@ -199,15 +202,17 @@ def penalty_gradient(regularizer: Any, x: np.ndarray) -> np.ndarray:
     gradient = getattr(regularizer, "gradient", None)
     if gradient is None:
         raise NotImplementedError(
-            f"The regularizer {regularizer!r} does not say its gradient, so it cannot be trained with: give it an "
+            f"The regularizer {shown(regularizer)} does not say its gradient, so it cannot be trained with: give it an "
             "attribute `gradient`, a function of the same argument that returns an array of its shape."
         )
     return np.asarray(gradient(x), np.float32)
 
 
 def _factor(value: Any, name: str) -> float:
-    if not isinstance(value, (float, int)) or not math.isfinite(value) or value < 0:
-        raise ValueError(f"Invalid value for argument {name}: expected a non-negative float.Received: {name}={value}")
+    if not isinstance(value, (float, int)) or not 0 <= value <= sys.float_info.max:
+        raise ValueError(
+            f"Invalid value for argument {name}: expected a non-negative float.Received: {name}={quoted(value)}"
+        )
     return float(value)
 
 

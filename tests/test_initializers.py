@@ -257,8 +257,6 @@ def test_unknown_identifiers(identifier):
     [
         ("GlorotUniform", {"bad": 1}),
         ("Zeros", {"bad": 1}),
-        ("VarianceScaling", {"distribution": 3}),
-        ("VarianceScaling", {"scale": "a"}),
         ("Constant", {"value": {"foo": 1}}),
     ],
 )
@@ -271,6 +269,8 @@ def test_configs_that_do_not_fit(class_name, config):
     ("class_name", "arguments", "message"),
     [
         ("VarianceScaling", {"scale": 0}, "Argument `scale` must be positive float. Received: scale=0"),
+        ("VarianceScaling", {"scale": "a"}, "`scale` should be a number or an array of numbers. Received: scale='a'"),
+        ("VarianceScaling", {"distribution": 3}, "Invalid `distribution` argument: 3. Please use one of"),
         ("VarianceScaling", {"mode": "x"}, "Invalid `mode` argument: x. Please use one of"),
         ("VarianceScaling", {"distribution": "x"}, "Invalid `distribution` argument: x. ?Please use one of"),
         ("RandomNormal", {"seed": "a"}, "`seed` argument should be an instance of .* or an integer. Received: seed=a"),

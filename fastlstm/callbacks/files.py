@@ -17,6 +17,7 @@ import numpy as np
 from fastlstm.callbacks.callback import Callback, Logs
 from fastlstm.callbacks.monitor import MonitorCallback
 from fastlstm.config import print_message
+from fastlstm.printable import quoted
 
 
 class _EveryBatches:
@@ -129,7 +130,8 @@ class ModelCheckpoint(MonitorCallback):
             return True
         if np.ndim(current) > 0:
             warnings.warn(
-                f"Can save best model only when `monitor` is a scalar value. Received: {current}. Falling back to "
+                f"Can save best model only when `monitor` is a scalar value. "
+                f"Received: {quoted(current)}. Falling back to "
                 "`save_best_only=False`.",
                 stacklevel=4,
             )
@@ -181,7 +183,8 @@ class BackupAndRestore(Callback):
             raise ValueError("Empty `backup_dir` argument passed")
         if save_freq != "epoch" and not isinstance(save_freq, int):
             raise ValueError(
-                f"Invalid value for argument `save_freq`. Received: save_freq={save_freq}. Expected either 'epoch' or "
+                f"Invalid value for argument `save_freq`. "
+                f"Received: save_freq={quoted(save_freq)}. Expected either 'epoch' or "
                 "an integer value."
             )
         self.backup_dir: str = os.fspath(backup_dir)

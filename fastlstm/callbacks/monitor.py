@@ -11,6 +11,7 @@ import numpy as np
 
 from fastlstm.callbacks.callback import Callback, Logs
 from fastlstm.config import print_message
+from fastlstm.printable import quoted
 
 
 class MonitorCallback(Callback):
@@ -191,7 +192,7 @@ class ReduceLROnPlateau(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
         if factor >= 1.0:
-            raise ValueError(f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor}")
+            raise ValueError(f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={quoted(factor)}")
         self.factor = factor
         self.min_lr = min_lr
         self.patience = patience

@@ -14,6 +14,7 @@ import numpy as np
 from fastlstm.callbacks import event_file
 from fastlstm.callbacks.callback import Callback, Logs
 from fastlstm.callbacks.event_file import EventFile
+from fastlstm.printable import quoted
 
 
 class TensorBoard(Callback):
@@ -51,11 +52,12 @@ class TensorBoard(Callback):
     ) -> None:
         super().__init__()
         if profile_batch:
-            raise ValueError(f"Profiling is not available. Received: profile_batch={profile_batch} (must be 0)")
+            raise ValueError(f"Profiling is not available. Received: profile_batch={quoted(profile_batch)} (must be 0)")
         if write_images or embeddings_freq:
             raise ValueError(
                 "Images of weights and embeddings are not written. "
-                f"Received: write_images={write_images}, embeddings_freq={embeddings_freq} (leave them out)"
+                f""
+                f"Received: write_images={quoted(write_images)}, embeddings_freq={embeddings_freq} (leave them out)"
             )
         self.log_dir: str = os.fspath(log_dir)
         self.histogram_freq = histogram_freq

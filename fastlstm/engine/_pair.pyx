@@ -29,9 +29,10 @@ def run_pair(Executor first not None, Executor second not None, cnp.ndarray x no
     Raises:
         ValueError: As `Program.run`.
     """
+    # Rows and steps are there to be counted where there are two axes; `run` refuses fewer.
     cdef double work = (first.work + second.work) * x.shape[0] * x.shape[1] if x.ndim > 1 else 0
     cdef bint callbacks = first.has_callbacks or second.has_callbacks
-    cdef bint short = x.shape[0] == 0 or work < <double> PARALLEL_WORK
+    cdef bint short = x.ndim < 2 or work < <double> PARALLEL_WORK
     if short or x.shape[0] >= ENOUGH_ROWS or callbacks or get_num_threads() < 2:
         return first.run(x, mask, first_states, return_states), second.run(x, mask, second_states, return_states)
     cdef Rows rows[2]

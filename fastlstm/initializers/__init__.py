@@ -31,6 +31,7 @@ from fastlstm.initializers.random_initializers import (
     VarianceScaling,
     compute_fans,
 )
+from fastlstm.printable import quoted
 
 __all__ = [
     "Constant",
@@ -107,7 +108,7 @@ def _from_array(array: np.ndarray) -> Any:
     def initialize(shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         if tuple(shape) != array.shape:
             raise ValueError(
-                f"Expected `shape` to be {array.shape} for direct tensor as initializer. Received shape={shape}"
+                f"Expected `shape` to be {array.shape} for direct tensor as initializer. Received shape={quoted(shape)}"
             )
         return array.astype(as_dtype(dtype))
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fastlstm.arguments import check_numbers, explained
 from fastlstm.initializers.initializer import Initializer, as_dtype
+from fastlstm.printable import quoted
 
 
 class Constant(Initializer):
@@ -19,8 +21,10 @@ class Constant(Initializer):
     """
 
     def __init__(self, value: Any = 0.0) -> None:
+        check_numbers(value=value)
         self.value = value
 
+    @explained
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return np.full(shape, self.value, as_dtype(dtype))
 
@@ -44,6 +48,7 @@ class Constant(Initializer):
 class Zeros(Initializer):
     """Zeros everywhere."""
 
+    @explained
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return np.zeros(shape, as_dtype(dtype))
 
@@ -51,6 +56,7 @@ class Zeros(Initializer):
 class Ones(Initializer):
     """Ones everywhere."""
 
+    @explained
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return np.ones(shape, as_dtype(dtype))
 
@@ -65,13 +71,15 @@ class Identity(Initializer):
     """
 
     def __init__(self, gain: float = 1.0) -> None:
+        check_numbers(gain=gain)
         self.gain = gain
 
+    @explained
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         if len(shape) != 2:
             raise ValueError(
                 "Identity matrix initializer can only be used for 2D matrices. "
-                f"Received: shape={shape} of rank {len(shape)}."
+                f"Received: shape={quoted(shape)} of rank {len(shape)}."
             )
         return (self.gain * np.eye(shape[0], shape[1])).astype(as_dtype(dtype))
 

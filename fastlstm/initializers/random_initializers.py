@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastlstm import random
+from fastlstm.arguments import check_numbers, explained, sizes
 from fastlstm.identifiers import Registry, serialize_object
 from fastlstm.initializers.initializer import Initializer, as_dtype
+from fastlstm.printable import quoted
 from fastlstm.random import Seed, SeedGenerator
 
 # The standard deviation of the standard normal distribution cut off at two sigma.
@@ -39,7 +41,7 @@ class RandomInitializer(Initializer):
         if seed is not None and not isinstance(seed, (int, SeedGenerator)):
             raise ValueError(
                 "`seed` argument should be an instance of `keras.random.SeedGenerator()` or an integer. "
-                f"Received: seed={seed}"
+                f"Received: seed={quoted(seed)}"
             )
         self._given_seed = seed
         self.seed: int | SeedGenerator = random.make_default_seed() if seed is None else seed
@@ -60,9 +62,11 @@ class RandomNormal(RandomInitializer):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Seed = None) -> None:
         super().__init__(seed)
+        check_numbers(mean=mean, stddev=stddev)
         self.mean = mean
         self.stddev = stddev
 
+    @explained
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return random.normal(shape, self.mean, self.stddev, dtype, self.seed)
 
@@ -79,6 +83,7 @@ class TruncatedNormal(RandomNormal):
         seed: Integer, `SeedGenerator` or None.
     """
 
+    @explained
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return random.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
 
@@ -94,9 +99,11 @@ class RandomUniform(RandomInitializer):
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Seed = None) -> None:
         super().__init__(seed)
+        check_numbers(minval=minval, maxval=maxval)
         self.minval = minval
         self.maxval = maxval
 
+    @explained
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         return random.uniform(shape, self.minval, self.maxval, dtype, self.seed)
 
@@ -129,15 +136,19 @@ class VarianceScaling(RandomInitializer):
         input_axes: Sequence[int] | None = None,
         output_axes: Sequence[int] | None = None,
     ) -> None:
+        check_numbers(scale=scale)
         if scale <= 0.0:
-            raise ValueError(f"Argument `scale` must be positive float. Received: scale={scale}")
+            raise ValueError(f"Argument `scale` must be positive float. Received: scale={quoted(scale)}")
         if mode not in _MODES:
-            raise ValueError(f"Invalid `mode` argument: {mode}. Please use one of {_MODES}")
-        distribution = distribution.lower()
+            raise ValueError(f"Invalid `mode` argument: {quoted(mode)}. Please use one of {_MODES}")
+        if isinstance(distribution, str):
+            distribution = distribution.lower()
         if distribution == "normal":
             distribution = "truncated_normal"
         if distribution not in _DISTRIBUTIONS:
-            raise ValueError(f"Invalid `distribution` argument: {distribution}. Please use one of {_DISTRIBUTIONS}")
+            raise ValueError(
+                f"Invalid `distribution` argument: {quoted(distribution)}. Please use one of {_DISTRIBUTIONS}"
+            )
         super().__init__(seed)
         self.scale = scale
         self.mode = mode
@@ -145,6 +156,7 @@ class VarianceScaling(RandomInitializer):
         self.input_axes = input_axes
         self.output_axes = output_axes
 
+    @explained
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
         fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
@@ -233,13 +245,16 @@ class Orthogonal(RandomInitializer):
 
     def __init__(self, gain: float = 1.0, seed: Seed = None) -> None:
         super().__init__(seed)
+        check_numbers(gain=gain)
         self.gain = gain
 
+    @explained
     def __call__(self, shape: Sequence[int], dtype: DTypeLike | None = None) -> np.ndarray:
+        shape = sizes(shape)
         if len(shape) < 2:
             raise ValueError(
                 "The tensor to initialize must be at least two-dimensional. "
-                f"Received: shape={shape} of rank {len(shape)}."
+                f"Received: shape={quoted(shape)} of rank {len(shape)}."
             )
         rows, columns = math.prod(shape[:-1]), shape[-1]
         q, r = np.linalg.qr(random.normal((max(rows, columns), min(rows, columns)), dtype=np.float64, seed=self.seed))
@@ -252,6 +267,7 @@ class Orthogonal(RandomInitializer):
         return {**super().get_config(), "gain": self.gain}
 
 
+@explained
 def compute_fans(
     shape: Sequence[int],
     input_axes: Sequence[int] | None = None,
@@ -264,6 +280,7 @@ def compute_fans(
         input_axes: Axes that count as inputs instead, or None; used when both are given.
         output_axes: Axes that count as outputs instead, or None.
     """
+    shape = sizes(shape)
     if input_axes is not None and output_axes is not None:
         return math.prod(shape[axis] for axis in input_axes), math.prod(shape[axis] for axis in output_axes)
     if len(shape) < 2:

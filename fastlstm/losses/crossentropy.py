@@ -11,6 +11,7 @@ from fastlstm.backend import Tensor
 from fastlstm.config import epsilon
 from fastlstm.losses.differentiable import Pullback, differentiable, mean_of
 from fastlstm.losses.elementary import log, sigmoid, softmax, softplus
+from fastlstm.printable import quoted
 
 
 @differentiable
@@ -120,7 +121,7 @@ def sparse_categorical_crossentropy(
         ValueError: When the shapes do not fit, a class is out of range, or the axis is another one.
     """
     if axis not in (-1, y_pred.ndim - 1):
-        raise ValueError(f"Only axis=-1 is currently supported. Received: axis={axis}")
+        raise ValueError(f"Only axis=-1 is currently supported. Received: axis={quoted(axis)}")
     if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
         y_true = y_true[..., 0]
     valid = None if ignore_class is None else y_true != ignore_class
@@ -175,7 +176,7 @@ def clipped(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def check_classes(name: str, y_pred: np.ndarray, axis: Any) -> None:
     """Raise for an axis that is a boolean, and warn of a single class, with Keras' texts."""
     if isinstance(axis, bool):
-        raise ValueError(f"`axis` must be of type `int`. Received: axis={axis} of type {type(axis)}")
+        raise ValueError(f"`axis` must be of type `int`. Received: axis={quoted(axis)} of type {type(axis)}")
     if y_pred.shape[-1] == 1:
         warnings.warn(
             f"In loss {name}, expected y_pred.shape to be (batch_size, num_classes) with num_classes > 1. Received: "
@@ -201,11 +202,13 @@ def _check_class_numbers(classes: np.ndarray, y_pred: np.ndarray) -> None:
         what = "the same shape up until the last dimension" if same_rank else "rank (ndim) `target.ndim - 1`"
         subject = "Arguments `target` and `output` must have" if same_rank else "Argument `output` must have"
         shapes = f"target.shape={classes.shape}, output.shape={y_pred.shape}"
-        raise ValueError(f"{subject} {what}: {shapes}" if same_rank else f"{subject} {what}. Received: {shapes}")
+        raise ValueError(
+            f"{subject} {what}: {shapes}" if same_rank else f"{subject} {what}. Received: {quoted(shapes)}"
+        )
     if classes.size and not 0 <= classes.min() <= classes.max() < y_pred.shape[-1]:
         wrong = classes[(classes < 0) | (classes >= y_pred.shape[-1])][0]
         raise ValueError(
-            f"Received a label value of {wrong} which is outside the valid range of [0, {y_pred.shape[-1]})."
+            f"Received a label value of {quoted(wrong)} which is outside the valid range of [0, {y_pred.shape[-1]})."
         )
 
 

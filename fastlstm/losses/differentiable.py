@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import array, explained
+
 # From the gradient with respect to the values to the one with respect to y_pred.
 Pullback = Callable[[np.ndarray], np.ndarray]
 
@@ -36,18 +38,21 @@ def differentiable(function: Callable[..., tuple[np.ndarray, Pullback]]) -> Call
         sum of the values; its `values_and_pullback` is `function`.
     """
 
+    @explained
     @functools.wraps(function)
     def values(y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> Any:
         if RECORDING.takes(y_true, y_pred):
             return RECORDING.call(functools.partial(function, *args, **kwargs), y_true, y_pred)
         return function(*of_one_dtype(y_true, y_pred), *args, **kwargs)[0]
 
+    @explained
+    @functools.wraps(function)
     def gradient(y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         values, pullback = function(*of_one_dtype(y_true, y_pred), *args, **kwargs)
         return pullback(np.ones_like(values))
 
     values.gradient = gradient  # type: ignore[attr-defined]
-    values.values_and_pullback = function  # type: ignore[attr-defined]
+    values.values_and_pullback = explained(function)  # type: ignore[attr-defined]
     return values
 
 
@@ -72,10 +77,10 @@ def at_one_rank(
 
 def of_one_dtype(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return both as arrays of the dtype of `y_pred`, float32 if that is no float."""
-    y_pred = np.asarray(y_pred)
+    y_pred = array(y_pred, what="`y_pred`")
     if y_pred.dtype.kind != "f":
-        y_pred = y_pred.astype(np.float32)
-    return np.asarray(y_true).astype(y_pred.dtype, copy=False), y_pred
+        y_pred = array(y_pred, np.float32, "`y_pred`")
+    return array(array(y_true, what="`y_true`"), y_pred.dtype, "`y_true`"), y_pred
 
 
 def squeeze_or_expand_to_same_rank(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
+from fastlstm.arguments import array, check_name
 from fastlstm.backend import auto_name
 from fastlstm.losses.differentiable import (
     RECORDING,
@@ -19,6 +20,7 @@ from fastlstm.losses.differentiable import (
     summed_to,
 )
 from fastlstm.losses.reduction import reduce_weighted_values, standardize_reduction, weights_and_loss
+from fastlstm.printable import quoted
 
 
 class Loss:
@@ -42,9 +44,10 @@ class Loss:
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
     ) -> None:
         self.name: str = name or auto_name(type(self).__name__)
+        check_name(self.name)
         self.reduction: str | None = standardize_reduction(reduction)
         if dtype not in (None, "float32") and getattr(dtype, "name", None) != "float32":
-            raise NotImplementedError(f"Loss '{self.name}' computes in float32. Received: dtype={dtype}")
+            raise NotImplementedError(f"Loss '{self.name}' computes in float32. Received: dtype={quoted(dtype)}")
 
     dtype = "float32"
     # Makes of a function of two arrays one that returns its values and the way back: set by the floor of models, which
@@ -89,7 +92,7 @@ class Loss:
             y_true: float32 array.
             y_pred: float32 array.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define `call`.")
 
     def value_and_gradient(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None, mask: Any = None
@@ -321,7 +324,7 @@ class FunctionLoss(LossFunctionWrapper):
 
 
 def _float32_pair(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
-    return of_one_dtype(y_true, np.asarray(y_pred, np.float32))
+    return of_one_dtype(y_true, array(y_pred, np.float32, "`y_pred`"))
 
 
 def _scaled(gradient: Any, d_values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import array
 from fastlstm.losses.differentiable import squeeze_or_expand_to_same_rank
+from fastlstm.printable import quoted
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", None, "none", "mean", "mean_with_sample_weight")
 _MEANS = ("sum_over_batch_size", "mean")
@@ -20,7 +22,8 @@ def standardize_reduction(reduction: Any) -> str | None:
     """
     if reduction not in _REDUCTIONS:
         raise ValueError(
-            f"Invalid value for argument `reduction`. Expected one of {_REDUCTIONS}. Received: reduction={reduction}"
+            f"Invalid value for argument `reduction`. Expected one of {_REDUCTIONS}. "
+            f"Received: reduction={quoted(reduction)}"
         )
     return reduction
 
@@ -47,7 +50,7 @@ def apply_mask(sample_weight: Any, mask: Any, reduction: str | None) -> np.ndarr
         mask: Array, nonzero where a value counts, or None.
         reduction: As for `Loss`.
     """
-    weight = None if sample_weight is None else np.asarray(sample_weight, np.float32)
+    weight = None if sample_weight is None else array(sample_weight, np.float32, "`sample_weight`")
     if mask is None:
         return weight
     valid = np.asarray(mask).astype(bool)

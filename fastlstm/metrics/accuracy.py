@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import explained
 from fastlstm.losses.differentiable import squeeze_or_expand_to_same_rank
 from fastlstm.metrics.reduction import NamedMean
 
 
+@explained
 def accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
     """1 where `y_true` is `y_pred`, 0 elsewhere."""
     y_pred = np.asarray(y_pred)
@@ -18,17 +20,20 @@ def accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
     return np.asarray(y_true == y_pred, np.float32)
 
 
+@explained
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> np.ndarray:
     """1 where `y_true` is 1 and `y_pred` above the threshold, or `y_true` is 0 and it is not; 0 elsewhere."""
     y_true, y_pred = squeeze_or_expand_to_same_rank(np.asarray(y_true), np.asarray(y_pred))
     return np.asarray(y_true == (y_pred > threshold), np.float32)
 
 
+@explained
 def categorical_accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
     """1 where the largest of `y_pred` is at the place of the largest of `y_true`, 0 elsewhere."""
     return np.asarray(np.argmax(np.asarray(y_true), axis=-1) == np.argmax(np.asarray(y_pred), axis=-1), np.float32)
 
 
+@explained
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
     """1 where the largest of `y_pred` is at the place that `y_true` says, 0 elsewhere."""
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
@@ -38,11 +43,13 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> np.ndarray:
     return matches[..., 0] if matches.ndim > 1 and matches.shape[-1] == 1 else matches
 
 
+@explained
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> np.ndarray:
     """1 where fewer than `k` of `y_pred` are larger than the one at the place of the largest of `y_true`."""
     return sparse_top_k_categorical_accuracy(np.argmax(np.asarray(y_true), axis=-1), y_pred, k)
 
 
+@explained
 def sparse_top_k_categorical_accuracy(
     y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
 ) -> np.ndarray:

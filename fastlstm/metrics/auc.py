@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from fastlstm import activations
+from fastlstm.arguments import array, check_numbers, explained
 from fastlstm.config import epsilon
 from fastlstm.metrics.confusion import are_even, update_confusion
 from fastlstm.metrics.confusion_metrics import even_thresholds
 from fastlstm.metrics.metric import Metric, divide_no_nan
+from fastlstm.printable import quoted
 
 _COUNTS = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 
@@ -53,9 +55,10 @@ class AUC(Metric):
     ) -> None:
         super().__init__(dtype, name)
         self._init_from_thresholds = thresholds is not None
+        check_numbers(num_thresholds=num_thresholds, thresholds=thresholds)
         if thresholds is None and num_thresholds <= 1:
             raise ValueError(
-                f"Argument `num_thresholds` must be an integer > 1. Received: num_thresholds={num_thresholds}"
+                f"Argument `num_thresholds` must be an integer > 1. Received: num_thresholds={quoted(num_thresholds)}"
             )
         inner = even_thresholds(num_thresholds)[1:-1] if thresholds is None else sorted(thresholds)
         self.num_thresholds: int = len(inner) + 2
@@ -68,7 +71,9 @@ class AUC(Metric):
         )
         self.multi_label = multi_label
         self.num_labels = num_labels
-        self.label_weights: np.ndarray | None = None if label_weights is None else np.asarray(label_weights, np.float32)
+        self.label_weights: np.ndarray | None = (
+            None if label_weights is None else array(label_weights, np.float32, "`label_weights`")
+        )
         self.from_logits = from_logits
         self._built = False
         if multi_label and num_labels:
@@ -94,6 +99,7 @@ class AUC(Metric):
             setattr(self, count, self.add_variable(sizes, "zeros", name=count))
         self._built = True
 
+    @explained
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch.
 
@@ -118,6 +124,7 @@ class AUC(Metric):
             label_weights=None if self.multi_label else self.label_weights,
         )
 
+    @explained
     def result(self) -> np.float32:
         if self.curve == "PR" and self.summation_method == "interpolation":
             return self._over_labels(self._interpolated_pr())
@@ -186,6 +193,6 @@ class AUC(Metric):
 def _one_of(value: Any, names: Sequence[str], noun: str) -> str:
     """Return the one of `names` that `value` is, but for its case, or of which it is Keras' enumeration."""
     for name in names:
-        if str(getattr(value, "value", value)).lower() == name.lower():
+        if quoted(getattr(value, "value", value)).lower() == name.lower():
             return name
-    raise ValueError(f'Invalid {noun} value: "{value}". Expected values are {json.dumps(names)}')
+    raise ValueError(f'Invalid {noun} value: "{quoted(value)}". Expected values are {json.dumps(names)}')

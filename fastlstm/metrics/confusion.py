@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers, explained
 from fastlstm.backend import Variable
 from fastlstm.config import epsilon
 from fastlstm.losses.differentiable import squeeze_or_expand_to_same_rank
+from fastlstm.printable import quoted
 
 # What stands in for outputs that are not among the best few: below every threshold.
 NEGATIVE_INFINITY = -1e10
 
 
+@explained
 def parsed_thresholds(thresholds: Any, default: float) -> list[float]:
     """Return thresholds, given as one, several or None, as a list.
 
@@ -23,10 +26,11 @@ def parsed_thresholds(thresholds: Any, default: float) -> list[float]:
     """
     if thresholds is None:
         return [default]
+    check_numbers(thresholds=thresholds)
     listed = list(thresholds) if isinstance(thresholds, (list, tuple, np.ndarray)) else [thresholds]
     refused = [threshold for threshold in listed if threshold is None or threshold < 0 or threshold > 1]
     if refused:
-        raise ValueError(f"Threshold values must be in [0, 1]. Received: {refused}")
+        raise ValueError(f"Threshold values must be in [0, 1]. Received: {quoted(refused)}")
     return listed
 
 
@@ -38,6 +42,7 @@ def are_even(thresholds: Sequence[float]) -> bool:
     return np.allclose(thresholds, np.arange(count, dtype=np.float32) / (count - 1), atol=epsilon())
 
 
+@explained
 def update_confusion(
     variables: Mapping[str, Variable],
     y_true: Any,

@@ -9,6 +9,7 @@ import numpy as np
 from fastlstm.memory import require_array
 from fastlstm.metrics.confusion import NEGATIVE_INFINITY, are_even, parsed_thresholds, update_confusion
 from fastlstm.metrics.metric import Metric, divide_no_nan
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.backend import Variable
@@ -201,7 +202,7 @@ class _AtConstraint(Metric):
         super().__init__(dtype, name)
         if num_thresholds <= 0:
             raise ValueError(
-                f"Argument `num_thresholds` must be an integer > 0. Received: num_thresholds={num_thresholds}"
+                f"Argument `num_thresholds` must be an integer > 0. Received: num_thresholds={quoted(num_thresholds)}"
             )
         setattr(self, self.constrained, value)
         self.value = value

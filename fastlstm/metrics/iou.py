@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers, explained, whole
 from fastlstm.config import epsilon
 from fastlstm.metrics.metric import Metric
+from fastlstm.printable import shown
 
 if TYPE_CHECKING:
     from fastlstm.backend import Variable
@@ -52,10 +54,14 @@ class IoU(Metric):
         self.total_cm: Variable = self.add_variable(
             (num_classes, num_classes), "zeros", self.dtype, name="total_confusion_matrix"
         )
-        if max(target_class_ids) >= num_classes:
-            raise ValueError(f"Target class id {max(target_class_ids)} is out of range, which is [{0}, {num_classes}).")
+        if len(target_class_ids) > num_classes:
+            raise ValueError(f"There are {num_classes} classes. Received: target_class_ids={shown(target_class_ids)}")
+        targets = [whole(target, "target_class_ids", -num_classes) for target in target_class_ids]
+        if max(targets) >= num_classes:
+            raise ValueError(f"Target class id {max(targets)} is out of range, which is [{0}, {num_classes}).")
         self.num_classes = num_classes
-        self.target_class_ids: list[int] = list(target_class_ids)
+        self.target_class_ids: list[int] = targets
+        check_numbers(ignore_class=ignore_class)
         self.ignore_class = ignore_class
         self.sparse_y_true = sparse_y_true
         self.sparse_y_pred = sparse_y_pred
@@ -66,6 +72,7 @@ class IoU(Metric):
             raise NotImplementedError(f"Metric '{self.name}' counts in one of {_DTYPES}. Received: dtype={dtype}")
         return dtype
 
+    @explained
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch.
 
@@ -94,6 +101,7 @@ class IoU(Metric):
         counts = np.bincount(places, weight[inside].astype(np.float64), self.num_classes**2)
         self.total_cm.value[...] += counts.reshape(self.total_cm.shape).astype(self.dtype)
 
+    @explained
     def result(self) -> np.float32:
         matrix = self.total_cm.value
         both = np.diag(matrix)[self.target_class_ids].astype(np.float32)
@@ -135,8 +143,10 @@ class BinaryIoU(IoU):
         dtype: Any = None,
     ) -> None:
         super().__init__(2, target_class_ids, name, dtype)
+        check_numbers(threshold=threshold)
         self.threshold = threshold
 
+    @explained
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         super().update_state(y_true, np.asarray(y_pred, np.float32) >= self.threshold, sample_weight)
 

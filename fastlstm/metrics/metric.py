@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastlstm import initializers
+from fastlstm.arguments import array, check_name
 from fastlstm.backend import Variable, auto_name, standardize_dtype
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 
 class Metric:
@@ -29,6 +31,7 @@ class Metric:
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name: str = name or auto_name(type(self).__name__)
+        check_name(self.name)
         self._dtype = self._checked_dtype(standardize_dtype(getattr(dtype, "name", dtype)))
         self._variables: list[Variable] = []
 
@@ -39,7 +42,7 @@ class Metric:
 
     def _checked_dtype(self, dtype: str) -> str:
         if dtype != "float32":
-            raise NotImplementedError(f"Metric '{self.name}' computes in float32. Received: dtype={dtype}")
+            raise NotImplementedError(f"Metric '{self.name}' computes in float32. Received: dtype={quoted(dtype)}")
         return dtype
 
     def add_variable(
@@ -81,11 +84,11 @@ class Metric:
 
     def update_state(self, *args: Any, **kwargs: Any) -> Any:
         """Take in a batch."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define `update_state`.")
 
     def result(self) -> Any:
         """Return the metric of all batches since the last reset: a scalar, an array, or a dict of them."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define `result`.")
 
     def reset_state(self) -> None:
         """Forget all batches."""
@@ -131,4 +134,4 @@ def divide_no_nan(x: Any, y: Any) -> Any:
 
 def as_float32(x: Any) -> np.ndarray:
     """Return `x` as a plain float32 array."""
-    return np.asarray(x, np.float32)
+    return array(x, np.float32)

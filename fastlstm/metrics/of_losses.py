@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm import losses
+from fastlstm.arguments import explained
 from fastlstm.config import epsilon
 from fastlstm.losses.differentiable import of_one_dtype, squeeze_or_expand_to_same_rank
 from fastlstm.metrics.reduction import Mean, NamedMean
@@ -175,6 +176,7 @@ class CosineSimilarity(NamedMean):
         self.set_options({"axis": axis}, name, dtype)
 
 
+@explained
 def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> np.ndarray:
     """Pearson's correlation of targets and outputs along an axis."""
     y_true, y_pred = squeeze_or_expand_to_same_rank(*of_one_dtype(y_true, y_pred))
@@ -184,6 +186,7 @@ def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> np.ndarray:
         return np.mean(true * predicted, axis=axis)
 
 
+@explained
 def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> np.ndarray:
     """Lin's concordance of targets and outputs along an axis."""
     y_true, y_pred = squeeze_or_expand_to_same_rank(*of_one_dtype(y_true, y_pred))

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.arguments import explained
 from fastlstm.config import epsilon
 from fastlstm.losses.differentiable import squeeze_or_expand_to_same_rank
 from fastlstm.metrics.metric import Metric
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.backend import Variable
@@ -51,30 +53,31 @@ class FBetaScore(Metric):
         if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(
                 "Invalid `average` argument value. Expected one of: {None, 'micro', 'macro', 'weighted'}. "
-                f"Received: average={average}"
+                f"Received: average={quoted(average)}"
             )
         if not isinstance(beta, float):
             raise ValueError(
                 "Invalid `beta` argument value. It should be a Python float. "
-                f"Received: beta={beta} of type '{type(beta)}'"
+                f"Received: beta={quoted(beta)} of type '{type(beta)}'"
             )
         if beta <= 0.0:
-            raise ValueError(f"Invalid `beta` argument value. It should be > 0. Received: beta={beta}")
+            raise ValueError(f"Invalid `beta` argument value. It should be > 0. Received: beta={quoted(beta)}")
         if threshold is not None and not isinstance(threshold, float):
             raise ValueError(
                 "Invalid `threshold` argument value. It should be a Python float. "
-                f"Received: threshold={threshold} of type '{type(threshold)}'"
+                f"Received: threshold={quoted(threshold)} of type '{type(threshold)}'"
             )
         if threshold is not None and (threshold > 1.0 or threshold <= 0.0):
             raise ValueError(
                 "Invalid `threshold` argument value. It should verify 0 < threshold <= 1. "
-                f"Received: threshold={threshold}"
+                f"Received: threshold={quoted(threshold)}"
             )
         self.average = average
         self.beta = beta
         self.threshold = threshold
         self._built = False
 
+    @explained
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch.
 
@@ -104,6 +107,7 @@ class FBetaScore(Metric):
         for variable, terms in zip(self._variables, counted, strict=True):
             variable.value[...] += np.sum(terms * weight, axis=axis)
 
+    @explained
     def result(self) -> Any:
         tp, fp, fn, true = (variable.value for variable in self._variables)
         small, square = np.float32(epsilon()), np.float32(self.beta**2)
@@ -164,18 +168,19 @@ class R2Score(Metric):
         if class_aggregation not in aggregations:
             raise ValueError(
                 f"Invalid value for argument `class_aggregation`. Expected one of {aggregations}. "
-                f"Received: class_aggregation={class_aggregation}"
+                f"Received: class_aggregation={quoted(class_aggregation)}"
             )
         if num_regressors < 0:
             raise ValueError(
                 "Invalid value for argument `num_regressors`. Expected a value >= 0. "
-                f"Received: num_regressors={num_regressors}"
+                f"Received: num_regressors={quoted(num_regressors)}"
             )
         self.class_aggregation = class_aggregation
         self.num_regressors = num_regressors
         self.num_samples: Variable = self.add_variable((), "zeros", name="num_samples")
         self._built = False
 
+    @explained
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch.
 
@@ -205,6 +210,7 @@ class R2Score(Metric):
         self.count.value[...] += np.sum(weight, axis=0)
         self.num_samples.value[...] += y_true.size
 
+    @explained
     def result(self) -> Any:
         with np.errstate(divide="ignore", invalid="ignore"):
             total = self.squared_sum.value - self.sum.value * (self.sum.value / self.count.value)

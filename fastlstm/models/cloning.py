@@ -14,6 +14,7 @@ from fastlstm.models.functional import Functional
 from fastlstm.models.model import Model
 from fastlstm.models.sequential import Sequential
 from fastlstm.models.wiring import connect, describe_calls, describe_tensors
+from fastlstm.printable import quoted
 
 _Clone = Callable[[Layer], Layer]
 
@@ -43,7 +44,7 @@ def clone_model(
         raise ValueError(f"Unexpected keyword argument(s): {tuple(kwargs)}")
     if not isinstance(model, (Sequential, Functional)):
         raise ValueError(
-            f"Expected `model` argument to be a `Sequential` or a `Functional` model. Received: model={model}"
+            f"Expected `model` argument to be a `Sequential` or a `Functional` model. Received: model={quoted(model)}"
         )
     if recursive and clone_function is None:
         raise ValueError("`recursive=True` needs a `clone_function`.")
@@ -59,7 +60,7 @@ def clone_model(
         raise ValueError(
             "`call_function` argument is not supported with Sequential models.  In a Sequential model, layers aren't "
             "called at model-construction time (they're merely listed). Use `call_function` with Functional models "
-            f"only. Received model of type '{type(model).__name__}', with call_function={call_function}"
+            f"only. Received model of type '{type(model).__name__}', with call_function={quoted(call_function)}"
         )
     layers: list[Any] = [clone(layer) for layer in model.layers]
     first = _first_layer(model, input_tensors)
@@ -90,7 +91,7 @@ def _given_inputs(model: Functional, input_tensors: Any) -> dict[str, Layer]:
     if len(tensors) != len(model.inputs) or not all(_is_input(tensor) for tensor in tensors):
         raise ValueError(
             f"Argument `input_tensors` must contain as many `Input`s as the model has inputs, {len(model.inputs)}. "
-            f"Received: input_tensors={input_tensors}"
+            f"Received: input_tensors={quoted(input_tensors)}"
         )
     return {old.origin.name: new.origin for old, new in zip(model.inputs, tensors, strict=True)}
 
@@ -111,6 +112,7 @@ def _first_layer(model: Sequential, input_tensors: Any) -> list[Any]:
     tensors = input_tensors if isinstance(input_tensors, (list, tuple)) else [input_tensors]
     if len(tensors) != 1 or not isinstance(tensors[0], KerasTensor):
         raise ValueError(
-            f"Argument `input_tensors` must be a KerasTensor. Received invalid value: input_tensors={input_tensors}"
+            f"Argument `input_tensors` must be a KerasTensor. "
+            f"Received invalid value: input_tensors={quoted(input_tensors)}"
         )
     return [tensors[0]]

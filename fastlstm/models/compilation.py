@@ -11,7 +11,7 @@ import numpy as np
 
 from fastlstm.identifiers import is_of_keras, serialize_object, snake_case
 from fastlstm.object_registration import get_registered_object, open_scopes
-from fastlstm.printable import shown
+from fastlstm.printable import quoted, shown
 from fastlstm.records import Record
 
 _OPTIMIZERS = """
@@ -68,7 +68,7 @@ class CompileArguments:
             if metrics is not None and not isinstance(metrics, (list, tuple, Mapping)):
                 raise ValueError(
                     f"Expected `{name}` argument to be a list, tuple, or dict. "
-                    f"Received instead: {name}={metrics} of type {type(metrics)}"
+                    f"Received instead: {name}={quoted(metrics)} of type {type(metrics)}"
                 )
             for metric in _leaves(metrics):
                 _check_name("metric", metric, _METRICS)

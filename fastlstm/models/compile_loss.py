@@ -9,6 +9,7 @@ import numpy as np
 
 from fastlstm import losses, metrics
 from fastlstm.layers.base.structure import flatten, map_structure
+from fastlstm.printable import quoted
 
 
 class OutputLoss(NamedTuple):
@@ -43,7 +44,8 @@ class CompileLoss:
         if loss_weights and not isinstance(loss_weights, (list, tuple, dict, float)):
             raise ValueError(
                 "Expected `loss_weights` argument to be a float (single output case) or a list, tuple, or dict "
-                f"(multiple output case). Received instead: loss_weights={loss_weights} of type {type(loss_weights)}"
+                f"(multiple output case). "
+                f"Received instead: loss_weights={quoted(loss_weights)} of type {type(loss_weights)}"
             )
         self._loss = loss
         self._loss_weights = loss_weights
@@ -94,7 +96,7 @@ class CompileLoss:
             if len(leaves) != count:
                 raise ValueError(
                     f"`{argument}` must have an item for each of the {count} outputs of the model. "
-                    f"Received: {argument}={given}"
+                    f"Received: {argument}={quoted(given)}"
                 )
             return leaves
         return [given] * count

@@ -8,6 +8,7 @@ from typing import Any
 from fastlstm import metrics as metric_classes
 from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.models.compile_loss import of_classes
+from fastlstm.printable import quoted
 
 Metrics = list[metric_classes.Metric]
 
@@ -31,7 +32,7 @@ class CompileMetrics:
             if given and not isinstance(given, (list, tuple, dict)):
                 raise ValueError(
                     f"Expected `{argument}` argument to be a list, tuple, or dict. "
-                    f"Received instead: {argument}={given} of type {type(given)}"
+                    f"Received instead: {argument}={quoted(given)} of type {type(given)}"
                 )
         self._given = {"metrics": metrics, "weighted_metrics": weighted_metrics}
         self._output_names = output_names
@@ -76,14 +77,14 @@ class CompileMetrics:
             try:
                 made.append([get_metric(identifier, target, output) for identifier in identifiers])
             except ValueError as error:
-                raise ValueError(f"{error}\nReceived: {argument}={given}") from error
+                raise ValueError(f"{error}\nReceived: {argument}={quoted(given)}") from error
         return made
 
     def _misfit(self, argument: str, y_pred: Any) -> ValueError:
         return ValueError(
             f"Invalid `{argument}`. `{argument}` should contain metrics objects and either be a dict or a list "
             f"matching the output names of the functional model {self._output_names} or match the output structure of "
-            f"the model: {map_structure(lambda _: 'X', y_pred)}.\nReceived: {argument}={self._given[argument]}"
+            f"the model: {map_structure(lambda _: 'X', y_pred)}.\nReceived: {argument}={quoted(self._given[argument])}"
         )
 
     def update_state(self, targets: Sequence[Any], outputs: Sequence[Any], weights: Sequence[Any]) -> None:

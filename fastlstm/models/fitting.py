@@ -8,6 +8,7 @@ from typing import Any
 from fastlstm.callbacks import CallbackList
 from fastlstm.models.compiled import Compiled
 from fastlstm.models.training_data import Epochs, is_arrays, split, standardized, unpacked, weights_of_classes
+from fastlstm.printable import quoted
 
 
 def fit(
@@ -116,7 +117,7 @@ def train_on_batch(compiled: Compiled, x: Any, y: Any, sample_weight: Any, class
         if sample_weight is not None:
             raise ValueError(
                 "Arguments `sample_weight` and `class_weight` cannot be specified at the same time. Received: "
-                f"sample_weight={sample_weight}, class_weight={class_weight}"
+                f"sample_weight={quoted(sample_weight)}, class_weight={quoted(class_weight)}"
             )
         sample_weight = weights_of_classes(y, class_weight)
     compiled.reset_metrics()
@@ -133,7 +134,7 @@ def test_on_batch(compiled: Compiled, x: Any, y: Any, sample_weight: Any) -> dic
 
 def _batch(compiled: Compiled, x: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     if not is_arrays(x):
-        raise ValueError(f"Unrecognized data type: x={x} (of type {type(x)})")
+        raise ValueError(f"Unrecognized data type: x={quoted(x)} (of type {type(x)})")
     return compiled.model.prepared(x), standardized(y), standardized(sample_weight)
 
 

@@ -22,6 +22,7 @@ from fastlstm.models.calls import Calls, Slot
 from fastlstm.models.graph import Graph
 from fastlstm.models.model import Model
 from fastlstm.models.wiring import connect, describe_calls, describe_tensors
+from fastlstm.printable import quoted
 
 
 @register
@@ -285,7 +286,8 @@ def _check_tensors(argument: str, tensors: Any, inputs: Any, outputs: Any) -> No
     for leaf in leaves:
         if not isinstance(leaf, KerasTensor):
             raise ValueError(
-                f"All `{argument}` values must be KerasTensors. Received: {argument}={tensors} including invalid value "
+                f"All `{argument}` values must be KerasTensors. "
+                f"Received: {argument}={quoted(tensors)} including invalid value "
                 f"{leaf} of type {type(leaf)}"
             )
     if argument == "inputs" and isinstance(tensors, dict):

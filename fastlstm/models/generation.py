@@ -14,6 +14,7 @@ from fastlstm.memory import require_array
 from fastlstm.models.plan import Plan
 from fastlstm.models.step_plan import StepPlan
 from fastlstm.models.stepping import PartStepper
+from fastlstm.printable import quoted
 
 Feedback = Callable[[np.ndarray], Any]
 
@@ -43,18 +44,18 @@ class ClosedLoop:
         self._feedback = feedback
         samples = feedback is None and _gives_ids(plan)
         if not temperature >= 0:
-            raise ValueError(f"`temperature` should not be negative. Received: temperature={temperature}")
+            raise ValueError(f"`temperature` should not be negative. Received: temperature={quoted(temperature)}")
         if temperature > 0 and not samples:
             raise ValueError("`temperature` is for models that end in softmax over the ids that they take.")
         if temperature == 0 and (top_k is not None or seed is not None):
             raise ValueError(
                 "`top_k` and `seed` are for drawing ids, which needs a `temperature` above 0 (1 draws as the model "
-                f"says). Received: top_k={top_k}, seed={seed}"
+                f"says). Received: top_k={quoted(top_k)}, seed={quoted(seed)}"
             )
         if top_k is not None and top_k < 1:
-            raise ValueError(f"`top_k` should be positive. Received: top_k={top_k}")
+            raise ValueError(f"`top_k` should be positive. Received: top_k={quoted(top_k)}")
         if seed is not None and not hasattr(seed, "__index__"):
-            raise ValueError(f"`seed` should be an integer. Received: seed={seed}")
+            raise ValueError(f"`seed` should be an integer. Received: seed={quoted(seed)}")
         if seed is None:
             seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
         logits = plan.output_kind == "logits"
@@ -116,7 +117,7 @@ def checked_steps(steps: Any) -> int:
         ValueError: When it is no positive integer.
     """
     if not hasattr(steps, "__index__") or not 1 <= steps <= sys.maxsize:
-        raise ValueError(f"`steps` should be a positive integer. Received: steps={steps}")
+        raise ValueError(f"`steps` should be a positive integer. Received: steps={quoted(steps)}")
     return int(steps)
 
 

@@ -14,6 +14,7 @@ from fastlstm.layers.base.arrays import as_float32, as_raw, input_arrays, is_arr
 from fastlstm.layers.base.structure import flatten as flatten
 from fastlstm.layers.base.structure import map_structure, packed
 from fastlstm.layers.symbolic.keras_tensor import KerasTensor
+from fastlstm.printable import quoted
 
 DEFAULT_BATCH_SIZE = 32
 
@@ -139,7 +140,7 @@ def checked_data(x: Any) -> Any:
     if is_strings(x):
         return np.asarray(x, object)
     if not values or not all(is_array(value) for value in values):
-        raise ValueError(f"Unrecognized data type: x={x} (of type {type(x)})")
+        raise ValueError(f"Unrecognized data type: x={quoted(x)} (of type {type(x)})")
     return x
 
 
@@ -152,7 +153,9 @@ def checked_batch_size(batch_size: Any) -> int:
     if batch_size is None:
         return DEFAULT_BATCH_SIZE
     if not hasattr(batch_size, "__index__") or batch_size < 0:
-        raise ValueError(f"`batch_size` should be an integer of at least 0, or None. Received: batch_size={batch_size}")
+        raise ValueError(
+            f"`batch_size` should be an integer of at least 0, or None. Received: batch_size={quoted(batch_size)}"
+        )
     return int(batch_size) or DEFAULT_BATCH_SIZE
 
 
@@ -165,7 +168,7 @@ def checked_steps(steps: Any) -> int | None:
     if steps is None:
         return None
     if not hasattr(steps, "__index__") or steps <= 0:
-        raise ValueError(f"`steps` should be a positive integer, or None. Received: steps={steps}")
+        raise ValueError(f"`steps` should be a positive integer, or None. Received: steps={quoted(steps)}")
     return int(steps)
 
 
@@ -194,7 +197,7 @@ def generated(batches: Iterable[Any]) -> Iterator[Any]:
         if isinstance(batches, GeneratorType) and not (isinstance(batch, tuple) and 1 <= len(batch) <= 3):
             raise ValueError(
                 "When passing a Python generator to a Keras model, the generator must return a tuple, either (input,) "
-                f"or (inputs, targets) or (inputs, targets, sample_weights). Received: {batch}"
+                f"or (inputs, targets) or (inputs, targets, sample_weights). Received: {quoted(batch)}"
             )
         yield batch[0] if isinstance(batch, (tuple, list)) else batch
 
@@ -207,7 +210,9 @@ def check_out(out: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> None:
     )
     if not fit:
         received = [f"{type(array).__name__} {getattr(array, 'dtype', '')} {np.shape(array)}" for array in out]
-        raise ValueError(f"`out` should be writable float32 arrays of shapes {list(shapes)}. Received: {received}")
+        raise ValueError(
+            f"`out` should be writable float32 arrays of shapes {list(shapes)}. Received: {quoted(received)}"
+        )
 
 
 def limited(batches: Iterator[Any], steps: int | None) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from fastlstm.identifiers import serialize_object
 from fastlstm.layers.base import dtype_policy, serialization
 from fastlstm.layers.base.layer import Layer
 from fastlstm.object_registration import custom_object_scope, get_registered_name, get_registered_object
+from fastlstm.printable import quoted
 
 _PLAIN = (str, int, float, bool)
 _ROOMS = ("activations", "constraints", "initializers", "losses", "metrics", "optimizers", "random", "regularizers")
@@ -130,7 +131,7 @@ def _of_a_room(config: Mapping[str, Any]) -> Any:
 
 def _function(config: Mapping[str, Any]) -> Any:
     if not isinstance(config["config"], str):
-        raise TypeError(f"Expected 'config' to be a str for a function. Received: {config}")
+        raise TypeError(f"Expected 'config' to be a str for a function. Received: {quoted(config)}")
     for room in ("activations", "losses", "metrics"):
         module = importlib.import_module(f"fastlstm.{room}")
         try:
@@ -138,7 +139,9 @@ def _function(config: Mapping[str, Any]) -> Any:
             return getattr(module, "FUNCTIONS", module).deserialize(dict(config))
         except ValueError:
             continue
-    raise ValueError(f"Could not locate function '{config['config']}'. Pass it in `custom_objects`. Received: {config}")
+    raise ValueError(
+        f"Could not locate function '{config['config']}'. Pass it in `custom_objects`. Received: {quoted(config)}"
+    )
 
 
 _PLAIN_CLASSES = {

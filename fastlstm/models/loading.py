@@ -18,7 +18,7 @@ from fastlstm.models.precision import in_float32
 from fastlstm.models.predictor import Predictor
 from fastlstm.models.quantization import require_floats, require_plain_inputs
 from fastlstm.models.weight_spec import weight_spec
-from fastlstm.printable import shown
+from fastlstm.printable import quoted, shown
 from fastlstm.records import replaced
 from fastlstm.saving import OptimizerState, open_file, write_keras, write_legacy_h5, write_weights
 from fastlstm.saving.budget import Budget
@@ -75,7 +75,7 @@ def load_model(
         )
     if hard_sigmoid not in ("auto", *HARD_SIGMOIDS):
         raise ValueError(
-            f"`hard_sigmoid` should be 'auto', 'keras2' or 'keras3'. Received: hard_sigmoid={hard_sigmoid}"
+            f"`hard_sigmoid` should be 'auto', 'keras2' or 'keras3'. Received: hard_sigmoid={quoted(hard_sigmoid)}"
         )
     with without_collection():
         return _loaded(filepath, custom_objects, compile, hard_sigmoid)
@@ -158,13 +158,13 @@ def save_model(
     if not zipped and path.endswith(".keras"):
         raise ValueError(
             "When using `zipped=False`, the `filepath` argument should not end in `.keras`. "
-            f"Received: filepath={filepath}"
+            f"Received: filepath={quoted(filepath)}"
         )
     if zipped and not legacy and not path.endswith(".keras"):
         raise ValueError(
             "Invalid filepath extension for saving. Please add either a `.keras` extension for the native Keras format "
             "(recommended) or a `.h5` extension. Use `model.export(filepath)` if you want to export a SavedModel for "
-            f"use with TFLite/TFServing/etc. Received: filepath={filepath}."
+            f"use with TFLite/TFServing/etc. Received: filepath={quoted(filepath)}."
         )
     check_calls(model)
     require_plain_inputs(model)
@@ -206,7 +206,7 @@ def save_weights(
     """Write the weights alone; the arguments are those of `Model.save_weights`."""
     path = os.fspath(filepath)
     if max_shard_size is None and not path.endswith(".weights.h5"):
-        raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={filepath}")
+        raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={quoted(filepath)}")
     _require_built(model, "saving a model")
     require_floats(model, f"{_FLOATS_ONLY}. `save_packed` writes it")
     if _may_write(path, overwrite):

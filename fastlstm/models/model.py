@@ -19,6 +19,7 @@ from fastlstm.models.stream import Stream, StreamPool
 from fastlstm.models.summary import html_summary, print_summary
 from fastlstm.models.trainer import Trainer
 from fastlstm.older_modules import Gone
+from fastlstm.printable import quoted
 from fastlstm.saving.source import Source
 
 if TYPE_CHECKING:
@@ -191,7 +192,9 @@ class Model(Trainer, Predictor, builds_once=False):
             ValueError: When there is no such layer, or not exactly one argument.
         """
         if name is not None and index is not None:
-            raise ValueError(f"Provide only a layer name or a layer index. Received: index={index}, name={name}.")
+            raise ValueError(
+                f"Provide only a layer name or a layer index. Received: index={quoted(index)}, name={quoted(name)}."
+            )
         layers = self.layers
         if index is not None:
             if not -len(layers) <= index < len(layers):

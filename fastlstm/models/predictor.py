@@ -30,6 +30,7 @@ from fastlstm.models.graph import Graph as CallGraph
 from fastlstm.models.joining import lower_calls
 from fastlstm.models.plan import Plan
 from fastlstm.models.progress import Progress
+from fastlstm.printable import quoted
 
 
 class Predictor(Layer, builds_once=False):
@@ -271,7 +272,7 @@ class Predictor(Layer, builds_once=False):
         if out is not None:
             for name, value in (("steps", steps), ("callbacks", callbacks)):
                 if value:
-                    raise ValueError(f"`{name}` is not supported with `out`. Received: {name}={value}")
+                    raise ValueError(f"`{name}` is not supported with `out`. Received: {name}={quoted(value)}")
             return self._predict_into(x, out, size, verbose)
         if data.is_generator(x):
             batches: Iterator[Any] = (self.prepared(batch) for batch in data.generated(x))
@@ -281,7 +282,9 @@ class Predictor(Layer, builds_once=False):
         if not isinstance(x, np.ndarray) and self._is_ragged(x):
             for name, value in (("steps", steps), ("callbacks", callbacks)):
                 if value:
-                    raise ValueError(f"`{name}` is not supported for a list of sequences. Received: {name}={value}")
+                    raise ValueError(
+                        f"`{name}` is not supported for a list of sequences. Received: {name}={quoted(value)}"
+                    )
             arrays = [self.prepared(np.asarray(sequence)[np.newaxis], 1) for sequence in x]
             return self.structured(ragged.predict(self.current_plan, arrays, size, verbose))
         x = self._ready(x, size)

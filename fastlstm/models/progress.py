@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any
 
+from fastlstm.printable import quoted
+
 # Work that takes less than this shows no bar by itself.
 PATIENCE_SECONDS = 1.0
 
@@ -24,7 +26,7 @@ class Progress:
 
     def __init__(self, verbose: Any, total: int | None) -> None:
         if verbose not in ("auto", 0, 1, 2):
-            raise ValueError(f"`verbose` should be 'auto', 0, 1 or 2. Received: verbose={verbose}")
+            raise ValueError(f"`verbose` should be 'auto', 0, 1 or 2. Received: verbose={quoted(verbose)}")
         auto = verbose == "auto"
         self._patience = PATIENCE_SECONDS if auto else 0.0
         self._bar: Any = None

@@ -11,6 +11,7 @@ import numpy as np
 from fastlstm.engine import INTEGER_MODES, IntegerMatrix, quantized_matrix
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.variable import CHANGES, Variable
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.models.predictor import Predictor
@@ -76,7 +77,9 @@ def _quantized(named: Layer, layer: Layer, mode: str) -> dict[Variable, IntegerM
 
 def _check_floats(layer: Layer, mode: str) -> None:
     if layer.quantized_to is not None:
-        raise ValueError(f"Layer '{layer.name}' is already quantized to {layer.quantized_to}. Received: mode={mode}")
+        raise ValueError(
+            f"Layer '{layer.name}' is already quantized to {layer.quantized_to}. Received: mode={quoted(mode)}"
+        )
 
 
 def _filter(filters: Any) -> Callable[[Layer], bool]:

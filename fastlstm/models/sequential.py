@@ -21,6 +21,7 @@ from fastlstm.layers.symbolic.shape_inference import inferred_output_shape
 from fastlstm.models import inputs as data
 from fastlstm.models.calls import Calls, Slot
 from fastlstm.models.model import Model
+from fastlstm.printable import quoted
 
 
 @register
@@ -74,7 +75,7 @@ class Sequential(Model, builds_once=False):
         if not isinstance(layer, Layer):
             raise ValueError(
                 "Only instances of `keras.Layer` can be added to a Sequential model. "
-                f"Received: {layer} (of type {type(layer)})"
+                f"Received: {quoted(layer)} (of type {type(layer)})"
             )
         if layer.name in names:
             raise ValueError(
@@ -333,7 +334,7 @@ class Sequential(Model, builds_once=False):
         if not isinstance(config, dict) or "name" not in config or "layers" not in config:
             raise ValueError(
                 "A Sequential model configuration must be a dictionary containing the 'name' and 'layers' keys. "
-                f"Received: config={config}"
+                f"Received: config={quoted(config)}"
             )
         model = cls(name=config["name"], trainable=config.get("trainable", True))
         model._extend(deserialize(layer, custom_objects) for layer in config["layers"])

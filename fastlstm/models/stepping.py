@@ -12,6 +12,7 @@ import numpy as np
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.models.frozen import Mask, States
 from fastlstm.models.step_plan import StepPlan
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.models.frozen import ChainSteps
@@ -96,7 +97,7 @@ def checked_states(states: Any, like: States) -> States:
     received = [[np.shape(array) for array in of_layer] for of_layer in lists]
     expected = [[array.shape for array in of_layer] for of_layer in like]
     if received != expected:
-        raise ValueError(f"A state of these shapes is expected: {expected}. Received: {received}")
+        raise ValueError(f"A state of these shapes is expected: {expected}. Received: {quoted(received)}")
     return [[as_float32(array) for array in of_layer] for of_layer in lists]
 
 

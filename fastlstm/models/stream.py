@@ -15,6 +15,7 @@ from fastlstm.models.frozen import States
 from fastlstm.models.generation import ClosedLoop, Feedback, checked_steps
 from fastlstm.models.step_plan import StepPlan
 from fastlstm.models.stepping import ModelSteps, PartStepper
+from fastlstm.printable import quoted
 
 
 class Stream:
@@ -370,5 +371,7 @@ def _restored_pool(plan: StepPlan, ids: PoolIds, open_ids: Sequence[int], states
 
 def _checked_count(name: str, count: Any) -> int:
     if not hasattr(count, "__index__") or not 1 <= count <= sys.maxsize:
-        raise ValueError(f"`{name}` should be a positive integer, and one of this machine's. Received: {name}={count}")
+        raise ValueError(
+            f"`{name}` should be a positive integer, and one of this machine's. Received: {name}={quoted(count)}"
+        )
     return int(count)

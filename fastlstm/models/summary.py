@@ -11,6 +11,7 @@ from fastlstm import backend
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.structure import is_shape, map_structure
 from fastlstm.layers.base.variable import Variable
+from fastlstm.printable import quoted
 
 _WIDTH, _GRAPH_WIDTH = 88, 108
 _TRAINABLE_WIDTH = 12
@@ -36,7 +37,9 @@ def print_summary(
     connections = None if graph is None or graph.is_row() else _connections(graph)
     default_width = (_WIDTH if connections is None else _GRAPH_WIDTH) + (_TRAINABLE_WIDTH if show_trainable else 0)
     if line_length is not None and not 0 <= line_length <= _LONGEST_LINE:
-        raise ValueError(f"`line_length` should be from 1 to {_LONGEST_LINE}. Received: line_length={line_length}")
+        raise ValueError(
+            f"`line_length` should be from 1 to {_LONGEST_LINE}. Received: line_length={quoted(line_length)}"
+        )
     width = line_length or min(default_width, shutil.get_terminal_size().columns - 4)
     titles = {"Layer (type)": "left", "Output Shape": "left", "Param #": "right"}
     if connections is not None:
@@ -150,12 +153,14 @@ def _bounds(layers: Sequence[Layer], layer_range: Sequence[str] | None) -> tuple
             f"Received: layer_range = {layer_range} of length {len(layer_range)}"
         )
     if not all(isinstance(name, str) for name in layer_range):
-        raise ValueError(f"layer_range should contain string type only. Received: {layer_range}")
+        raise ValueError(f"layer_range should contain string type only. Received: {quoted(layer_range)}")
     firsts, lasts = (
         [index for index, layer in enumerate(layers) if re.match(name, layer.name)] for name in layer_range
     )
     if not firsts or not lasts:
-        raise ValueError(f"Passed layer_names do not match the layer names in the model. Received: {layer_range}")
+        raise ValueError(
+            f"Passed layer_names do not match the layer names in the model. Received: {quoted(layer_range)}"
+        )
     ends = sorted((min(firsts), max(lasts)))
     return ends[0], ends[1] + 1
 

@@ -15,6 +15,7 @@ from fastlstm import random
 from fastlstm.layers.base.arrays import is_array
 from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.models.inputs import DEFAULT_BATCH_SIZE, is_generator
+from fastlstm.printable import quoted
 
 Batch = tuple[Any, Any, Any]
 
@@ -75,7 +76,7 @@ class Epochs:
                     )
             self._data = adapter(x, shuffle, class_weight, prepared)
         else:
-            raise ValueError(f"Unrecognized data type: x={x} (of type {type(x)})")
+            raise ValueError(f"Unrecognized data type: x={quoted(x)} (of type {type(x)})")
         self._count = self._data.count
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import explained
 from fastlstm.backend import Tensor
 from fastlstm.ops import dtypes
 
@@ -15,11 +16,13 @@ def _tensor(array: Any, dtype: str | None = None) -> Tensor:
     return np.asarray(array, dtype).view(Tensor)
 
 
+@explained
 def zeros(shape: Any, dtype: Any = None) -> Tensor:
     """Return zeros of a shape, float32 by default."""
     return _tensor(np.zeros(shape, dtypes.standardize(dtype)))
 
 
+@explained
 def ones(shape: Any, dtype: Any = None) -> Tensor:
     """Return ones of a shape, float32 by default."""
     return _tensor(np.ones(shape, dtypes.standardize(dtype)))
@@ -30,11 +33,13 @@ def empty(shape: Any, dtype: Any = None) -> Tensor:
     return zeros(shape, dtype)
 
 
+@explained
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Tensor:
     """Return one value in a shape, float32 by default."""
     return _tensor(np.full(shape, fill_value, dtypes.standardize(dtype)))
 
 
+@explained
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
     """Return ones on a diagonal of `N` rows and `M` columns, and zeros elsewhere."""
     return _tensor(np.eye(N, M, k, dtypes.standardize(dtype)))
@@ -45,11 +50,13 @@ def identity(n: int, dtype: Any = None) -> Tensor:
     return eye(n, dtype=dtype)
 
 
+@explained
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
     """Return ones on and below a diagonal, and zeros elsewhere."""
     return _tensor(np.tri(N, M, k, dtypes.standardize(dtype)))
 
 
+@explained
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Tensor:
     """Return the numbers from `start` up to `stop`, or from 0 up to `start` if that is all."""
     if dtype is None:
@@ -58,6 +65,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     return _tensor(np.arange(start, stop, 1 if step is None else step), dtypes.standardize(dtype))
 
 
+@explained
 def linspace(
     start: Any,
     stop: Any,
@@ -78,6 +86,7 @@ def linspace(
 # --- what is known of a tensor --------------------------------------------------------------------------------------
 
 
+@explained
 def shape(x: Any) -> tuple[int | None, ...]:
     """Return the shape of a tensor, None where a size is not known."""
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
@@ -88,12 +97,14 @@ def ndim(x: Any) -> int:
     return len(shape(x))
 
 
+@explained
 def size(x: Any) -> int | None:
     """Return the number of values, None where it is not known."""
     sizes = shape(x)
     return None if None in sizes else math.prod(sizes)  # type: ignore[arg-type]
 
 
+@explained
 def dtype(x: Any) -> str:
     """Return the dtype of a tensor."""
     named = dtypes.of(x)
@@ -105,6 +116,7 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, Tensor)
 
 
+@explained
 def convert_to_numpy(x: Any) -> np.ndarray:
     """Return the values as a plain array."""
     return np.array(x)

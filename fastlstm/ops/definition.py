@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import UNFIT, explained, no_memory, unfit
 from fastlstm.backend import Tensor
 from fastlstm.memory import require_array
 from fastlstm.ops import dtypes
@@ -146,8 +147,12 @@ class Definition:
         """
         try:
             return self._run(operands, parameters)
-        except (AttributeError, IndexError, KeyError, OverflowError, ZeroDivisionError) as error:
-            raise ValueError(f"{self.class_name} cannot be computed of what it was given: {error}") from error
+        except NotImplementedError:  # a RuntimeError to Python
+            raise
+        except UNFIT as error:
+            raise unfit(self.class_name, error) from error
+        except MemoryError as error:
+            raise error if str(error) else no_memory(self.class_name) from error
 
     def _run(self, operands: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
         if self.class_name in _GROWING:
@@ -214,6 +219,7 @@ def operation(
         definition = Definition(function, cls, module, tensors.split(), lists.split(), raw.split(), shape, dtype)
         BY_CLASS[cls] = definition
 
+        @explained
         @functools.wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
             operands, others = definition.split(args, kwargs)

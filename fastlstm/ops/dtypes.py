@@ -116,11 +116,13 @@ def compared(*dtypes: str, **parameters: Any) -> Rule:
 
 def logical(*dtypes: str, **parameters: Any) -> Rule:
     """Booleans from booleans."""
+    result_type(*dtypes)
     return "bool", "bool"
 
 
 def boolean(*dtypes: str, **parameters: Any) -> Rule:
-    """Booleans from anything."""
+    """Booleans from numbers."""
+    result_type(*dtypes)
     return None, "bool"
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import place, whole, wholes
 from fastlstm.ops import dtypes, shapes
 from fastlstm.ops.definition import CORE, NN, operation
-from fastlstm.ops.shapes import Shape, place, whole, wholes
-from fastlstm.printable import shown
+from fastlstm.ops.shapes import Shape
+from fastlstm.printable import quoted, shown
 
 # --- slices ---------------------------------------------------------------------------------------------------------
 
@@ -26,11 +27,11 @@ def key_items(key: Any) -> tuple[Any, ...]:
     for item in items:
         parts = (item.start, item.stop, item.step) if isinstance(item, slice) else (item,)
         if not all(part is None or part is Ellipsis or type(part) is int for part in parts):
-            raise ValueError(f"Only integers, slices, None and `...` can index a KerasTensor. Received: {key}")
+            raise ValueError(f"Only integers, slices, None and `...` can index a KerasTensor. Received: {quoted(key)}")
         if any(type(part) is int and not -sys.maxsize <= part <= sys.maxsize for part in parts):
             raise ValueError(f"No array has a place {shown(key)}.")
     if items.count(Ellipsis) > 1:
-        raise ValueError(f"An index can only have one `...`. Received: {key}")
+        raise ValueError(f"An index can only have one `...`. Received: {quoted(key)}")
     return items
 
 
@@ -125,7 +126,7 @@ def _taken_along(x: Shape, indices: Shape, axis: int | None = None) -> Shape:
         return (shapes.size_of(indices),)
     at = place(axis, len(x))
     if len(x) != len(indices):
-        raise ValueError(f"`x` and `indices` should have as many axes. Received: {x} and {indices}")
+        raise ValueError(f"`x` and `indices` should have as many axes. Received: {quoted(x)} and {indices}")
     rest = shapes.broadcast((*x[:at], 1, *x[at + 1 :]), (*indices[:at], 1, *indices[at + 1 :]))
     return (*rest[:at], indices[at], *rest[at + 1 :])
 

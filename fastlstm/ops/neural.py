@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from fastlstm import activations, config
+from fastlstm.arguments import place, places
 from fastlstm.ops import dtypes, shapes
 from fastlstm.ops.definition import MATH, NN, NUMPY, alias, operation
-from fastlstm.ops.shapes import Axis, Shape, axes, places
+from fastlstm.ops.shapes import Axis, Shape, axes
+from fastlstm.printable import quoted
 
 _ACTIVATIONS = "keras.src.activations.activations"
 
@@ -43,7 +45,7 @@ def _gelu(x: np.ndarray, approximate: bool = True) -> Any:
 
 
 def _halved(shape: Shape, axis: int = -1) -> Shape:
-    size = shape[shapes.place(axis, len(shape))]
+    size = shape[place(axis, len(shape))]
     return shapes.with_size(shape, axis, None if size is None else size // 2)
 
 
@@ -56,7 +58,7 @@ operation("glu", shape=_halved, dtype=dtypes.kept, module=NN)(activations.glu)
 def _normalize(x: np.ndarray, axis: Any = -1, order: Any = 2, epsilon: float | None = None) -> Any:
     """Return `x / max(norm(x), epsilon)` along the axes."""
     if not isinstance(order, int) or order < 1:
-        raise ValueError(f"Argument `order` must be an int >= 1. Received: order={order}")
+        raise ValueError(f"Argument `order` must be an int >= 1. Received: order={quoted(order)}")
     x, axis = np.atleast_1d(x), axes(axis)
     least = x.dtype.type(config.epsilon() if epsilon is None else epsilon)
     if order == 2:

@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import place, whole
 from fastlstm.ops import dtypes, shapes
 from fastlstm.ops.definition import operation
-from fastlstm.ops.shapes import Shape, place
+from fastlstm.ops.shapes import Shape
+from fastlstm.printable import quoted
 
 # --- matrices -------------------------------------------------------------------------------------------------------
 
 
 def _product_shape(a: Shape, b: Shape) -> Shape:
     if not a or not b:
-        raise ValueError(f"A product of matrices takes tensors of one axis or more. Received: {a} and {b}")
+        raise ValueError(f"A product of matrices takes tensors of one axis or more. Received: {quoted(a)} and {b}")
     rows, columns = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
     shapes.agreed((rows[-1], columns[-2]), (a, b))
     made = [*shapes.broadcast(rows[:-2], columns[:-2]), rows[-2], columns[-1]]
@@ -73,15 +75,15 @@ def _inner(x1: Any, x2: Any) -> Any:
 def summed_axes(axes: Any, a: Shape, b: Shape) -> tuple[list[int], list[int]]:
     """The axes of the two tensors that are summed over."""
     if not isinstance(axes, (list, tuple)):
-        count = shapes.whole(axes, "axes")
+        count = whole(axes, "axes")
         if count > min(len(a), len(b)):
             raise ValueError(f"Tensors of shapes {a} and {b} have no {count} axes to sum over.")
         return list(range(len(a) - count, len(a))), list(range(count))
     if len(axes) != 2:
-        raise ValueError(f"`axes` should be an integer, or two lists of them. Received: axes={axes}")
+        raise ValueError(f"`axes` should be an integer, or two lists of them. Received: axes={quoted(axes)}")
     first, second = (each if isinstance(each, (list, tuple)) else [each] for each in axes)
     if len(first) != len(second):
-        raise ValueError(f"`axes` should be as many of both tensors. Received: axes={axes}")
+        raise ValueError(f"`axes` should be as many of both tensors. Received: axes={quoted(axes)}")
     return [place(axis, len(a)) for axis in first], [place(axis, len(b)) for axis in second]
 
 

@@ -8,9 +8,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from fastlstm.arguments import place, places, whole, wholes
 from fastlstm.ops import dtypes, shapes
 from fastlstm.ops.definition import CORE, operation
-from fastlstm.ops.shapes import Shape, axes, place, places, whole, wholes
+from fastlstm.ops.shapes import Shape, axes
+from fastlstm.printable import quoted, shown
 
 # --- shapes ---------------------------------------------------------------------------------------------------------
 
@@ -20,7 +22,9 @@ def _new_shape(newshape: Any) -> tuple[int, ...]:
     given = newshape if isinstance(newshape, (list, tuple)) else list(np.atleast_1d(newshape))
     sizes = tuple(-1 if size is None else whole(size, "newshape", -1) for size in given)
     if sizes.count(-1) > 1:
-        raise ValueError(f"There must be at most one unknown dimension (-1) in newshape. Received: newshape={newshape}")
+        raise ValueError(
+            f"There must be at most one unknown dimension (-1) in newshape. Received: newshape={quoted(newshape)}"
+        )
     return sizes
 
 
@@ -65,7 +69,7 @@ def _squeezed(shape: Shape, axis: shapes.Axis = None) -> Shape:
     gone = [at for at, size in enumerate(shape) if size == 1] if axis is None else places(axis, len(shape))
     for at in gone:
         if shape[at] not in (1, None):
-            raise ValueError(f"Cannot squeeze axis={axis}, because the dimension is not 1.")
+            raise ValueError(f"Cannot squeeze axis={quoted(axis)}, because the dimension is not 1.")
     return tuple(size for at, size in enumerate(shape) if at not in gone)
 
 
@@ -107,7 +111,7 @@ def _transpose(x: np.ndarray, axes: Any = None) -> Any:
 def _moved(shape: Shape, source: Any, destination: Any) -> Shape:
     sources, destinations = places(source, len(shape)), places(destination, len(shape))
     if len(sources) != len(destinations):
-        raise ValueError(f"`source` and `destination` should be as many. Received: {source} and {destination}")
+        raise ValueError(f"`source` and `destination` should be as many. Received: {quoted(source)} and {destination}")
     order = [at for at in range(len(shape)) if at not in sources]
     for to, at in sorted(zip(destinations, sources, strict=True)):
         order.insert(to, at)
@@ -179,12 +183,15 @@ def _tile(x: np.ndarray, repeats: Any) -> Any:
 def pad_widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     if isinstance(pad_width, int):
         pad_width = [pad_width]
+    if not 0 < len(pad_width) <= max(2, ndim):
+        raise ValueError(f"`pad_width` should be a pair for each of {ndim} axes. Received: {shown(pad_width)}")
     pairs = [wholes(pair, "pad_width") for pair in pad_width]
     if all(not isinstance(pair, (list, tuple)) for pair in pad_width):
         pairs = [tuple(size for pair in pairs for size in pair)]
     if any(len(pair) not in (1, 2) for pair in pairs) or len(pairs) not in (1, ndim):
         raise ValueError(
-            f"`pad_width` must have the same length as `x.shape`. Received: pad_width={pad_width} and {ndim} axes"
+            f"`pad_width` must have the same length as `x.shape`. "
+            f"Received: pad_width={quoted(pad_width)} and {ndim} axes"
         )
     return [(pair[0], pair[-1]) for pair in (pairs if len(pairs) > 1 else pairs * ndim)]
 
@@ -198,7 +205,9 @@ def _padded(shape: Shape, *others: Shape, pad_width: Any, mode: str = "constant"
 def _pad(x: np.ndarray, pad_width: Any, mode: Any = "constant", constant_values: Any = None) -> Any:
     """Return the values with more of them before and after along each axis."""
     if constant_values is not None and mode != "constant":
-        raise ValueError(f"Argument `constant_values` can only be provided when `mode == 'constant'`. Received: {mode}")
+        raise ValueError(
+            f"Argument `constant_values` can only be provided when `mode == 'constant'`. Received: {quoted(mode)}"
+        )
     constant = {} if constant_values is None else {"constant_values": constant_values}
     return np.pad(x, pad_widths(pad_width, x.ndim), mode, **constant)
 
@@ -263,7 +272,7 @@ def _cuts(size: int | None, indices_or_sections: Any, equal: bool) -> list[int |
         return [max(0, end - start) for start, end, _ in bounds]
     count = whole(indices_or_sections, "indices_or_sections", 1)
     if count > MAX_PARTS:
-        raise ValueError(f"A tensor is cut into at most {MAX_PARTS} parts. Received: {count}")
+        raise ValueError(f"A tensor is cut into at most {MAX_PARTS} parts. Received: {quoted(count)}")
     if size is None:
         return [None] * count
     if equal and size % count:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import place, places, whole
 from fastlstm.ops import dtypes, shapes
 from fastlstm.ops.definition import LINALG, MATH, NN, operation
 from fastlstm.ops.shapes import axes
@@ -77,7 +78,7 @@ def _norm(x: np.ndarray, ord: Any = None, axis: Any = None, keepdims: bool = Fal
     """Return the norm along one or two axes: of vectors, or of matrices."""
     if axis is None and ord is None:
         return np.sqrt(np.sum(np.square(x), keepdims=keepdims))
-    axis = tuple(shapes.places(axis, x.ndim))
+    axis = tuple(places(axis, x.ndim))
     return np.linalg.norm(x, ord=ord, axis=axis if len(axis) > 1 else axis[0], keepdims=keepdims)
 
 
@@ -124,7 +125,7 @@ def _sort(x: np.ndarray, axis: Any = -1) -> Any:
 
 
 def _top_k_shape(shape: Any, k: Any, sorted: bool = True) -> Any:
-    k = shapes.whole(k, "k", 1)
+    k = whole(k, "k", 1)
     return (shapes.with_size(shape, -1, k),) * 2
 
 
@@ -154,11 +155,11 @@ def _cumprod(x: np.ndarray, axis: Any = None, dtype: Any = None) -> Any:
 
 
 def _diff_shape(shape: Any, n: Any = 1, axis: Any = -1) -> Any:
-    size = shape[shapes.place(axis, len(shape))]
+    size = shape[place(axis, len(shape))]
     return shapes.with_size(shape, axis, None if size is None else max(0, size - n))
 
 
 @operation("diff", "a", shape=_diff_shape, dtype=dtypes.kept)
 def _diff(a: Any, n: Any = 1, axis: Any = -1) -> Any:
     """Return the differences of neighbours along an axis, `n` times."""
-    return np.diff(a, n, axis)
+    return np.diff(a, min(whole(n, "n"), a.shape[place(axis, a.ndim)]), axis)

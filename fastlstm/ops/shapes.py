@@ -6,39 +6,20 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from fastlstm.arguments import MOST_AXES, place, places
+
 Shape = tuple[int | None, ...]
 Axis = int | Sequence[int] | None
 
 
-def place(axis: Any, ndim: int) -> int:
-    """Return the axis counted from the first one.
-
-    Raises:
-        ValueError: When there is no such axis.
-    """
-    if not hasattr(axis, "__index__") or isinstance(axis, bool):
-        raise ValueError(f"An axis should be an integer. Received: axis={axis}")
-    if not -ndim <= axis < ndim:
-        raise ValueError(f"Axis {axis} is out of range for a tensor of {ndim} dimensions.")
-    return int(axis) % ndim
-
-
-def places(axis: Axis, ndim: int) -> list[int]:
-    """Return several axes, all of them for None, counted from the first one.
-
-    Raises:
-        ValueError: When there is no such axis, or one is named twice.
-    """
-    if axis is None:
-        return list(range(ndim))
-    found = [place(each, ndim) for each in (axis if isinstance(axis, (list, tuple)) else [axis])]
-    if len(set(found)) < len(found):
-        raise ValueError(f"Duplicate value in 'axis': {axis}")
-    return found
-
-
 def axes(axis: Axis) -> Any:
-    """Return the argument `axis` as NumPy takes it; in files, several are a list."""
+    """Return the argument `axis` as NumPy takes it; in files, several are a list.
+
+    Raises:
+        ValueError: When they are more than an array has.
+    """
+    if isinstance(axis, (list, tuple)) and len(axis) > MOST_AXES:
+        raise ValueError(f"An array has at most {MOST_AXES} axes. Received: {len(axis)}")
     return tuple(axis) if isinstance(axis, list) else axis
 
 
@@ -132,24 +113,3 @@ def agreed(sizes: Sequence[int | None], shapes: Any) -> int | None:
     if len(known) > 1:
         raise ValueError(f"Shapes do not fit together: {shapes}")
     return known.pop() if known else None
-
-
-def whole(value: Any, what: str, least: int = 0) -> int:
-    """Return an integer argument.
-
-    Raises:
-        ValueError: When it is none, or too small.
-    """
-    if not hasattr(value, "__index__") or isinstance(value, bool) or value < least:
-        raise ValueError(f"`{what}` should be an integer of at least {least}. Received: {what}={value!r:.100}")
-    return int(value)
-
-
-def wholes(values: Any, what: str, least: int = 0) -> tuple[int, ...]:
-    """Return integer arguments, one alone as a tuple of it.
-
-    Raises:
-        ValueError: When there is another one among them.
-    """
-    each = values if isinstance(values, (list, tuple)) else list(values) if hasattr(values, "shape") else [values]
-    return tuple(whole(value, what, least) for value in each)

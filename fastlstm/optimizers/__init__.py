@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fastlstm.arguments import explained
 from fastlstm.identifiers import Registry, missing_names
 from fastlstm.optimizers import schedules
 from fastlstm.optimizers.adafactor import Adafactor
@@ -13,6 +14,7 @@ from fastlstm.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam
 from fastlstm.optimizers.ftrl import Ftrl
 from fastlstm.optimizers.optimizer import Optimizer
 from fastlstm.optimizers.sgd import SGD, Lion
+from fastlstm.printable import quoted
 
 __all__ = [
     "SGD",
@@ -40,6 +42,7 @@ _REGISTRY = Registry("optimizer", {cls.__name__.lower(): cls for cls in _CLASSES
 serialize: Callable[[Any], str | dict[str, Any] | None] = _REGISTRY.serialize
 
 
+@explained
 def deserialize(config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the optimizer of a dict.
 
@@ -57,6 +60,7 @@ def deserialize(config: dict[str, Any], custom_objects: Mapping[str, Any] | None
     return _REGISTRY.deserialize(config, custom_objects)
 
 
+@explained
 def get(identifier: Any) -> Any:
     """Return the optimizer that the identifier names.
 
@@ -70,7 +74,7 @@ def get(identifier: Any) -> Any:
     found = deserialize(named) if isinstance(named, dict) else named
     if found is None or isinstance(found, Optimizer):
         return found
-    raise ValueError(f"Could not interpret optimizer identifier: {identifier}")
+    raise ValueError(f"Could not interpret optimizer identifier: {quoted(identifier)}")
 
 
 __getattr__: Callable[[str], Any] = missing_names(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers
 from fastlstm.optimizers.optimizer import Optimizer
 from fastlstm.optimizers.state import name_of, path_of
 
@@ -40,6 +41,9 @@ class Adafactor(Optimizer):
         **further: Any,
     ) -> None:
         super().__init__(learning_rate, *common, **further)
+        check_numbers(
+            beta_2_decay=beta_2_decay, epsilon_1=epsilon_1, epsilon_2=epsilon_2, clip_threshold=clip_threshold
+        )
         self.beta_2_decay = beta_2_decay
         self.epsilon_1 = epsilon_1
         self.epsilon_2 = epsilon_2

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers
 from fastlstm.initializers import Constant
 from fastlstm.optimizers.optimizer import Optimizer
 
@@ -35,6 +36,7 @@ class RMSprop(Optimizer):
         **further: Any,
     ) -> None:
         super().__init__(learning_rate, *common, **further)
+        check_numbers(rho=rho, momentum=momentum, epsilon=epsilon)
         self.rho = rho
         self.momentum = momentum
         self.epsilon = epsilon
@@ -108,6 +110,7 @@ class Adagrad(Optimizer):
         **further: Any,
     ) -> None:
         super().__init__(learning_rate, *common, **further)
+        check_numbers(initial_accumulator_value=initial_accumulator_value, epsilon=epsilon)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 
@@ -154,6 +157,7 @@ class Adadelta(Optimizer):
         self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, *common: Any, **further: Any
     ) -> None:
         super().__init__(learning_rate, *common, **further)
+        check_numbers(rho=rho, epsilon=epsilon)
         self.rho = rho
         self.epsilon = epsilon
 

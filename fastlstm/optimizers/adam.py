@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers
 from fastlstm.engine._trained_weights import adam_step
 from fastlstm.engine.program import default_isa
 from fastlstm.optimizers.optimizer import Optimizer
@@ -39,6 +40,7 @@ class _Adaptive(Optimizer):
         **further: Any,
     ) -> None:
         super().__init__(learning_rate, *common, **further)
+        check_numbers(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers
 from fastlstm.initializers import Constant
 from fastlstm.optimizers.optimizer import Optimizer
+from fastlstm.printable import quoted
 
 
 class Ftrl(Optimizer):
@@ -43,8 +45,16 @@ class Ftrl(Optimizer):
         if learning_rate_power > 0.0:
             raise ValueError(
                 "`learning_rate_power` needs to be negative or zero. "
-                f"Received: learning_rate_power={learning_rate_power}."
+                f"Received: learning_rate_power={quoted(learning_rate_power)}."
             )
+        check_numbers(
+            learning_rate_power=learning_rate_power,
+            initial_accumulator_value=initial_accumulator_value,
+            l1_regularization_strength=l1_regularization_strength,
+            l2_regularization_strength=l2_regularization_strength,
+            l2_shrinkage_regularization_strength=l2_shrinkage_regularization_strength,
+            beta=beta,
+        )
         self.learning_rate_power = learning_rate_power
         self.initial_accumulator_value = initial_accumulator_value
         self.l1_regularization_strength = l1_regularization_strength
@@ -53,7 +63,9 @@ class Ftrl(Optimizer):
         self.beta = beta
         for name in ("initial_accumulator_value", *_STRENGTHS):
             if getattr(self, name) < 0.0:
-                raise ValueError(f"`{name}` needs to be positive or zero. Received: {name}={getattr(self, name)}.")
+                raise ValueError(
+                    f"`{name}` needs to be positive or zero. Received: {name}={quoted(getattr(self, name))}."
+                )
 
     def slot_names(self) -> Sequence[Sequence[str]]:
         return [("accumulator", "linear")]

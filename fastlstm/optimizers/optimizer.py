@@ -15,12 +15,14 @@ from typing import Any, cast
 
 import numpy as np
 
+from fastlstm.arguments import check_name, check_numbers
 from fastlstm.backend import Variable, auto_name
 from fastlstm.older_modules import Gone
 from fastlstm.optimizers import schedules
 from fastlstm.optimizers.averaged import Averaged
 from fastlstm.optimizers.clipping import clip
 from fastlstm.optimizers.state import BLOCK, array_of, assign, is_ours, name_of, path_of
+from fastlstm.printable import quoted
 
 
 class Optimizer(Averaged):
@@ -73,6 +75,16 @@ class Optimizer(Averaged):
             hint = ". `lr` is called `learning_rate` since Keras 3." if "lr" in kwargs else ""
             raise ValueError(f"Argument(s) not recognized: {kwargs}{hint}")
         self.name: str = name or auto_name(type(self).__name__)
+        check_name(self.name)
+        check_numbers(
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            ema_momentum=ema_momentum,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+        )
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
         self.clipvalue = clipvalue
@@ -102,7 +114,7 @@ class Optimizer(Averaged):
         if self.use_ema and frequency and (not isinstance(frequency, int) or frequency < 1):
             raise ValueError(
                 "`ema_overwrite_frequency` must be an integer >= 1 or None. "
-                f"Received: ema_overwrite_frequency={frequency}"
+                f"Received: ema_overwrite_frequency={quoted(frequency)}"
             )
         if sum(value is not None for value in (self.clipnorm, self.clipvalue, self.global_clipnorm)) > 1:
             raise ValueError(
@@ -142,7 +154,7 @@ class Optimizer(Averaged):
             raise ValueError(
                 "Argument `learning_rate` should be float, or an instance of LearningRateSchedule, or a callable (that "
                 "takes in the current iteration value and returns the corresponding learning rate value). "
-                f"Received instead: learning_rate={learning_rate}"
+                f"Received instead: learning_rate={quoted(learning_rate)}"
             )
         return self.add_state("learning_rate", np.array(learning_rate, np.float32))
 
@@ -396,7 +408,5 @@ def _with_gradients(grads: Sequence[Any], variables: Sequence[Any]) -> list[int]
 
 
 def _as_rate(learning_rate: Any) -> np.ndarray:
-    try:
-        return np.asarray(learning_rate, np.float32)
-    except OverflowError as error:
-        raise ValueError(f"`learning_rate` should be a number that float32 has: {error}") from error
+    check_numbers(learning_rate=learning_rate)
+    return np.asarray(learning_rate, np.float32)

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers
 from fastlstm.optimizers.optimizer import Optimizer
+from fastlstm.printable import quoted
 
 
 class SGD(Optimizer):
@@ -29,6 +31,7 @@ class SGD(Optimizer):
         super().__init__(learning_rate, *common, **further)
         if not isinstance(momentum, float) or momentum < 0 or momentum > 1:
             raise ValueError("`momentum` must be a float between [0, 1].")
+        check_numbers(momentum=momentum)
         self.momentum = momentum
         self.nesterov = nesterov
 
@@ -80,8 +83,9 @@ class Lion(Optimizer):
         if beta_1 <= 0 or beta_1 > 1:
             raise ValueError(
                 "Argument `beta_1` must be in the [0, 1] range. Otherwise, the optimizer degenerates to SignSGD. "
-                f"Received: beta_1={beta_1}."
+                f"Received: beta_1={quoted(beta_1)}."
             )
+        check_numbers(beta_1=beta_1, beta_2=beta_2)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastlstm import initializers
 from fastlstm.backend import Variable
+from fastlstm.printable import quoted
 
 # Numbers that go through a step at once: with their state they stay in a core's cache.
 BLOCK = 16384
@@ -208,7 +209,7 @@ class OptimizerState:
         if count != len(self._trainable_variables):
             raise ValueError(
                 "When passing `grads` as a list of gradient tensors, the gradients must match `optimizer.variables` "
-                f"one-to-on. Received a list of {count} gradients, but the optimizer is tracking "
+                f"one-to-on. Received a list of {quoted(count)} gradients, but the optimizer is tracking "
                 f"{len(self._trainable_variables)} trainable variables."
             )
         return self._trainable_variables

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers, explained
 from fastlstm.utils.py_dataset import PyDataset
 from fastlstm.utils.sequences import pad_sequences
 
@@ -58,6 +59,7 @@ class TimeseriesGenerator(PyDataset):
         self.length = length
         self.sampling_rate = sampling_rate
         self.stride = stride
+        check_numbers(start_index=start_index, end_index=end_index)
         self.start_index: int = start_index + length
         self.end_index: int = len(data) - 1 if end_index is None else end_index
         self.shuffle = shuffle
@@ -119,6 +121,7 @@ def _as_json(values: Any, noun: str) -> str:
         raise TypeError(f"{noun} not JSON Serializable:", values) from error
 
 
+@explained
 def make_sampling_table(size: int, sampling_factor: float = 1e-5) -> np.ndarray:
     """Return the probabilities with which `skipgrams` keeps words, the most frequent ones least often.
 
@@ -133,6 +136,7 @@ def make_sampling_table(size: int, sampling_factor: float = 1e-5) -> np.ndarray:
     return np.minimum(1.0, f / np.sqrt(f))
 
 
+@explained
 def skipgrams(
     sequence: Sequence[int],
     vocabulary_size: int,

@@ -13,6 +13,8 @@ import zipfile
 from os import PathLike
 from pathlib import Path
 
+from fastlstm.printable import quoted
+
 _REMOTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
@@ -99,7 +101,7 @@ def _copy(origin: str | PathLike[str], target: Path) -> None:
     elif _REMOTE.match(text):
         raise ValueError(
             f"fastlstm downloads nothing. Put the file there yourself, or pass the path of a copy as `origin`: "
-            f"origin={origin}, expected at {target}"
+            f"origin={quoted(origin)}, expected at {target}"
         )
     if not os.path.isfile(text):
         raise FileNotFoundError(f"There is no file {text} to copy to {target}.")
@@ -120,7 +122,7 @@ def _has_hash(path: Path, expected: str | None, algorithm: str) -> bool:
 
 def _unpack(path: Path, folder: Path, archive_format: str | None) -> None:
     if archive_format not in ("auto", "tar", "zip", None):
-        raise ValueError(f"`archive_format` should be 'auto', 'tar', 'zip' or None. Received: {archive_format}")
+        raise ValueError(f"`archive_format` should be 'auto', 'tar', 'zip' or None. Received: {quoted(archive_format)}")
     if archive_format in ("auto", "tar") and tarfile.is_tarfile(path):
         with tarfile.open(path) as archive:
             if not hasattr(tarfile, "data_filter"):

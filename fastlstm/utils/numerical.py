@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import explained
 
+
+@explained
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     """Return classes as rows of zeros with a one.
 
@@ -18,7 +21,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
         float64 array with an axis of size `num_classes` more.
 
     Raises:
-        IndexError: When a class is out of range.
+        ValueError: When a class is out of range.
     """
     classes = np.array(x, np.int64)
     shape = classes.shape
@@ -32,6 +35,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     return categorical.reshape(*shape, num_classes)
 
 
+@explained
 def normalize(x: Any, axis: int = -1, order: int | float = 2) -> np.ndarray:
     """Return `x` divided by its norms along an axis; where a norm is 0, as it is.
 

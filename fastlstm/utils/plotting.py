@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from fastlstm.printable import quoted
+
 _DIRECTIONS = ("TB", "BT", "LR", "RL")
 
 
@@ -114,7 +116,9 @@ def plot_model(
         path.write_text(dot.to_string(), encoding="utf-8")
         return None
     if ending not in dot.formats:
-        raise ValueError(f"`to_file` should end in .svg, .png, .pdf or another format of Graphviz. Received: {to_file}")
+        raise ValueError(
+            f"`to_file` should end in .svg, .png, .pdf or another format of Graphviz. Received: {quoted(to_file)}"
+        )
     try:
         path.write_bytes(dot.create(format=ending))
     except FileNotFoundError as error:

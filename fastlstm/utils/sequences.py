@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fastlstm.arguments import explained
 
+
+@explained
 def pad_sequences(
     sequences: Sequence[Sequence[Any]],
     maxlen: int | None = None,

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import explained
 from fastlstm.utils.dataset import Dataset, of_rows
 
 
+@explained
 def split_dataset(
     dataset: Any,
     left_size: float | None = None,

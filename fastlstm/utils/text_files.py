@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import explained
 from fastlstm.backend import Tensor
+from fastlstm.printable import quoted
 from fastlstm.utils.dataset import Dataset
 
 
@@ -19,6 +21,7 @@ class TextDataset(Dataset):
     class_names: list[str] | None = None
 
 
+@explained
 def text_dataset_from_directory(
     directory: str | os.PathLike[str],
     labels: Any = "inferred",
@@ -107,17 +110,17 @@ def _check_arguments(
             "`labels` argument should be a list/tuple of integer labels, of the same size as the number of text files "
             "in the target directory. If you wish to infer the labels from the subdirectory names in the target "
             'directory, pass `labels="inferred"`. If you wish to get a dataset that only contains text samples (no '
-            f"labels), pass `labels=None`. Received: labels={labels}"
+            f"labels), pass `labels=None`. Received: labels={quoted(labels)}"
         )
     if class_names and labels != "inferred":
         raise ValueError(
             f'You can only pass `class_names` if `labels="inferred"`. Received: labels={labels}, and '
-            f"class_names={class_names}"
+            f"class_names={quoted(class_names)}"
         )
     if label_mode not in ("int", "categorical", "binary", None):
         raise ValueError(
             '`label_mode` argument must be one of "int", "categorical", "binary", or None. '
-            f"Received: label_mode={label_mode}"
+            f"Received: label_mode={quoted(label_mode)}"
         )
     if format not in ("tf", "grain"):
         raise ValueError(f'`format` should be either "tf" or "grain". Received: format={format}')
@@ -145,7 +148,7 @@ def _indexed(
             if not set(class_names) <= set(folders):
                 raise ValueError(
                     "The `class_names` passed did not match the names of the subdirectories of the target directory. "
-                    f"Expected: {folders} (or a subset of it), but received: class_names={class_names}"
+                    f"Expected: {folders} (or a subset of it), but received: class_names={quoted(class_names)}"
                 )
             folders = list(class_names)
     files = [(number, path) for number, name in enumerate(folders) for path in _files(directory / name, follow_links)]

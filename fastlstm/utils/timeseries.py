@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import explained
 from fastlstm.backend import Tensor
+from fastlstm.printable import quoted
 from fastlstm.utils.dataset import Dataset
 
 
@@ -40,7 +42,7 @@ class TimeseriesDataset(Dataset):
 
     def __getitem__(self, index: int) -> Any:
         if not 0 <= index < len(self):
-            raise IndexError(f"There are batches from 0 to {len(self) - 1}. Received: index={index}")
+            raise IndexError(f"There are batches from 0 to {len(self) - 1}. Received: index={quoted(index)}")
         if self._batch_size is None:
             starts = self._starts[index]
         else:
@@ -55,6 +57,7 @@ class TimeseriesDataset(Dataset):
             yield self[index]
 
 
+@explained
 def timeseries_dataset_from_array(
     data: Any,
     targets: Any,
@@ -93,7 +96,7 @@ def timeseries_dataset_from_array(
     """
     _check_range(len(data), sampling_rate, sequence_stride, start_index, end_index)
     if format not in ("tf", "grain"):
-        raise ValueError(f'`format` should be either "tf" or "grain". Received: format={format}')
+        raise ValueError(f'`format` should be either "tf" or "grain". Received: format={quoted(format)}')
     start = start_index or 0
     end = len(data) if end_index is None else end_index
     count = end - start - (sequence_length - 1) * sampling_rate
@@ -119,30 +122,30 @@ def _check_range(
     """Raise Keras' errors for what is out of range; as there, an index of 0 is none."""
     if start_index:
         if start_index < 0:
-            raise ValueError(f"`start_index` must be 0 or greater. Received: start_index={start_index}")
+            raise ValueError(f"`start_index` must be 0 or greater. Received: start_index={quoted(start_index)}")
         if start_index >= length:
             raise ValueError(
                 "`start_index` must be lower than the length of the data. "
-                f"Received: start_index={start_index}, for data of length {length}"
+                f"Received: start_index={quoted(start_index)}, for data of length {length}"
             )
     if end_index:
         if start_index and end_index <= start_index:
             raise ValueError(
                 "`end_index` must be higher than `start_index`. "
-                f"Received: start_index={start_index}, and end_index={end_index} "
+                f"Received: start_index={quoted(start_index)}, and end_index={quoted(end_index)} "
             )
         if end_index >= length:
             raise ValueError(
                 "`end_index` must be lower than the length of the data. "
-                f"Received: end_index={end_index}, for data of length {length}"
+                f"Received: end_index={quoted(end_index)}, for data of length {length}"
             )
         if end_index <= 0:
-            raise ValueError(f"`end_index` must be higher than 0. Received: end_index={end_index}")
+            raise ValueError(f"`end_index` must be higher than 0. Received: end_index={quoted(end_index)}")
     for name, value in (("sampling_rate", sampling_rate), ("sequence_stride", sequence_stride)):
         if value <= 0:
-            raise ValueError(f"`{name}` must be higher than 0. Received: {name}={value}")
+            raise ValueError(f"`{name}` must be higher than 0. Received: {name}={quoted(value)}")
         if value >= length:
             raise ValueError(
                 f"`{name}` must be lower than the length of the data. "
-                f"Received: {name}={value}, for data of length {length}"
+                f"Received: {name}={quoted(value)}, for data of length {length}"
             )

@@ -261,3 +261,12 @@ def test_goldens_of_real_keras(keras_answers):
             np.testing.assert_allclose(actual, desired, rtol=2e-6, atol=5e-7, err_msg=name)
         compared += 1
     assert compared == 11
+
+
+@pytest.mark.parametrize("x", [np.array(1), np.array(None, object), np.ones(3, np.float32)])
+def test_arrays_of_too_few_axes(x):
+    layer = Bidirectional(LSTM(3))
+    layer(Input((5, 3)))
+    for call in (layer, layer.call):
+        with pytest.raises(ValueError):
+            call(x)

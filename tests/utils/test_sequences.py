@@ -32,7 +32,7 @@ def test_refused(sequences, arguments, message):
 
 
 def test_classes_out_of_range():
-    with pytest.raises(IndexError):
+    with pytest.raises(ValueError, match="to_categorical cannot be computed of what it was given: index"):
         to_categorical([0, 3], num_classes=3)
 
 

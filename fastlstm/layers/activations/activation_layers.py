@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastlstm import activations
+from fastlstm.arguments import check_numbers
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
-from fastlstm.layers.base.argument_validation import check_axes, check_numbers
+from fastlstm.layers.base.argument_validation import check_axes
 from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.joining import GraphValues, constant_of, one_value, softmax_over
 from fastlstm.layers.base.same_shape import SameShape, axes_problem, values_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
-from fastlstm.printable import shown
+from fastlstm.printable import quoted, shown
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -44,16 +45,20 @@ class ReLU(SameShape):
     ) -> None:
         super().__init__(**kwargs)
         if max_value is not None and max_value < 0:
-            raise ValueError(f"max_value of a ReLU layer cannot be a negative value. Received: max_value={max_value}")
+            raise ValueError(
+                f"max_value of a ReLU layer cannot be a negative value. Received: max_value={quoted(max_value)}"
+            )
         for name, value in (("negative_slope", negative_slope), ("threshold", threshold)):
             if value is None or value < 0:
-                raise ValueError(f"{name} of a ReLU layer cannot be None or a negative value. Received: {name}={value}")
+                raise ValueError(
+                    f"{name} of a ReLU layer cannot be None or a negative value. Received: {name}={quoted(value)}"
+                )
         for name, value in (
             ("max_value", max_value or 0),
             ("negative_slope", negative_slope),
             ("threshold", threshold),
         ):
-            check_numbers(name, value)
+            check_numbers(**{name: value})
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold
@@ -92,9 +97,9 @@ class LeakyReLU(SameShape):
         if negative_slope is None or negative_slope < 0:
             raise ValueError(
                 "The negative_slope value of a Leaky ReLU layer cannot be None or negative value. Expected a float. "
-                f"Received: negative_slope={negative_slope}"
+                f"Received: negative_slope={quoted(negative_slope)}"
             )
-        check_numbers("negative_slope", negative_slope)
+        check_numbers(negative_slope=negative_slope)
         self.negative_slope = negative_slope
 
     def lower(self) -> list[ops.Op]:
@@ -115,7 +120,7 @@ class ELU(SameShape):
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        check_numbers("alpha", alpha)
+        check_numbers(alpha=alpha)
         if np.ndim(alpha):
             raise ValueError(f"`alpha` should be one number. Received: alpha={shown(alpha)}")
         self.alpha = alpha
@@ -259,7 +264,7 @@ class Softmax(SameShape):
 
 
 def _check_broadcastable(mask_shape: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    received = f"Received: inputs.shape={shape}, mask.shape={mask_shape}"
+    received = f"Received: inputs.shape={quoted(shape)}, mask.shape={mask_shape}"
     if len(mask_shape) > len(shape):
         raise ValueError(f"The `mask` must be broadcastable to `inputs` and must not have more dimensions. {received}")
     if any(ours not in (1, theirs) for ours, theirs in zip(mask_shape[::-1], shape[::-1], strict=False)):

@@ -16,6 +16,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.regularization.dropout import Dropout
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -58,7 +59,7 @@ class Attention(Layer):
         if score_mode not in ("dot", "concat"):
             raise ValueError(
                 "Invalid value for argument score_mode. Expected one of {'dot', 'concat'}. "
-                f"Received: score_mode={score_mode}"
+                f"Received: score_mode={quoted(score_mode)}"
             )
         self.use_scale = use_scale
         self.score_mode = score_mode
@@ -244,7 +245,7 @@ class Attention(Layer):
         if not isinstance(inputs, list):
             raise ValueError(
                 f"{name} layer must be called on a list of inputs, namely [query, value] or [query, value, key]. "
-                f"Received: inputs={inputs}."
+                f"Received: inputs={quoted(inputs)}."
             )
         if len(inputs) not in (2, 3):
             raise ValueError(
@@ -252,16 +253,17 @@ class Attention(Layer):
                 f"Received length: {len(inputs)}."
             )
         if any(isinstance(item, dict) for item in inputs):
-            raise ValueError(f"{name} layer takes arrays, not dicts of them. Received: inputs={inputs}.")
+            raise ValueError(f"{name} layer takes arrays, not dicts of them. Received: inputs={quoted(inputs)}.")
         if mask is None:
             return
         if not isinstance(mask, list):
             raise ValueError(
-                f"{name} layer mask must be a list, namely [query_mask, value_mask]. Received: mask={mask}."
+                f"{name} layer mask must be a list, namely [query_mask, value_mask]. Received: mask={quoted(mask)}."
             )
         if len(mask) not in (2, 3):
             raise ValueError(
-                f"{name} layer accepts mask list of length 2 or 3. Received: inputs={inputs}, mask={mask}."
+                f"{name} layer accepts mask list of length 2 or 3. "
+                f"Received: inputs={quoted(inputs)}, mask={quoted(mask)}."
             )
 
     def get_config(self) -> dict[str, Any]:

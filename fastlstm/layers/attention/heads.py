@@ -15,6 +15,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.weight_arguments import set_weight_arguments, weight_config
 from fastlstm.layers.core.einsum_dense import EinsumDense
 from fastlstm.layers.regularization.dropout import Dropout
+from fastlstm.printable import quoted
 
 # What Keras 2 adds to masked scores.
 _KERAS_2_MASKED = np.float32(-1e9)
@@ -229,7 +230,7 @@ class HeadedAttention(Layer):
         if key_shape is not None and tuple(value_shape[1:-1]) != tuple(key_shape[1:-1]):
             raise ValueError(
                 "All dimensions of `value` and `key`, except the last one, must be equal. "
-                f"Received: value_shape={value_shape} and key_shape={key_shape}"
+                f"Received: value_shape={quoted(value_shape)} and key_shape={quoted(key_shape)}"
             )
 
     def get_config(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from fastlstm.layers.base.joining import GraphValue, GraphValues, unmasked_value
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.core.einsum_dense import EinsumDense
 from fastlstm.layers.symbolic.calling import named_arguments
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -85,7 +86,7 @@ class MultiHeadAttention(HeadedAttention):
             if (value is not None or not optional) and (not isinstance(value, int) or value <= 0):
                 raise ValueError(
                     f"Received an invalid value for argument `{name}`, expected a positive integer{optional}. "
-                    f"Received: {name}={value}"
+                    f"Received: {name}={quoted(value)}"
                 )
         keras2_masks, ignores_masks = kwargs.pop("keras2_masks", False), kwargs.pop("ignores_masks", False)
         super().__init__(shared, **kwargs)
@@ -97,7 +98,7 @@ class MultiHeadAttention(HeadedAttention):
         self._output_shape = _output_sizes(output_shape)
         if attention_axes is not None and not isinstance(attention_axes, (int, list, tuple)):
             raise ValueError(
-                f"`attention_axes` must be an int, list, or tuple. Received: attention_axes={attention_axes}"
+                f"`attention_axes` must be an int, list, or tuple. Received: attention_axes={quoted(attention_axes)}"
             )
         axes = (attention_axes,) if isinstance(attention_axes, int) else attention_axes
         self.attention_axes = None if axes is None else tuple(axes)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from fastlstm import config
-from fastlstm.printable import shown
+from fastlstm.printable import quoted
 
 standardize_data_format: Callable[[str | None], str] = config.standardize_data_format
 
@@ -25,7 +23,7 @@ def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -
     Raises:
         ValueError: With Keras' text, when there are others than `n`, or one is not a valid integer.
     """
-    problem = f"The `{name}` argument must be a tuple of {n} integers. Received {name}={value}"
+    problem = f"The `{name}` argument must be a tuple of {n} integers. Received {name}={quoted(value)}"
     if isinstance(value, int):
         sizes = (value,) * n
     else:
@@ -44,25 +42,6 @@ def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -
     return sizes
 
 
-def check_numbers(name: str, value: Any) -> None:
-    """Raise unless a value is a number or an array of numbers.
-
-    Args:
-        name: The argument's name, for the error.
-        value: What was given for it.
-
-    Raises:
-        ValueError: It is something else.
-    """
-    try:
-        with np.errstate(over="ignore"):
-            np.asarray(value, np.float32)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(
-            f"`{name}` should be a number or an array of numbers. Received: {name}={shown(value)}"
-        ) from None
-
-
 def standardize_padding(padding: Any, allowed: Sequence[str]) -> str:
     """Return the name of a padding in lower case.
 
@@ -76,7 +55,7 @@ def standardize_padding(padding: Any, allowed: Sequence[str]) -> str:
     lower = padding.lower() if isinstance(padding, str) else padding
     if lower not in allowed:
         names = ", ".join(repr(name) for name in allowed)
-        raise ValueError(f"The `padding` argument must be one of {{{names}}}. Received: {padding}")
+        raise ValueError(f"The `padding` argument must be one of {{{names}}}. Received: {quoted(padding)}")
     return lower
 
 
@@ -84,4 +63,6 @@ def check_axes(axis: int | Sequence[int], input_shape: Sequence[int | None]) -> 
     """Raise Keras' ValueError if an axis is not one of `input_shape`."""
     for one in (axis,) if isinstance(axis, int) else axis:
         if not -len(input_shape) <= one < len(input_shape):
-            raise ValueError(f"Axis {one} is out of bounds for input shape {tuple(input_shape)}. Received: axis={axis}")
+            raise ValueError(
+                f"Axis {one} is out of bounds for input shape {tuple(input_shape)}. Received: axis={quoted(axis)}"
+            )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastlstm.printable import quoted
+
 _COMPUTED_AS_FLOAT32 = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 
@@ -66,7 +68,7 @@ def set_dtype_policy(policy: Any) -> None:
     if not isinstance(policy, (str, DTypePolicy)):
         raise ValueError(
             "Invalid `policy` argument. Expected the string name of a policy (such as 'mixed_float16') or a "
-            f"`DTypePolicy` instance. Received: policy={policy} (of type {type(policy)})"
+            f"`DTypePolicy` instance. Received: policy={quoted(policy)} (of type {type(policy)})"
         )
     _default = get(policy)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
+from fastlstm.printable import quoted
 from fastlstm.records import Record
 
 Shape = tuple[int | None, ...]
@@ -36,9 +37,9 @@ class InputSpec(Record):
         ndim = len(shape)
         problem = None
         if self.ndim is not None and ndim != self.ndim:
-            problem = f"expected ndim={self.ndim}, found ndim={ndim}. Full shape received: {shape}"
+            problem = f"expected ndim={self.ndim}, found ndim={quoted(ndim)}. Full shape received: {shape}"
         elif self.min_ndim is not None and ndim < self.min_ndim:
-            problem = f"expected min_ndim={self.min_ndim}, found ndim={ndim}. Full shape received: {shape}"
+            problem = f"expected min_ndim={self.min_ndim}, found ndim={quoted(ndim)}. Full shape received: {shape}"
         else:
             for axis, size in self.axes.items():
                 if shape[axis] is not None and shape[axis] != size:

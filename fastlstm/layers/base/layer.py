@@ -33,6 +33,7 @@ from fastlstm.layers.symbolic.calling import (
 )
 from fastlstm.layers.symbolic.keras_tensor import is_symbolic
 from fastlstm.layers.symbolic.node import Called, Node, record_call
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import TrainingChain
@@ -82,11 +83,12 @@ class Layer(Differentiable, Called):
         if not isinstance(self.name, str) or "/" in self.name:
             raise ValueError(
                 "Argument `name` must be a string and cannot contain character `/`. "
-                f"Received: name={name} (of type {type(name)})"
+                f"Received: name={quoted(name)} (of type {type(name)})"
             )
         if not isinstance(trainable, bool):
             raise ValueError(
-                f"Expected `trainable` to be a boolean. Received: trainable={trainable} (of type {type(trainable)})"
+                f"Expected `trainable` to be a boolean. "
+                f"Received: trainable={quoted(trainable)} (of type {type(trainable)})"
             )
         self.input_batch_shape: Shape | None = take_input_batch_shape(kwargs)
         stored_form = kwargs.pop("stored_form", None)

@@ -15,6 +15,7 @@ from fastlstm.layers.base.arrays import as_shaped, float32_copy
 from fastlstm.layers.base.input_spec import standardize_shape
 from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.base.variable import CHANGES, Variable, Watch, Watched
+from fastlstm.printable import quoted
 from fastlstm.random import SeedGenerator
 
 # Attributes in which `named_children` finds no layers: by their types, and those of every layer.
@@ -76,7 +77,9 @@ class WeightOwner(Watched):
             ValueError: When an argument is not valid.
         """
         if dtype not in (None, "float32"):
-            raise ValueError(f"Weights are float32. Received: dtype={dtype} for weight '{name}' of layer '{self.name}'")
+            raise ValueError(
+                f"Weights are float32. Received: dtype={quoted(dtype)} for weight '{name}' of layer '{self.name}'"
+            )
         fill = reserve_draw(initializers.get("glorot_uniform" if initializer is None else initializer))
         variable = Variable(
             fill,

@@ -19,6 +19,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.weight_arguments import add_weight, weight_config
 from fastlstm.layers.convolutional.product import Product
 from fastlstm.layers.convolutional.windows import Axis, place_windows
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -95,7 +96,9 @@ class Convolution(Layer):
         """
         channels = input_shape[channel_axis(self.data_format)]
         if channels is None:
-            raise ValueError(f"The number of channels of the input must be known. Received: input_shape={input_shape}")
+            raise ValueError(
+                f"The number of channels of the input must be known. Received: input_shape={quoted(input_shape)}"
+            )
         return channels
 
     def output_channels(self, input_channels: int | None) -> int | None:
@@ -284,5 +287,5 @@ def check_positive(name: str, value: Any) -> None:
     """Raise Keras' ValueError if a number of channels is none."""
     if not isinstance(value, int) or value <= 0:
         raise ValueError(
-            f"Invalid value for argument `{name}`. Expected a strictly positive value. Received {name}={value}."
+            f"Invalid value for argument `{name}`. Expected a strictly positive value. Received {name}={quoted(value)}."
         )

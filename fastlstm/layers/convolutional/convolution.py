@@ -16,6 +16,7 @@ from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 from fastlstm.layers.convolutional.base import Convolution, check_positive
 from fastlstm.layers.convolutional.product import product_of_windows, product_with_gradient
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.variable import Variable
@@ -56,11 +57,11 @@ class _Conv(Convolution):
         set_weight_arguments(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
         check_positive("filters", filters)
         if groups <= 0:
-            raise ValueError(f"The number of groups must be a positive integer. Received: groups={groups}.")
+            raise ValueError(f"The number of groups must be a positive integer. Received: groups={quoted(groups)}.")
         if filters % groups:
             raise ValueError(
                 "The number of filters must be evenly divisible by the number of groups. "
-                f"Received: groups={groups}, filters={filters}."
+                f"Received: groups={quoted(groups)}, filters={quoted(filters)}."
             )
         self.refuse_strides_and_dilation()
         self.filters = filters

@@ -23,6 +23,7 @@ from fastlstm.layers.convolutional.base import Convolution, check_positive
 from fastlstm.layers.convolutional.product import product_of_windows, product_with_gradient
 from fastlstm.layers.convolutional.windows import Axis
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.variable import Variable
@@ -92,7 +93,7 @@ class _ConvTranspose(Convolution):
                 raise ValueError(
                     "`output_padding` must be strictly less than `strides` for all dimensions. At dimension "
                     f"{number}, `output_padding` is {extra} but `strides` is {stride}. Received: "
-                    f"output_padding={output_padding}, strides={self.strides}"
+                    f"output_padding={quoted(output_padding)}, strides={self.strides}"
                 )
         self.refuse_strides_and_dilation()
         self.filters = filters

@@ -14,6 +14,7 @@ from fastlstm.layers.base.input_spec import InputSpec, Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.variable import Variable
+from fastlstm.printable import quoted
 
 
 @register
@@ -56,7 +57,7 @@ class Dense(Layer):
     ) -> None:
         if not isinstance(units, int) or units <= 0:
             raise ValueError(
-                f"Received an invalid value for `units`, expected a positive integer. Received: units={units}"
+                f"Received an invalid value for `units`, expected a positive integer. Received: units={quoted(units)}"
             )
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         extras = {"lora_rank": lora_rank, "lora_alpha": lora_alpha, "quantization_config": quantization_config}

@@ -17,6 +17,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
+from fastlstm.printable import quoted
 
 # Inputs are float32, in which every integer up to here is exact.
 _MOST_IDS = 2**24
@@ -72,7 +73,7 @@ class Embedding(Layer):
         if input_dim > _MOST_IDS:
             raise ValueError(
                 f"Embedding '{self.name}': ids are read as float32, so `input_dim` can be at most {_MOST_IDS}. "
-                f"Received: input_dim={input_dim}"
+                f"Received: input_dim={quoted(input_dim)}"
             )
         self.input_dim = input_dim
         self.output_dim = output_dim
@@ -133,5 +134,5 @@ class Embedding(Layer):
 def _check_size(name: str, size: Any) -> None:
     if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
         raise ValueError(
-            f"`{name}` must be a positive integer. Received: {name}={size} (of type {type(size).__name__})."
+            f"`{name}` must be a positive integer. Received: {name}={quoted(size)} (of type {type(size).__name__})."
         )

@@ -12,6 +12,7 @@ from fastlstm.layers.base.serialization import LayerConfigError, register
 from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.symbolic.calling import parameters_of
 from fastlstm.object_registration import get_registered_name, get_registered_object
+from fastlstm.printable import quoted
 
 
 @register
@@ -44,7 +45,7 @@ class Lambda(Layer):
     ) -> None:
         super().__init__(**kwargs)
         if not callable(function):
-            raise ValueError(f"Argument `function` should be callable. Received: function={function}")
+            raise ValueError(f"Argument `function` should be callable. Received: function={quoted(function)}")
         self.function = function
         self.arguments: dict[str, Any] = dict(arguments or {})
         self._output_shape = output_shape

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
-from fastlstm.layers.base.argument_validation import check_numbers
 from fastlstm.layers.base.joining import GraphValues, one_value
 from fastlstm.layers.base.same_shape import SameShape
 from fastlstm.layers.base.serialization import register
@@ -31,7 +31,7 @@ class Masking(SameShape):
 
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        check_numbers("mask_value", mask_value)
+        check_numbers(mask_value=mask_value)
         self.mask_value: Any = mask_value.tolist() if isinstance(mask_value, np.ndarray) else mask_value
 
     def call(self, inputs: np.ndarray) -> np.ndarray:

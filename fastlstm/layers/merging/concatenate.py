@@ -13,6 +13,7 @@ from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.joining import GraphValues, values_of_one_mask
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.merging.merging import Masks, Merge, check_masks, with_features
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -53,7 +54,7 @@ class Concatenate(Merge):
         if not input_shape or not isinstance(input_shape[0], (tuple, list)):
             raise ValueError(
                 "A `Concatenate` layer should be called on a list of at least 1 input. "
-                f"Received: input_shape={input_shape}"
+                f"Received: input_shape={quoted(input_shape)}"
             )
         shapes = [tuple(shape) for shape in input_shape]
         sizes = list(zip(*shapes, strict=False))

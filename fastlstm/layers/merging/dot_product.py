@@ -16,6 +16,7 @@ from fastlstm.layers.base.serialization import register
 from fastlstm.layers.merging.merging import Merge
 from fastlstm.layers.normalization.normalization import unit_length_with_gradient
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -42,15 +43,16 @@ class Dot(Merge):
         if not isinstance(axes, int):
             if not isinstance(axes, (list, tuple)):
                 raise TypeError(
-                    f"Invalid type for argument `axes`: it should be a list or an int. Received: axes={axes}"
+                    f"Invalid type for argument `axes`: it should be a list or an int. Received: axes={quoted(axes)}"
                 )
             if len(axes) != 2:
                 raise ValueError(
-                    f"Invalid format for argument `axes`: it should contain two elements. Received: axes={axes}"
+                    f"Invalid format for argument `axes`: it should contain two elements. Received: axes={quoted(axes)}"
                 )
             if not all(isinstance(axis, int) for axis in axes):
                 raise ValueError(
-                    f"Invalid format for argument `axes`: list elements should be integers. Received: axes={axes}"
+                    f"Invalid format for argument `axes`: list elements should be integers. "
+                    f"Received: axes={quoted(axes)}"
                 )
         self.axes = axes
         self.normalize = normalize
@@ -98,7 +100,7 @@ class Dot(Merge):
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         if len(input_shape) != 2 or not isinstance(input_shape[0], (tuple, list)):
             raise ValueError(
-                f"A `Dot` layer should be called on a list of 2 inputs. Received: input_shape={input_shape}"
+                f"A `Dot` layer should be called on a list of 2 inputs. Received: input_shape={quoted(input_shape)}"
             )
         a, b = (list(shape) for shape in input_shape)
         if min(len(a), len(b)) < 2:

@@ -16,6 +16,7 @@ from fastlstm.layers.base.joining import GraphValues, values_of_one_mask
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -55,7 +56,7 @@ class Merge(Layer):
         if not input_shape or not isinstance(input_shape[0], (tuple, list)):
             raise ValueError(
                 "A merge layer should be called on a list of inputs. "
-                f"Received: input_shape={input_shape} (not a list of shapes)"
+                f"Received: input_shape={quoted(input_shape)} (not a list of shapes)"
             )
         batches = {shape[0] for shape in input_shape} - {None}
         if len(batches) > 1:
@@ -332,7 +333,7 @@ def _broadcast_shape(a: Shape, b: Shape) -> Shape:
         if None in (ours, theirs):
             shape.append(None)
         elif 1 not in (ours, theirs) and ours != theirs:
-            raise ValueError(f"Inputs have incompatible shapes. Received shapes {a} and {b}")
+            raise ValueError(f"Inputs have incompatible shapes. Received shapes {quoted(a)} and {b}")
         else:
             shape.append(theirs if ours == 1 else ours)
     return tuple(shape)
@@ -371,9 +372,9 @@ def check_masks(inputs: Any, masks: Any) -> None:
     if not isinstance(masks, (tuple, list)):
         raise ValueError(f"`mask` should be a list. Received: mask={masks}")
     if not isinstance(inputs, (tuple, list)):
-        raise ValueError(f"`inputs` should be a list. Received: inputs={inputs}")
+        raise ValueError(f"`inputs` should be a list. Received: inputs={quoted(inputs)}")
     if len(masks) != len(inputs):
         raise ValueError(
             "The lists `inputs` and `mask` should have the same length. "
-            f"Received: inputs={inputs} of length {len(inputs)}, and mask={masks} of length {len(masks)}"
+            f"Received: inputs={quoted(inputs)} of length {len(inputs)}, and mask={masks} of length {len(masks)}"
         )

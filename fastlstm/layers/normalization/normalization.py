@@ -15,6 +15,7 @@ from fastlstm.layers.base.same_shape import SameShape, axes_problem, is_last_axi
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -209,7 +210,7 @@ class GroupNormalization(ScaledAndShifted):
         if not isinstance(groups, int) or (groups <= 0 and groups != -1):
             raise ValueError(
                 "Received an invalid value for argument `groups`, expected a positive integer (or `-1` for instance "
-                f"normalization). Received: groups={groups}"
+                f"normalization). Received: groups={quoted(groups)}"
             )
         super().__init__(**kwargs)
         self.groups = groups
@@ -334,7 +335,8 @@ class UnitNormalization(SameShape):
         super().__init__(**kwargs)
         if not isinstance(axis, (int, list, tuple)):
             raise TypeError(
-                f"Invalid value for `axis` argument: expected an int or a list/tuple of ints. Received: axis={axis}"
+                f"Invalid value for `axis` argument: expected an int or a list/tuple of ints. "
+                f"Received: axis={quoted(axis)}"
             )
         self.axis: int | list[int] = axis if isinstance(axis, int) else list(axis)
 

@@ -17,6 +17,7 @@ from fastlstm.layers.base.joining import GraphValues, one_value
 from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.convolutional.windows import Axis, padded, place_windows, taps, windows_backward
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -42,7 +43,9 @@ class _Pooling(Layer):
             pool_size if strides is None else strides, self.rank, "strides"
         )
         if padding not in ("valid", "same"):
-            raise ValueError(f"Argument `padding` must be either 'valid' or 'same'. Received: padding={padding}")
+            raise ValueError(
+                f"Argument `padding` must be either 'valid' or 'same'. Received: padding={quoted(padding)}"
+            )
         self.padding = padding
         self.data_format: str = standardize_data_format(data_format)
         self.input_spec: InputSpec = InputSpec(ndim=self.rank + 2)

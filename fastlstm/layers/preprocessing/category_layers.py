@@ -21,6 +21,7 @@ from fastlstm.layers.preprocessing.encoding import (
 )
 from fastlstm.layers.preprocessing.hashing import bucket
 from fastlstm.layers.preprocessing.tokens import as_strings, each
+from fastlstm.printable import quoted
 
 
 @register
@@ -50,14 +51,14 @@ class CategoryEncoding(Categories):
                 "IntegerLookup layer instead."
             )
         if num_tokens < 1:
-            raise ValueError(f"`num_tokens` must be >= 1. Received: num_tokens={num_tokens}.")
+            raise ValueError(f"`num_tokens` must be >= 1. Received: num_tokens={quoted(num_tokens)}.")
         self.num_tokens = num_tokens
 
     def call(self, inputs: Any, count_weights: Any = None) -> np.ndarray:
         if count_weights is not None and self.output_mode != "count":
             raise ValueError(
                 "`count_weights` is not used when `output_mode` is not `'count'`. "
-                f"Received `count_weights={count_weights}`."
+                f"Received `count_weights={quoted(count_weights)}`."
             )
         weights = None if count_weights is None else np.asarray(count_weights, np.float32)
         return encoded(as_integers(inputs), self.output_mode, self.num_tokens, self._dtype, weights)
@@ -109,7 +110,7 @@ class Discretization(Categories):
         refuse(self, sparse=sparse)
         self.output_mode: str = check_output_mode(self, output_mode, ("int", "one_hot", "multi_hot", "count"))
         if num_bins is not None and num_bins < 0:
-            raise ValueError(f"`num_bins` must be greater than or equal to 0. Received: `num_bins={num_bins}`")
+            raise ValueError(f"`num_bins` must be greater than or equal to 0. Received: `num_bins={quoted(num_bins)}`")
         if (num_bins is None) == (bin_boundaries is None):
             given = "You need to set either" if num_bins is None else "Both"
             end = "." if num_bins is None else " should not be set."
@@ -225,7 +226,8 @@ class Hashing(Categories):
         refuse(self, sparse=sparse)
         if num_bins is None or num_bins <= 0:
             raise ValueError(
-                f"The `num_bins` for `Hashing` cannot be `None` or non-positive values. Received: num_bins={num_bins}."
+                f"The `num_bins` for `Hashing` cannot be `None` or non-positive values. "
+                f"Received: num_bins={quoted(num_bins)}."
             )
         self.output_mode: str = check_output_mode(self, output_mode, ("int", "one_hot", "multi_hot", "count"))
         self.num_bins: int = num_bins

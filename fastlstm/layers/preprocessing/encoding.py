@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.layers.base.layer import Layer
-from fastlstm.printable import shown
+from fastlstm.printable import quoted, shown
 
 Shape = tuple[int | None, ...]
 
@@ -90,7 +90,7 @@ def checked_salt(layer: Layer, salt: Any) -> list[int] | None:
     if len(pair) != 2 or not all(isinstance(part, int) for part in pair):
         raise ValueError(
             f"The `salt` argument for `{type(layer).__name__}` can only be a tuple of size 2 integers, or a single "
-            f"integer. Received: salt={salt}."
+            f"integer. Received: salt={quoted(salt)}."
         )
     return pair
 

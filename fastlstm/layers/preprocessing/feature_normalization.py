@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers
 from fastlstm.engine import ops
-from fastlstm.layers.base.argument_validation import check_numbers
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.same_shape import MaskedSinceKeras3, axes_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -48,11 +49,11 @@ class Normalization(MaskedSinceKeras3):
         if (mean is None) != (variance is None):
             raise ValueError(
                 "When setting values directly, both `mean` and `variance` must be set. "
-                f"Received: mean={mean} and variance={variance}"
+                f"Received: mean={quoted(mean)} and variance={quoted(variance)}"
             )
         for name, value in (("mean", mean), ("variance", variance)):
             if value is not None:
-                check_numbers(name, value)
+                check_numbers(**{name: value})
         if np.shape(mean) != np.shape(variance):
             raise ValueError(
                 "When setting values directly, `mean` and `variance` must have the same shape. "
@@ -76,7 +77,7 @@ class Normalization(MaskedSinceKeras3):
         if any(not -ndim <= axis < ndim for axis in self.axis):
             raise ValueError(
                 "All `axis` values must be in the range [-ndim, ndim). "
-                f"Received inputs with ndim={ndim}, while axis={self.axis}"
+                f"Received inputs with ndim={quoted(ndim)}, while axis={self.axis}"
             )
         self._kept_axes = tuple(sorted(axis % ndim for axis in self.axis))
         sizes = [input_shape[axis] for axis in self._kept_axes]

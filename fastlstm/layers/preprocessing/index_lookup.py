@@ -23,7 +23,7 @@ from fastlstm.layers.preprocessing.encoding import (
 )
 from fastlstm.layers.preprocessing.hashing import bucket
 from fastlstm.layers.preprocessing.tokens import each
-from fastlstm.printable import shown
+from fastlstm.printable import quoted, shown
 
 MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 _DROPPED = np.iinfo(np.int64).max
@@ -75,25 +75,31 @@ class IndexLookup(Categories):
         kwargs.pop("dtype", None)
         super().__init__(**kwargs)
         if max_tokens is not None and max_tokens <= 1:
-            raise ValueError(f"If set, `max_tokens` must be greater than 1. Received: max_tokens={max_tokens}")
+            raise ValueError(f"If set, `max_tokens` must be greater than 1. Received: max_tokens={quoted(max_tokens)}")
         if pad_to_max_tokens and max_tokens is None:
-            raise ValueError(f"If pad_to_max_tokens is True, must set `max_tokens`. Received: max_tokens={max_tokens}")
+            raise ValueError(
+                f"If pad_to_max_tokens is True, must set `max_tokens`. Received: max_tokens={quoted(max_tokens)}"
+            )
         if num_oov_indices < 0:
             raise ValueError(
-                f"`num_oov_indices` must be greater than or equal to 0. Received: num_oov_indices={num_oov_indices}"
+                f"`num_oov_indices` must be greater than or equal to 0. "
+                f"Received: num_oov_indices={quoted(num_oov_indices)}"
             )
         self.output_mode: str = check_output_mode(self, output_mode, MODES)
         if invert and self.output_mode != "int":
             raise ValueError(
-                f"`output_mode` must be `'int'` when `invert` is true. Received: output_mode={output_mode}"
+                f"`output_mode` must be `'int'` when `invert` is true. Received: output_mode={quoted(output_mode)}"
             )
         refuse(self, sparse=sparse)
         if oov_method not in ("floormod", "farmhash"):
-            raise ValueError(f"`oov_method` should be 'floormod' or 'farmhash'. Received: oov_method={oov_method}")
+            raise ValueError(
+                f"`oov_method` should be 'floormod' or 'farmhash'. Received: oov_method={quoted(oov_method)}"
+            )
         if idf_weights is not None and self.output_mode != "tf_idf":
             raise ValueError(
-                f"`idf_weights` should only be set if `output_mode` is `'tf_idf'`. Received: idf_weights={idf_weights} "
-                f"and output_mode={output_mode}"
+                f"`idf_weights` should only be set if `output_mode` is `'tf_idf'`. "
+                f"Received: idf_weights={quoted(idf_weights)} "
+                f"and output_mode={quoted(output_mode)}"
             )
         self.invert: bool = invert
         self.max_tokens: int | None = max_tokens
@@ -171,7 +177,7 @@ class IndexLookup(Categories):
                 raise ValueError("`idf_weights` must be set if output_mode is 'tf_idf'.")
             raise ValueError(
                 "`idf_weights` should only be set if output_mode is `'tf_idf'`. Received: "
-                f"output_mode={self.output_mode} and idf_weights={idf_weights}"
+                f"output_mode={self.output_mode} and idf_weights={quoted(idf_weights)}"
             )
         if isinstance(vocabulary, (str, Path)) and not Path(vocabulary).is_file():
             raise ValueError(f"Vocabulary file {vocabulary} does not exist.")
@@ -179,7 +185,7 @@ class IndexLookup(Categories):
             vocabulary = [self.from_line(line) for line in Path(vocabulary).read_text("utf-8").split("\n") if line]
         given = self.terms(vocabulary).ravel().tolist()
         if not given:
-            raise ValueError(f"Cannot set an empty vocabulary. Received: vocabulary={vocabulary}")
+            raise ValueError(f"Cannot set an empty vocabulary. Received: vocabulary={quoted(vocabulary)}")
         with_tokens = len(given) >= self._first_term and given[: self._first_term] == self._special()
         terms = given[self._first_term :] if with_tokens else given
         self._check(terms)
@@ -204,7 +210,7 @@ class IndexLookup(Categories):
                     f"Found reserved {name} token at unexpected location in `vocabulary`. Note that passed "
                     "`vocabulary` does not need to include the OOV and mask tokens. Either remove all mask and OOV "
                     "tokens, or include them only at the start of the vocabulary in precisely this order: "
-                    f"{special}. Received: {token}"
+                    f"{special}. Received: {quoted(token)}"
                 )
         size = self._first_term + len(terms)
         if self.max_tokens is not None and size > self.max_tokens:

@@ -10,6 +10,7 @@ from fastlstm.layers.base.serialization import register
 from fastlstm.layers.preprocessing.encoding import as_integers
 from fastlstm.layers.preprocessing.index_lookup import IndexLookup
 from fastlstm.layers.preprocessing.tokens import as_strings
+from fastlstm.printable import quoted
 
 
 @register
@@ -102,10 +103,12 @@ class IntegerLookup(IndexLookup):
         if vocabulary_dtype != "int64":
             raise ValueError(
                 "Only `vocabulary_dtype='int64'` is supported at this time. "
-                f"Received: vocabulary_dtype={vocabulary_dtype}"
+                f"Received: vocabulary_dtype={quoted(vocabulary_dtype)}"
             )
         if salt is not None and oov_method != "farmhash":
-            raise ValueError(f"`salt` can only be used when `oov_method='farmhash'`. Received: oov_method={oov_method}")
+            raise ValueError(
+                f"`salt` can only be used when `oov_method='farmhash'`. Received: oov_method={quoted(oov_method)}"
+            )
         kwargs |= {"output_mode": output_mode, "sparse": sparse, "pad_to_max_tokens": pad_to_max_tokens}
         kwargs |= {"oov_method": oov_method, "salt": salt, "name": name}
         super().__init__(max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, **kwargs)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers
 from fastlstm.engine import ops
-from fastlstm.layers.base.argument_validation import check_numbers
 from fastlstm.layers.base.same_shape import MaskedSinceKeras3, values_problem
 from fastlstm.layers.base.serialization import register
 from fastlstm.memory import require_array
@@ -41,8 +41,8 @@ class Rescaling(MaskedSinceKeras3):
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        check_numbers("scale", scale)
-        check_numbers("offset", offset)
+        check_numbers(scale=scale)
+        check_numbers(offset=offset)
         self.scale: Any = scale.tolist() if isinstance(scale, np.ndarray) else scale
         self.offset: Any = offset.tolist() if isinstance(offset, np.ndarray) else offset
 

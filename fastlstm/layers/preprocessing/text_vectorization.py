@@ -13,7 +13,7 @@ from fastlstm.layers.preprocessing.encoding import Categories, Shape, batches_of
 from fastlstm.layers.preprocessing.index_lookup import MODES, check_vocabulary
 from fastlstm.layers.preprocessing.lookups import StringLookup
 from fastlstm.object_registration import get_registered_name, get_registered_object
-from fastlstm.printable import shown
+from fastlstm.printable import quoted, shown
 
 _STANDARDS = ("lower_and_strip_punctuation", "lower", "strip_punctuation")
 _SPLITS = ("whitespace", "character")
@@ -79,12 +79,12 @@ class TextVectorization(Categories):
         if output_sequence_length is not None and self.output_mode != "int":
             raise ValueError(
                 "`output_sequence_length` must not be set if `output_mode` is not 'int'. "
-                f"Received output_sequence_length={output_sequence_length}."
+                f"Received output_sequence_length={quoted(output_sequence_length)}."
             )
         if output_sequence_length is not None and not isinstance(output_sequence_length, int):
             raise ValueError(
                 "`output_sequence_length` must be either None or an integer when `output_mode` is 'int'. Received: "
-                f"output_sequence_length={output_sequence_length}"
+                f"output_sequence_length={quoted(output_sequence_length)}"
             )
         if self.output_mode == "one_hot" and split is not None:
             raise ValueError(

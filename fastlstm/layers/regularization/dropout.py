@@ -11,6 +11,7 @@ from fastlstm import random
 from fastlstm.engine import ops
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -41,7 +42,7 @@ class Dropout(Layer):
         if not 0 <= rate <= 1:
             raise ValueError(
                 "Invalid value received for argument `rate`. Expected a float value between 0 and 1. "
-                f"Received: rate={rate}"
+                f"Received: rate={quoted(rate)}"
             )
         self.rate = rate
         self.noise_shape: tuple[int | None, ...] | None = _checked_noise_shape(noise_shape)
@@ -86,14 +87,15 @@ def _checked_noise_shape(noise_shape: Any) -> tuple[int | None, ...] | None:
     problem = "Invalid value received for argument `noise_shape`."
     if not hasattr(noise_shape, "__iter__"):
         raise ValueError(
-            f"{problem} Expected an iterable of integers (e.g., a tuple or list). Received: noise_shape={noise_shape}"
+            f"{problem} Expected an iterable of integers (e.g., a tuple or list). "
+            f"Received: noise_shape={quoted(noise_shape)}"
         )
     if not isinstance(noise_shape, (tuple, list)):
-        raise ValueError(f"{problem} Expected a tuple or list of integers. Received: noise_shape={noise_shape}")
+        raise ValueError(f"{problem} Expected a tuple or list of integers. Received: noise_shape={quoted(noise_shape)}")
     for index, size in enumerate(noise_shape):
         if size is not None and (not isinstance(size, int) or size <= 0):
             raise ValueError(
                 f"{problem} Expected all dimensions to be positive integers or None. "
-                f"Received negative or zero value at index {index}: {size}"
+                f"Received negative or zero value at index {quoted(index)}: {size}"
             )
     return tuple(noise_shape)

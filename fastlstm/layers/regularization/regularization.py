@@ -16,6 +16,7 @@ from fastlstm.layers.base.input_spec import InputSpec
 from fastlstm.layers.base.same_shape import SameShape
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.regularization.dropout import Dropout
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -267,5 +268,5 @@ def _check_fraction(name: str, value: float) -> None:
     if not 0 <= value <= 1:
         raise ValueError(
             f"Invalid value received for argument `{name}`. Expected a float value between 0 and 1. "
-            f"Received: {name}={value}"
+            f"Received: {name}={quoted(value)}"
         )

@@ -13,6 +13,7 @@ from fastlstm.layers.base.data_format import lengths_of
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.reshaping.resizing import Pairs, Resizing, without_data_format
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -37,14 +38,14 @@ def _pairs(value: Any, rank: int, name: str) -> Any:
         return standardize_tuple(value, 2, name, allow_zero=True)
     if isinstance(value, int):
         if value < 0:
-            raise ValueError(f"`{name}` cannot be negative. Received: {name}={value}.")
+            raise ValueError(f"`{name}` cannot be negative. Received: {name}={quoted(value)}.")
         return ((value, value),) * rank
     if not hasattr(value, "__len__"):
         form = _FORMS[rank].format("pad" if name == "padding" else "crop")
-        raise ValueError(f"`{name}` should be either {form}. Received: {name}={value}.")
+        raise ValueError(f"`{name}` should be either {form}. Received: {name}={quoted(value)}.")
     if len(value) != rank:
         count = "two" if rank == 2 else rank
-        raise ValueError(f"`{name}` should have {count} elements. Received: {name}={value}.")
+        raise ValueError(f"`{name}` should have {count} elements. Received: {name}={quoted(value)}.")
     entries = zip(_ORDINALS, value, strict=False)
     return tuple(standardize_tuple(entry, 2, f"{nth} entry of {name}", allow_zero=True) for nth, entry in entries)
 

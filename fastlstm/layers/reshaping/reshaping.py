@@ -17,6 +17,7 @@ from fastlstm.layers.base.layer import LATER_STEPS, Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.symbolic.keras_tensor import is_symbolic
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -169,7 +170,7 @@ class Permute(Layer):
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ValueError(
                 "Invalid permutation argument `dims` for Permute Layer. The set of indices in `dims` must be "
-                f"consecutive and start from 1. Received dims={dims}"
+                f"consecutive and start from 1. Received dims={quoted(dims)}"
             )
         self.input_spec: InputSpec = InputSpec(ndim=len(self.dims) + 1)
 
@@ -255,5 +256,5 @@ def checked_count(name: str, count: Any) -> int:
     if not isinstance(count, int) or isinstance(count, bool):
         raise TypeError(f"Expected an integer value for `{name}`, got {type(count)}.")
     if count <= 0:
-        raise ValueError(f"Argument `{name}` should be a positive integer. Received: {name}={count}")
+        raise ValueError(f"Argument `{name}` should be a positive integer. Received: {name}={quoted(count)}")
     return count

@@ -14,6 +14,7 @@ from fastlstm.layers.reshaping.interpolation import INTERPOLATIONS, interpolated
 from fastlstm.layers.reshaping.reshaping import checked_count
 from fastlstm.layers.reshaping.resizing import Resizing, without_data_format
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -111,7 +112,7 @@ class UpSampling2D(UpSampling):
         if self.interpolation not in INTERPOLATIONS:
             raise ValueError(
                 f"Invalid value for argument `interpolation`. Expected of one {tuple(INTERPOLATIONS)}. "
-                f"Received: interpolation={interpolation}"
+                f"Received: interpolation={quoted(interpolation)}"
             )
 
     @property

@@ -19,6 +19,7 @@ from fastlstm.layers.base.structure import flatten
 from fastlstm.layers.rnn.rnn import RNN
 from fastlstm.layers.rnn.states import of_sequences
 from fastlstm.layers.symbolic.calling import named_arguments
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -79,7 +80,7 @@ class Bidirectional(Layer):
         _check_recurrent(layer, backward_layer)
         if merge_mode not in _MERGES:
             raise ValueError(
-                f"Invalid merge mode. Received: {merge_mode}. Merge mode should be one of "
+                f"Invalid merge mode. Received: {quoted(merge_mode)}. Merge mode should be one of "
                 '{"sum", "mul", "ave", "concat", None}'
             )
         super().__init__(**kwargs)
@@ -253,7 +254,7 @@ class Bidirectional(Layer):
             received = f"{len(states)} entries" if isinstance(states, (list, tuple)) else type(states).__name__
             raise ValueError(
                 f"The initial state of layer '{self.name}' should be a list of {expected} entries, first those of "
-                f"'{self.forward_layer.name}', then those of '{self.backward_layer.name}'. Received: {received}"
+                f"'{self.forward_layer.name}', then those of '{self.backward_layer.name}'. Received: {quoted(received)}"
             )
         return states[:count], states[count:]
 
@@ -345,13 +346,15 @@ def _copy(layer: RNN, prefix: str, go_backwards: bool) -> RNN:
 def _check_recurrent(layer: Any, backward_layer: Any) -> None:
     if not isinstance(layer, Layer):
         raise ValueError(
-            f"Please initialize `Bidirectional` layer with a `keras.layers.Layer` instance. Received: {layer}"
+            f"Please initialize `Bidirectional` layer with a `keras.layers.Layer` instance. Received: {quoted(layer)}"
         )
     if backward_layer is not None and not isinstance(backward_layer, Layer):
-        raise ValueError(f"`backward_layer` need to be a `keras.layers.Layer` instance. Received: {backward_layer}")
+        raise ValueError(
+            f"`backward_layer` need to be a `keras.layers.Layer` instance. Received: {quoted(backward_layer)}"
+        )
     for one in (layer, backward_layer):
         if one is not None and not isinstance(one, RNN):
-            raise ValueError(f"`Bidirectional` needs recurrent layers. Received: {one}")
+            raise ValueError(f"`Bidirectional` needs recurrent layers. Received: {quoted(one)}")
 
 
 def _check_directions(forward: RNN, backward: RNN) -> None:

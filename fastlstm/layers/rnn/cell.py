@@ -17,6 +17,7 @@ from fastlstm.layers.base.variable import Variable
 from fastlstm.layers.base.weight_arguments import add_weight, set_weight_arguments, weight_config
 from fastlstm.layers.rnn.dropout_steps import DropoutStep, steps_of
 from fastlstm.layers.rnn.states import as_states, zero_states
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -255,11 +256,11 @@ def _checked_units(units: Any) -> int:
 def check_cell(cell: Any) -> None:
     """Raise Keras' ValueError unless a cell has what one needs."""
     if not hasattr(cell, "call"):
-        raise ValueError(f"Argument `cell` should have a `call` method. Received: cell={cell}")
+        raise ValueError(f"Argument `cell` should have a `call` method. Received: cell={quoted(cell)}")
     if not hasattr(cell, "state_size"):
         raise ValueError(
             "The RNN cell should have a `state_size` attribute (single integer or list of integers, one integer per "
-            f"RNN state). Received: cell={cell}"
+            f"RNN state). Received: cell={quoted(cell)}"
         )
     if not isinstance(cell.state_size, (int, list, tuple)):
         raise ValueError(

@@ -10,6 +10,7 @@ from fastlstm.engine import ops
 from fastlstm.identifiers import snake_case
 from fastlstm.layers.rnn.cell import Cell
 from fastlstm.layers.rnn.rnn import RNN
+from fastlstm.printable import quoted
 
 
 def _mirrored(name: str) -> property:
@@ -74,7 +75,7 @@ class GatedLayer(CellLayer):
         if use_cudnn not in ("auto", True, False):
             raise ValueError(
                 "Invalid valid received for argument `use_cudnn`. Expected one of {'auto', True, False}. "
-                f"Received: use_cudnn={use_cudnn}"
+                f"Received: use_cudnn={quoted(use_cudnn)}"
             )
         self.use_cudnn = use_cudnn
 

@@ -25,6 +25,7 @@ from fastlstm.layers.rnn.conv_lstm_gradient import Convolutions, advanced_with_g
 from fastlstm.layers.rnn.dropout_steps import steps_of
 from fastlstm.layers.rnn.lstm import LSTMCell
 from fastlstm.layers.rnn.states import as_states, zero_state
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -92,13 +93,13 @@ class ConvLSTMCell(Cell):
         arguments = own_arguments(locals())
         del arguments["rank"]
         if rank not in _CONVOLUTIONS:
-            raise ValueError(f"Rank {rank} convolutions are not currently implemented. Received: rank={rank}")
+            raise ValueError(f"Rank {rank} convolutions are not currently implemented. Received: rank={quoted(rank)}")
         strides = standardize_tuple(strides, rank, "strides")
         dilation_rate = standardize_tuple(dilation_rate, rank, "dilation_rate")
         if max(strides) > 1 and max(dilation_rate) > 1:
             raise ValueError(
                 "Specifying `strides > 1` is not compatible with `dilation_rate > 1`. Please provide `strides=1` or "
-                f"`dilation_rate=1`. Received: strides={strides} and dilation_rate={dilation_rate}"
+                f"`dilation_rate=1`. Received: strides={quoted(strides)} and dilation_rate={quoted(dilation_rate)}"
             )
         self.rank = rank
         # Knows the shapes of the inputs' convolution; it has no weights.
@@ -119,13 +120,13 @@ class ConvLSTMCell(Cell):
         if None in lengths:
             raise ValueError(
                 "ConvLSTM layers only support static input shapes for the spatial dimension. "
-                f"Received invalid input shape: input_shape={input_shape}"
+                f"Received invalid input shape: input_shape={quoted(input_shape)}"
             )
         channels = input_shape[axis]
         if channels is None:
             raise ValueError(
                 "The channel dimension of the inputs (last axis) should be defined. Found None. Full input shape "
-                f"received: input_shape={input_shape}"
+                f"received: input_shape={quoted(input_shape)}"
             )
         self._lengths = tuple(self._convolution.output_lengths(lengths))
         self.compute_output_shape(input_shape)

@@ -33,6 +33,7 @@ from fastlstm.layers.rnn.stacked_cells import (
 from fastlstm.layers.rnn.states import as_states, of_sequences
 from fastlstm.layers.rnn.step_loop import run_over_time, run_over_time_with_gradient
 from fastlstm.layers.symbolic.calling import named_arguments
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -324,7 +325,7 @@ class RNN(Recurrent):
         if batch != expected:
             raise ValueError(
                 "If an RNN is stateful, the batch size of the input sequences must be the same as the batch size "
-                f"of the initial state. \n- Expected batch size: {expected}\n- Received batch size: {batch}"
+                f"of the initial state. \n- Expected batch size: {expected}\n- Received batch size: {quoted(batch)}"
             )
         return map_structure(lambda state: state.value, self._states)
 

@@ -10,6 +10,7 @@ import numpy as np
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.layers.base.structure import flatten, is_shape, map_structure
 from fastlstm.memory import require_array
+from fastlstm.printable import quoted
 
 
 def zero_states(state_size: Any, batch_size: int) -> Any:
@@ -43,7 +44,7 @@ def as_states(states: Any, shapes: Sequence[tuple[int | None, ...]], layer_name:
     if received not in (shapes, [(1, *shape[1:]) for shape in shapes]):
         raise ValueError(
             f"The initial state of layer '{layer_name}' should be a list of arrays of shapes {shapes}. "
-            f"Received: {received}"
+            f"Received: {quoted(received)}"
         )
     pairs = zip(arrays, shapes, strict=True)
     return [np.ascontiguousarray(np.broadcast_to(array, cast("tuple[int, ...]", shape))) for array, shape in pairs]

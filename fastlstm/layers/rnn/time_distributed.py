@@ -16,6 +16,7 @@ from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
 from fastlstm.layers.base.wrapper import Wrapper
 from fastlstm.layers.symbolic.calling import call_parameters
+from fastlstm.printable import quoted
 
 if TYPE_CHECKING:
     from fastlstm.layers.base.gradient import Backward
@@ -45,7 +46,8 @@ class TimeDistributed(Wrapper):
     def __init__(self, layer: Layer, keras2_masks: bool = False, ignores_masks: bool = False, **kwargs: Any) -> None:
         if not isinstance(layer, Layer):
             raise ValueError(
-                f"Please initialize `TimeDistributed` layer with a `keras.layers.Layer` instance. Received: {layer}"
+                f"Please initialize `TimeDistributed` layer with a `keras.layers.Layer` instance. "
+                f"Received: {quoted(layer)}"
             )
         super().__init__(layer, **kwargs)
         self.keras2_masks: bool = keras2_masks

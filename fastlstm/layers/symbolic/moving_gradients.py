@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import places, wholes
 from fastlstm.layers.symbolic.product_gradients import summed_to
 from fastlstm.ops.indexing import key_items
 from fastlstm.ops.rearranging import pad_widths
-from fastlstm.ops.shapes import axes, places, wholes
+from fastlstm.ops.shapes import axes
 
 Parameters = Mapping[str, Any]
 Rule = Callable[[Any, Any, Sequence[Any], Parameters], Sequence[Any]]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastlstm import config
+from fastlstm.arguments import places
 from fastlstm.layers.symbolic.product_gradients import summed_to
 from fastlstm.ops.neural import weights_along
-from fastlstm.ops.shapes import axes, places
+from fastlstm.ops.shapes import axes
 
 Parameters = Mapping[str, Any]
 Rule = Callable[[Any, Any, Sequence[Any], Parameters], Sequence[Any]]

@@ -9,6 +9,7 @@ import numpy as np
 from fastlstm import ops
 from fastlstm.config import standardize_data_format
 from fastlstm.ops.older.registry import defined
+from fastlstm.printable import quoted
 
 
 @defined
@@ -125,5 +126,5 @@ def softmax(x: Any, axis: Any = -1) -> Any:
         ValueError: When the tensor has no batch.
     """
     if len(x.shape) <= 1:
-        raise ValueError(f"Cannot apply softmax to a tensor that is 1D. Received input: {x}")
+        raise ValueError(f"Cannot apply softmax to a tensor that is 1D. Received input: {quoted(x)}")
     return ops.softmax(x, axis)

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastlstm import ops
 from fastlstm.ops.older.registry import defined
+from fastlstm.printable import quoted
 
 
 @defined
@@ -58,6 +59,8 @@ def _axes(axes: Any, ranks: tuple[int, int]) -> tuple[int, int]:
     if axes is None:
         axes = (ranks[0] - 1, ranks[1] - (1 if ranks[1] == 2 else 2))
     pair: Sequence[Any] = (axes, axes) if isinstance(axes, int) else axes
+    if len(pair) != 2:
+        raise ValueError(f"`axes` should be None, an int or a pair of them. Provided: {quoted(axes)}")
     if any(isinstance(axis, (list, tuple)) for axis in pair):
         raise ValueError(
             f"Multiple target dimensions are not supported. Expected: None, int, (int, int), Provided: {axes}"

@@ -11,6 +11,7 @@ import numpy as np
 from fastlstm import ops
 from fastlstm.config import standardize_data_format
 from fastlstm.ops.older.registry import defined
+from fastlstm.printable import quoted
 
 
 @defined
@@ -94,7 +95,7 @@ def repeat_elements(x: Any, rep: int, axis: int) -> Any:
 def _padded(x: Any, padding: Any, rank: int, data_format: str | None) -> Any:
     if np.shape(padding) != (rank, 2):
         raise ValueError(
-            f"Expected `padding` to be a tuple of {rank} tuples of 2 integers. Received: padding={padding}"
+            f"Expected `padding` to be a tuple of {rank} tuples of 2 integers. Received: padding={quoted(padding)}"
         )
     first = standardize_data_format(data_format) == "channels_first"
     return ops.pad(x, [(0, 0), *[(0, 0)] * first, *padding, *[(0, 0)] * (not first)])
@@ -104,7 +105,7 @@ def _padded(x: Any, padding: Any, rank: int, data_format: str | None) -> Any:
 def temporal_padding(x: Any, padding: Any = (1, 1)) -> Any:
     """Return sequences with steps of zeros before and behind them."""
     if len(padding) != 2:
-        raise ValueError(f"Expected `padding` to be a tuple of 2 integers. Received: padding={padding}")
+        raise ValueError(f"Expected `padding` to be a tuple of 2 integers. Received: padding={quoted(padding)}")
     return ops.pad(x, [(0, 0), tuple(padding), (0, 0)])
 
 

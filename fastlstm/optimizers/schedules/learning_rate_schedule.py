@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers, explained
+from fastlstm.printable import quoted, shown
+
 _ONE = np.float32(1)
 
 
@@ -45,7 +48,7 @@ def _rounded(function: Any, *arguments: np.float32) -> np.float32:
 
 def _check_positive(name: str, steps: Any) -> None:
     if steps <= 0:
-        raise ValueError(f"Argument `{name}` must be > 0. Received: {name}={steps}")
+        raise ValueError(f"Argument `{name}` must be > 0. Received: {name}={quoted(steps)}")
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -70,6 +73,7 @@ class ExponentialDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "ExponentialDecay",
     ) -> None:
+        check_numbers(initial_learning_rate=initial_learning_rate, decay_steps=decay_steps, decay_rate=decay_rate)
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.decay_rate = decay_rate
@@ -81,6 +85,7 @@ class ExponentialDecay(LearningRateSchedule):
         part = _as_float(step) / np.float32(self.decay_steps)
         return np.floor(part) if self.staircase else part
 
+    @explained
     def __call__(self, step: Any) -> np.float32:
         return np.float32(self.initial_learning_rate) * _rounded(pow, np.float32(self.decay_rate), self._part(step))
 
@@ -118,6 +123,7 @@ class InverseTimeDecay(ExponentialDecay):
     ) -> None:
         super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
 
+    @explained
     def __call__(self, step: Any) -> np.float32:
         return np.float32(self.initial_learning_rate) / (_ONE + np.float32(self.decay_rate) * self._part(step))
 
@@ -135,16 +141,18 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """
 
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
+        check_numbers(boundaries=boundaries, values=values)
         if len(boundaries) != len(values) - 1:
             raise ValueError(
                 "The length of boundaries should be 1 less than the length of values. "
-                f"Received: boundaries={boundaries} of length {len(boundaries)}, and values={values} of length "
-                f"{len(values)}."
+                f"Received: boundaries={shown(boundaries)} of length {len(boundaries)}, and values={shown(values)} "
+                f"of length {len(values)}."
             )
         self.boundaries = boundaries
         self.values = values
         self.name = name
 
+    @explained
     def __call__(self, step: Any) -> np.float32:
         step = np.asarray(step)
         # As in Keras, boundaries are cut to the type of the step.
@@ -179,6 +187,12 @@ class PolynomialDecay(LearningRateSchedule):
         cycle: bool = False,
         name: str = "PolynomialDecay",
     ) -> None:
+        check_numbers(
+            initial_learning_rate=initial_learning_rate,
+            decay_steps=decay_steps,
+            end_learning_rate=end_learning_rate,
+            power=power,
+        )
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.end_learning_rate = end_learning_rate
@@ -187,6 +201,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.name = name
         _check_positive("decay_steps", decay_steps)
 
+    @explained
     def __call__(self, step: Any) -> np.float32:
         first, last = np.float32(self.initial_learning_rate), np.float32(self.end_learning_rate)
         step, steps = _as_float(step), np.float32(self.decay_steps)
@@ -232,6 +247,13 @@ class CosineDecay(LearningRateSchedule):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ) -> None:
+        check_numbers(
+            initial_learning_rate=initial_learning_rate,
+            decay_steps=decay_steps,
+            alpha=alpha,
+            warmup_target=warmup_target,
+            warmup_steps=warmup_steps,
+        )
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.alpha = alpha
@@ -240,6 +262,7 @@ class CosineDecay(LearningRateSchedule):
         self.warmup_steps = warmup_steps
         _check_positive("decay_steps", decay_steps)
 
+    @explained
     def __call__(self, step: Any) -> np.float32:
         first, steps = np.float32(self.initial_learning_rate), np.float32(self.decay_steps)
         if self.warmup_target is None:
@@ -290,6 +313,13 @@ class CosineDecayRestarts(LearningRateSchedule):
         alpha: float = 0.0,
         name: str = "SGDRDecay",
     ) -> None:
+        check_numbers(
+            initial_learning_rate=initial_learning_rate,
+            first_decay_steps=first_decay_steps,
+            t_mul=t_mul,
+            m_mul=m_mul,
+            alpha=alpha,
+        )
         self.initial_learning_rate = initial_learning_rate
         self.first_decay_steps = first_decay_steps
         self.t_mul = t_mul
@@ -298,6 +328,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.name = name
         _check_positive("first_decay_steps", first_decay_steps)
 
+    @explained
     def __call__(self, step: Any) -> np.float32:
         t_mul, alpha = np.float32(self.t_mul), np.float32(self.alpha)
         part = _as_float(step) / np.float32(self.first_decay_steps)
