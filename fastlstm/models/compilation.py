@@ -138,11 +138,27 @@ def arguments_of_file(
             stacklevel=3,
         )
         return None
+    # A legacy file leaves the modules out.
+    rooms = {"loss": "losses", "metrics": "metrics", "weighted_metrics": "metrics"}
+    config = {**config, **{key: _with_modules(config[key], room, own) for key, room in rooms.items() if key in config}}
     if not is_of_keras(optimizer, optimizer["class_name"]):
         return FileArguments({**config, "loss": _written_loss(config.get("loss"))}, own)
-    # A legacy file leaves the module out.
     optimizer = {"module": "keras.optimizers", "registered_name": None, **optimizer}
     return FileArguments({**config, "optimizer": optimizer, "loss": _written_loss(config.get("loss"))}, own)
+
+
+def _with_modules(item: Any, room: str, own: Mapping[str, Any]) -> Any:
+    """Losses or metrics with the module in which Keras looks for those of its own that are objects."""
+    if isinstance(item, list):
+        return [_with_modules(each, room, own) for each in item]
+    if not isinstance(item, dict):
+        return item
+    name = item.get("class_name")
+    if not isinstance(name, str) or "config" not in item:
+        return {key: _with_modules(each, room, own) for key, each in item.items()}
+    if "module" in item or ">" in name or name in own:
+        return item
+    return {"module": f"keras.{room}", "registered_name": None, **item}
 
 
 def _named_in(config: dict[str, Any]) -> Iterator[tuple[str, Any, str]]:

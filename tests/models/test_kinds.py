@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from fastlstm import layers, load_model, load_packed, onnx, save_packed
-from fastlstm.models import model_from_json
+from fastlstm import layers, load_model, load_packed, losses, metrics, onnx, save_packed
+from fastlstm.models import Sequential, model_from_json
 
 ARCHIVE = Path(__file__).parent.parent / "data" / "kinds.zip"  # make_kinds.py beside it says what is in it
 with zipfile.ZipFile(ARCHIVE) as _archive:
@@ -147,3 +147,28 @@ def test_random_changes_are_refused_in_training():
     assert {"factor": 0.2, "fill_mode": "nearest", "seed": 3}.items() <= layer.get_config().items()
     with pytest.raises(NotImplementedError, match=r"'random_rotation.*changes nothing in training"):
         layer(np.zeros((1, 4, 4, 1)), training=True)
+
+
+def test_objects_of_a_legacy_file_are_written_with_their_modules(tmp_path):
+    """A `.h5` of Keras 3 names losses and metrics by their classes alone, of which it reads none from a `.keras`."""
+    model = Sequential([layers.Input((3, 2)), layers.LSTM(2), layers.Dense(1, name="y")])
+    model.compile("adam", {"y": losses.Huber()}, metrics=[metrics.AUC(), "mae"], weighted_metrics=[metrics.Recall()])
+    model.save(tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "a") as file:
+        training = json.loads(file.attrs["training_config"])
+        for item in (training["loss"]["y"], training["metrics"][0], training["weighted_metrics"][0]):
+            del item["module"], item["registered_name"]
+        file.attrs["training_config"] = json.dumps(training)
+    load_model(tmp_path / "model.h5").save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        config = json.loads(archive.read("config.json"))["compile_config"]
+    assert config["loss"]["y"]["module"] == "keras.losses"
+    assert config["metrics"][0]["module"] == config["weighted_metrics"][0]["module"] == "keras.metrics"
+    assert config["metrics"][1] == "mae"
+
+
+def test_discretization_is_written_as_keras_reads_it():
+    # Keras' class takes no `trainable`.
+    assert set(layers.Discretization([0.0, 1.0]).get_config()) == {
+        *("name", "dtype", "bin_boundaries", "num_bins", "epsilon", "output_mode", "sparse")
+    }

@@ -164,8 +164,10 @@ class Discretization(Categories):
         return tuple(input_shape) if self.output_mode == "int" else encoded_shape(input_shape, self.output_mode, depth)
 
     def get_config(self) -> dict[str, Any]:
+        base = super().get_config()
+        del base["trainable"]  # which Keras' class does not take
         return {
-            **super().get_config(),
+            **base,
             "bin_boundaries": self.bin_boundaries,
             "num_bins": self.num_bins,
             "epsilon": self.epsilon,
