@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
+
+from fastlstm.arguments import explained
+from fastlstm.printable import shown
 
 Logs = dict[str, Any] | None
 
@@ -155,10 +158,10 @@ class CallbackList(Callback):
         super().__init__()
         from fastlstm.callbacks.progress import ProgbarLogger
 
-        self.callbacks: list[Any] = list(_flat(callbacks))
+        self.callbacks: list[Any] = _flat(callbacks)
         for callback in self.callbacks:
             if not callable(getattr(callback, "set_model", None)):
-                raise TypeError(f"`callbacks` should be instances of Callback. Received: {callback!r:.200}")
+                raise TypeError(f"`callbacks` should be instances of Callback. Received: {shown(callback)}")
         if add_history and not any(isinstance(callback, History) for callback in self.callbacks):
             self.callbacks.append(History())
         if add_progbar and not any(isinstance(callback, ProgbarLogger) for callback in self.callbacks):
@@ -229,12 +232,11 @@ def as_python(logs: Logs) -> dict[str, Any]:
     return result
 
 
-def _flat(callbacks: Any) -> Iterable[Any]:
+@explained
+def _flat(callbacks: Any) -> list[Any]:
     if isinstance(callbacks, (list, tuple)):
-        for item in callbacks:
-            yield from _flat(item)
-    elif callbacks is not None:
-        yield callbacks
+        return [callback for item in callbacks for callback in _flat(item)]
+    return [] if callbacks is None else [callbacks]
 
 
 def _defines(callback: Any, method: str) -> bool:

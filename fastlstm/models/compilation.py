@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import explained
 from fastlstm.identifiers import is_of_keras, serialize_object, snake_case
 from fastlstm.object_registration import get_registered_object, open_scopes
 from fastlstm.printable import quoted, shown
@@ -225,15 +226,13 @@ def _described(value: Any) -> Any:
     return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
 
 
-def _leaves(nested: Any) -> Iterator[Any]:
+@explained
+def _leaves(nested: Any) -> list[Any]:
     if isinstance(nested, (list, tuple)):
-        for item in nested:
-            yield from _leaves(item)
-    elif isinstance(nested, Mapping) and "class_name" not in nested:
-        for item in nested.values():
-            yield from _leaves(item)
-    else:
-        yield nested
+        return [leaf for item in nested for leaf in _leaves(item)]
+    if isinstance(nested, Mapping) and "class_name" not in nested:
+        return [leaf for item in nested.values() for leaf in _leaves(item)]
+    return [nested]
 
 
 def _check_name(noun: str, identifier: Any, names: str) -> None:
@@ -244,7 +243,7 @@ def _check_name(noun: str, identifier: Any, names: str) -> None:
         known = identifier is None or isinstance(identifier, Mapping) or hasattr(identifier, "get_config")
         known = known or (noun != "optimizer" and callable(identifier))
     if not known:
-        raise ValueError(f"Could not interpret {noun} identifier: {identifier}")
+        raise ValueError(f"Could not interpret {noun} identifier: {quoted(identifier)}")
 
 
 def _is_known(name: str, names: str) -> bool:

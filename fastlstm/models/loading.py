@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
+from fastlstm.arguments import check_numbers
 from fastlstm.layers.base.serialization import deserialize
 from fastlstm.memory import asking, without_collection
 from fastlstm.models.compilation import arguments_of_file
@@ -205,6 +206,7 @@ def save_weights(
 ) -> None:
     """Write the weights alone; the arguments are those of `Model.save_weights`."""
     path = os.fspath(filepath)
+    check_numbers(max_shard_size=max_shard_size)
     if max_shard_size is None and not path.endswith(".weights.h5"):
         raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={quoted(filepath)}")
     _require_built(model, "saving a model")

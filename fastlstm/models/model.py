@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from fastlstm.arguments import array
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import serialize
 from fastlstm.memory import give_back
@@ -137,7 +138,7 @@ class Model(Trainer, Predictor, builds_once=False):
         steps = generation.checked_steps(steps)
         if len(self.inputs) != 1:
             raise ValueError(f"Only a model of one input can forecast. Model '{self.name}' has {len(self.inputs)}.")
-        given = np.asarray(window)
+        given = array(window, what="`window`")
         x = self.prepared(given[np.newaxis] if given.ndim == 2 else given)
         if x.ndim != 3:
             raise ValueError(f"`window` should have shape (batch, timesteps, features). Received: {given.shape}")
@@ -207,7 +208,7 @@ class Model(Trainer, Predictor, builds_once=False):
         for layer in layers:
             if layer.name == name:
                 return layer
-        raise ValueError(f"No such layer: {name}. Existing layers are: {[layer.name for layer in layers]}.")
+        raise ValueError(f"No such layer: {quoted(name)}. Existing layers are: {[layer.name for layer in layers]}.")
 
     def _repr_html_(self) -> str:
         """The summary, in a notebook."""

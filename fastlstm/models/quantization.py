@@ -11,7 +11,7 @@ import numpy as np
 from fastlstm.engine import INTEGER_MODES, IntegerMatrix, quantized_matrix
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.variable import CHANGES, Variable
-from fastlstm.printable import quoted
+from fastlstm.printable import quoted, shown
 
 if TYPE_CHECKING:
     from fastlstm.models.predictor import Predictor
@@ -22,10 +22,10 @@ Filters = str | Sequence[str] | Callable[[Layer], bool] | None
 def quantize(model: Layer, mode: Any, config: Any = None, filters: Filters = None) -> None:
     """Quantize a model; see `Model.quantize`."""
     if config is not None:
-        raise ValueError(f"`config` is not supported: give a `mode`. Received: config={config!r}")
+        raise ValueError(f"`config` is not supported: give a `mode`. Received: config={shown(config)}")
     if not isinstance(mode, str) or mode not in INTEGER_MODES:
         known = ", ".join(map(repr, INTEGER_MODES))
-        raise ValueError(f"Invalid quantization mode. Expected one of ({known}). Received: mode={mode!r}")
+        raise ValueError(f"Invalid quantization mode. Expected one of ({known}). Received: mode={shown(mode)}")
     if not model.built:
         raise ValueError(
             f"Cannot quantize a layer that isn't yet built. Layer '{model.name}' (of type '{type(model).__name__}') is "

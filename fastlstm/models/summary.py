@@ -150,7 +150,7 @@ def _bounds(layers: Sequence[Layer], layer_range: Sequence[str] | None) -> tuple
     if len(layer_range) != 2:
         raise ValueError(
             "layer_range must be a list or tuple of length 2. "
-            f"Received: layer_range = {layer_range} of length {len(layer_range)}"
+            f"Received: layer_range = {quoted(layer_range)} of length {len(layer_range)}"
         )
     if not all(isinstance(name, str) for name in layer_range):
         raise ValueError(f"layer_range should contain string type only. Received: {quoted(layer_range)}")

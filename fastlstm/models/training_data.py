@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fastlstm import random
+from fastlstm import arguments, random
 from fastlstm.layers.base.arrays import is_array
 from fastlstm.layers.base.structure import flatten, map_structure
 from fastlstm.models.inputs import DEFAULT_BATCH_SIZE, is_generator
-from fastlstm.printable import quoted
+from fastlstm.printable import quoted, shown
 
 Batch = tuple[Any, Any, Any]
 
@@ -153,6 +153,8 @@ def weights_of_classes(y: Any, class_weight: Mapping[int, float]) -> np.ndarray:
         y: Classes by number, `(rows,)` or `(rows, 1)`; or one-hot.
         class_weight: Weights by class.
     """
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(f"`class_weight` should be a dict by class. Received: {shown(class_weight)}")
     classes = np.asarray(y)
     if classes.ndim > 1:
         classes = np.argmax(classes, axis=-1) if classes.shape[-1] != 1 else classes[..., 0]
@@ -179,8 +181,6 @@ class _Arrays:
                 raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
             if isinstance(y, (list, tuple, dict)):
                 raise ValueError("`class_weight` is only supported for Models with a single output.")
-            if not isinstance(class_weight, Mapping):
-                raise ValueError(f"`class_weight` should be a dict by class. Received: {class_weight!r:.200}")
             sample_weight = weights_of_classes(y, class_weight)
         if steps is not None and not steps >= 1:
             raise ValueError(f"The number of steps should be a positive integer. Received: {steps!r}")
@@ -363,7 +363,7 @@ def standardized(nested: Any) -> Any:
 def _as_target(leaf: Any) -> Any:
     if leaf is None:
         return None
-    array = np.asarray(leaf)
+    array = arguments.array(leaf)
     if array.dtype == object:
         raise ValueError(f"Invalid dtype: {array.dtype.name}")
     return array.astype(np.float32) if array.dtype.kind == "f" and array.dtype != np.float32 else array

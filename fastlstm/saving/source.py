@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from fastlstm.printable import shown
 from fastlstm.records import Record
 
 Source = str | PathLike[str] | BinaryIO | bytes | bytearray | memoryview
@@ -51,5 +52,5 @@ def given(source: Any) -> Given:
         raise TypeError(f"{name} gives {type(content).__name__}, not bytes: open it in binary mode, 'rb'.")
     raise TypeError(
         "Expected a path, a file object that is open for reading in binary mode, or bytes. "
-        f"Received: {source!r:.200} (of type {type(source).__name__})"
+        f"Received: {shown(source)} (of type {type(source).__name__})"
     )

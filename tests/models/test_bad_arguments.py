@@ -196,3 +196,29 @@ def test_graphs_count_their_calls():
     inner = Model(x, y)
     x = Input((3,))
     assert len(Model(x, inner(inner(x))).calls().calls) == 20
+
+
+def nested(depth):
+    return [] if depth == 0 else [nested(depth - 1)]
+
+
+def test_nesting_and_configs_without_end(model):
+    deep = nested(900)
+    for _ in range(900):
+        deep = [deep]
+    for refused in (
+        lambda: model.compile("sgd", deep),
+        lambda: model.evaluate(np.zeros((1, 5, 3)), np.zeros((1, 2)), callbacks=deep),
+        lambda: model.get_layer(deep),
+        lambda: model.quantize(deep),
+        lambda: model.build_from_config(5),
+        lambda: model(np.zeros((1, 5, 3)), mask=range(10**18)),
+        lambda: Sequential().add(fastlstm.KerasTensor((None, 3))),
+        lambda: model.save_weights("w.weights.json", max_shard_size=10**400),
+        lambda: layers.Bidirectional.from_config({}),
+        lambda: layers.TimeDistributed.from_config(5),
+        lambda: model.train_on_batch(np.zeros((1, 5, 3)), np.zeros((1, 2)), class_weight=5),
+    ):
+        with pytest.raises((ValueError, TypeError, MemoryError)) as caught:
+            refused()
+        assert " " in str(caught.value) and not isinstance(caught.value, LookupError)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm import arguments
 from fastlstm.backend import Tensor
 from fastlstm.layers.base.structure import flatten, map_structure
 
@@ -95,7 +96,7 @@ def as_mask(mask: Any, shape: Sequence[int]) -> np.ndarray | None:
     """
     if mask is None:
         return None
-    array = np.asarray(mask)
+    array = arguments.array(mask, what="A mask")
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     expected = tuple(shape[:2])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fastlstm import backend, regularizers
+from fastlstm.arguments import explained
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.base import dtype_policy
@@ -87,7 +88,7 @@ class Layer(Differentiable, Called):
             )
         if not isinstance(trainable, bool):
             raise ValueError(
-                f"Expected `trainable` to be a boolean. "
+                "Expected `trainable` to be a boolean. "
                 f"Received: trainable={quoted(trainable)} (of type {type(trainable)})"
             )
         self.input_batch_shape: Shape | None = take_input_batch_shape(kwargs)
@@ -159,6 +160,7 @@ class Layer(Differentiable, Called):
         several = shape_arguments(type(self))
         return {"shapes_dict": self._build_shape} if several else {"input_shape": self._build_shape}
 
+    @explained
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build the layer for the input shape in `config`, or the shapes of several arguments."""
         shape, shapes = config.get("input_shape"), config.get("shapes_dict")

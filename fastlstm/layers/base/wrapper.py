@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastlstm.arguments import explained
 from fastlstm.layers.base.input_spec import Shape
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import deserialize, register, serialize
@@ -40,6 +41,7 @@ class Wrapper(Layer):
         return {**super().get_config(), "layer": serialize(self.layer)}
 
     @classmethod
+    @explained
     def from_config(cls, config: dict[str, Any]) -> Wrapper:
         inner = deserialize({**config["layer"], "build_config": None})
         return cls(inner, **{name: value for name, value in config.items() if name != "layer"})

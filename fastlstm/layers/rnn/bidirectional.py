@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from fastlstm.arguments import explained
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.base.arrays import as_mask
@@ -325,6 +326,7 @@ class Bidirectional(Layer):
         }
 
     @classmethod
+    @explained
     def from_config(cls, config: dict[str, Any]) -> Bidirectional:
         config = dict(config)
         layer = deserialize(config.pop("layer"))

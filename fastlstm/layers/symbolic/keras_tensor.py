@@ -60,7 +60,10 @@ class KerasTensor:
     @property
     def origin(self) -> Layer:
         """The layer that gives it."""
-        return self.node.layer
+        node = getattr(self, "node", None)
+        if node is None:
+            raise ValueError(f"{self} is given by no layer: begin with `Input`.")
+        return node.layer
 
     @property
     def ndim(self) -> int:
