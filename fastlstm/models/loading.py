@@ -185,6 +185,9 @@ def save_model(
             "model as a .keras file.",
             stacklevel=3,
         )
+    older = next((type(layer).__name__ for layer in model.leaves() if layer.before_keras_3), None)
+    if older is not None:
+        warnings.warn(f"Keras 3 has no {older}: fastlstm reads the file, Keras does not.", stacklevel=3)
     config, spec, arrays = model.serialized(), weight_spec(model), model.weight_arrays()
     config = for_keras_3(config)
     optimizer = _optimizer_state(model) if include_optimizer and "compile_config" in config else None

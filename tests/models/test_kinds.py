@@ -172,3 +172,10 @@ def test_discretization_is_written_as_keras_reads_it():
     assert set(layers.Discretization([0.0, 1.0]).get_config()) == {
         *("name", "dtype", "bin_boundaries", "num_bins", "epsilon", "output_mode", "sparse")
     }
+
+
+def test_layers_that_keras_3_has_not_are_written_with_a_warning(tmp_path):
+    model = load_model(io.BytesIO(FILES["tf_keras_local.keras"]), compile=False)
+    with pytest.warns(UserWarning, match="Keras 3 has no LocallyConnected1D"):
+        model.save(tmp_path / "model.keras")
+    checked(load_model(tmp_path / "model.keras"), "tf_keras_local.keras")

@@ -12,14 +12,14 @@ class LayerContract(WeightOwner):
 
     # What is this package's own business: tab completion does not show it.
     inner_names: ClassVar[str] = (
-        "adopt_weights build_child chain check_gradient check_input_shape children ends_masks erases_masks expands "
-        "first_call_number in_order inner_names input_batch_shape joins keras2_masks keras2_masks_matter "
-        "keras_module inner_recurrent integer_weights lower lower_call lower_inside lower_mask lowers makes_masks "
-        "named_children native native_in_training nodes output_dtype output_kind output_shapes own_variables "
-        "passes_masks quantized_to reads_masks recurrent rounds_inputs says_output_shape raw_dtype share_weights "
-        "standardized_input step_problem step_span stored_class stored_constants stored_form subclassed takes_ids "
-        "takes_raw takes_structures traced_calls tracer traces training_chain trains_by_tracing uncounted watch "
-        "weight_arrays"
+        "adopt_weights before_keras_3 build_child chain check_gradient check_input_shape children ends_masks "
+        "erases_masks expands first_call_number in_order inner_names input_batch_shape joins keras2_masks "
+        "keras2_masks_matter keras_module inner_recurrent integer_weights lower lower_call lower_inside lower_mask "
+        "lowers makes_masks named_children native native_in_training nodes output_dtype output_kind output_shapes "
+        "own_variables passes_masks quantized_to reads_masks recurrent rounds_inputs says_output_shape raw_dtype "
+        "share_weights standardized_input step_problem step_span stored_class stored_constants stored_form "
+        "subclassed takes_ids takes_raw takes_structures traced_calls tracer traces training_chain "
+        "trains_by_tracing uncounted watch weight_arrays"
     )
     supports_masking: bool = False
     # Whether the mask of its input changes its output, where the engine runs it.
@@ -50,6 +50,8 @@ class LayerContract(WeightOwner):
     traces: bool = False
     # Whether it rounds its inputs to integers, as layers do that Keras quantized.
     rounds_inputs: ClassVar[bool] = False
+    # Whether Keras has had no such class since version 3.
+    before_keras_3: ClassVar[bool] = False
     # Whether it keeps states from call to call.
     stateful: bool = False
     # How many steps one output reads, the present one included, where the layer runs step by step.

@@ -37,6 +37,8 @@ class LocallyConnected1D(Layer):
         ValueError: When an argument is not valid or cannot be honoured.
     """
 
+    before_keras_3 = True
+
     def __init__(
         self,
         filters: int,
