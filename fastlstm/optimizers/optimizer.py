@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from fastlstm.arguments import check_name, check_numbers
+from fastlstm.arguments import check_name, check_numbers, explained
 from fastlstm.backend import Variable, auto_name
 from fastlstm.older_modules import Gone
 from fastlstm.optimizers import schedules
@@ -198,6 +198,7 @@ class Optimizer(Averaged):
         self.apply(grads, variables)
         return self._iterations
 
+    @explained
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
         """Do one step; the first one makes the state.
 
@@ -379,6 +380,7 @@ class Optimizer(Averaged):
         }
 
     @classmethod
+    @explained
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Optimizer:
         """Return the optimizer of a config.
 

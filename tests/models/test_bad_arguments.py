@@ -216,6 +216,8 @@ def test_nesting_and_configs_without_end(model):
         lambda: Sequential().add(fastlstm.KerasTensor((None, 3))),
         lambda: model.save_weights("w.weights.json", max_shard_size=10**400),
         lambda: layers.Bidirectional.from_config({}),
+        lambda: fastlstm.optimizers.Adam.from_config(5),
+        lambda: fastlstm.optimizers.Adam().apply([10**400], [np.zeros(1, np.float32)]),
         lambda: layers.TimeDistributed.from_config(5),
         lambda: model.train_on_batch(np.zeros((1, 5, 3)), np.zeros((1, 2)), class_weight=5),
     ):
