@@ -71,6 +71,8 @@ OLDER = {
     "layers.pooling": "GlobalAveragePooling1D MaxPooling1D",
     "layers.recurrent": "GRU LSTM LSTMCell RNN SimpleRNN",
     "layers.wrappers": "Bidirectional TimeDistributed",
+    "optimizers.experimental": "SGD AdamW",
+    "optimizers.legacy": "SGD Adam RMSprop",
     "utils.data_utils": "Sequence get_file",
     "utils.generic_utils": "CustomObjectScope Progbar get_custom_objects",
     "utils.np_utils": "normalize to_categorical",
@@ -98,6 +100,7 @@ def test_modules_are_attributes_too():
     assert recurrent.LSTM is fastlstm.layers.LSTM and wrappers.Bidirectional is fastlstm.layers.Bidirectional
     assert experimental.preprocessing.Normalization is fastlstm.layers.Normalization
     assert np_utils.to_categorical is fastlstm.utils.to_categorical
+    assert fastlstm.optimizers.legacy.Adam is fastlstm.optimizers.Adam
 
 
 def test_attributes_of_older_kerases():

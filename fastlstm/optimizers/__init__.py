@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastlstm.arguments import explained
 from fastlstm.identifiers import Registry, missing_names
+from fastlstm.older_modules import give_older_modules
 from fastlstm.optimizers import schedules
 from fastlstm.optimizers.adafactor import Adafactor
 from fastlstm.optimizers.adagrad import Adadelta, Adagrad, RMSprop
@@ -77,6 +79,11 @@ def get(identifier: Any) -> Any:
     raise ValueError(f"Could not interpret optimizer identifier: {quoted(identifier)}")
 
 
-__getattr__: Callable[[str], Any] = missing_names(
-    __name__, "LossScaleOptimizer MultiOptimizer Muon OptimizerMap ScheduleFreeAdamW legacy"
-)
+# Keras 2.9 to 2.15 had two kinds of optimizers with the same updates, those of one kind in a module below.
+_OLDER_MODULES = "experimental legacy"
+give_older_modules(sys.modules[__name__], _OLDER_MODULES)
+_missing = missing_names(__name__, "LossScaleOptimizer MultiOptimizer Muon OptimizerMap ScheduleFreeAdamW")
+
+
+def __getattr__(name: str) -> Any:
+    return sys.modules[__name__] if name in _OLDER_MODULES.split() else _missing(name)
