@@ -23,6 +23,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "ActivityRegularization": {"l1": 0.1},
     "AlphaDropout": {"rate": 0.5},
     "CategoryEncoding": {"num_tokens": 4},
+    "CenterCrop": {"height": 4, "width": 4},
     "Dense": {"units": 3},
     "Discretization": {"bin_boundaries": [0.0, 0.5]},
     "Dot": {"axes": 2},
@@ -44,6 +45,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "RepeatVector": {"n": 3},
     "Rescaling": {"scale": 2.0},
     "Reshape": {"target_shape": (4, 6)},
+    "Resizing": {"height": 3, "width": 5},
     "SimpleRNN": {"units": 3},
     "SimpleRNNCell": {"units": 3},
     "SpatialDropout1D": {"rate": 0.5},
@@ -56,13 +58,19 @@ MERGING = ("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multip
 ATTENTION = ("AdditiveAttention", "Attention")
 HEADS = ("GroupQueryAttention", "MultiHeadAttention")
 TEXTS = ("StringLookup", "TextVectorization")
-# Layers of other objects, whose configs are those of what is inside; and what is no layer of a network.
-LEFT_OUT = ("Bidirectional", "RNN", "StackedRNNCells", "TimeDistributed")
+IMAGES = ("CenterCrop", "Resizing")
+# Layers of other objects, whose configs are those of what is inside; what does nothing outside of training; and what
+# Keras 3 has not.
+LEFT_OUT = (
+    *("Bidirectional", "RNN", "SpectralNormalization", "StackedRNNCells", "TimeDistributed", "LocallyConnected1D"),
+    *("RandomBrightness", "RandomContrast", "RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom"),
+)
 
 # Other values by the name of the argument, or of the class and the argument.
 VALUES: dict[str, list[Any]] = {
     "activation": ["relu", "linear"],
     "alpha": [0.3],
+    "antialias": [],
     "attention_axes": [(1,)],
     "axes": [1, (1, 1)],
     "axis": [1, (1, 2)],
@@ -74,6 +82,7 @@ VALUES: dict[str, list[Any]] = {
     "bias_axes": ["d"],
     "bin_boundaries": [[0.0, 0.5, 1.0]],
     "center": [False],
+    "crop_to_aspect_ratio": [],
     "cropping": [(0, 1)],
     "Cropping2D.cropping": [((0, 1), (2, 0))],
     "Cropping3D.cropping": [((0, 1), (1, 0), (0, 0))],
@@ -85,16 +94,20 @@ VALUES: dict[str, list[Any]] = {
     "encoding": ["latin-1"],
     "epsilon": [0.3],
     "equation": ["abc,bd->adc"],
+    "fill_mode": [],
+    "fill_value": [],
     "filters": [5],
     "flash_attention": [False],
     "go_backwards": [True],
     "groups": [1, 4],
     "Conv1D.groups": [2],
     "head_dim": [2],
+    "height": [5],
     "idf_weights": [],
     "implementation": [1],
     "input_dim": [12],
     "interpolation": ["bilinear"],
+    "Resizing.interpolation": ["nearest"],
     "invert": [True],
     "keepdims": [True],
     "kernel_size": [3],
@@ -133,6 +146,7 @@ VALUES: dict[str, list[Any]] = {
     "output_sequence_length": [5],
     "output_shape": [(None, 5)],
     "MultiHeadAttention.output_shape": [5],
+    "pad_to_aspect_ratio": [],
     "pad_to_max_tokens": [],
     "padding": ["same"],
     "Conv1D.padding": ["same", "causal"],
@@ -174,6 +188,7 @@ VALUES: dict[str, list[Any]] = {
     "value_dim": [2],
     "vocabulary": [["b", "c", "a"]],
     "IntegerLookup.vocabulary": [[5, 7, 1, 2]],
+    "width": [3],
     "zero_output_for_mask": [True],
     "mean": [],
     "variance": [],
@@ -233,6 +248,8 @@ def inputs_of(name: str) -> Any:
             if name == "TextVectorization"
             else np.array([["a", "x"], ["b", "c"]])
         )
+    if name in IMAGES:
+        return random(IMAGE, "x")
     if name in ("Embedding", "IntegerLookup", "CategoryEncoding", "Hashing"):
         return np.array([[1, 2, 0, 3], [5, 2, 7, 1]])
     x = random(shape, "x")

@@ -147,6 +147,8 @@ class _Random(Layer):
     arguments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if len(args) > len(self.arguments):
+            raise TypeError(f"{type(self).__name__} takes at most {len(self.arguments)} values, and {len(args)} came.")
         given = dict(zip(self.arguments, args, strict=False))
         given |= {name: kwargs.pop(name) for name in self.arguments if name in kwargs}
         super().__init__(**kwargs)
@@ -159,8 +161,8 @@ class _Random(Layer):
             NotImplementedError: In training.
         """
         if training:
-            name = type(self).__name__
-            raise NotImplementedError(f"Layer '{self.name}' (of type {name}) changes nothing in training here.")
+            named = f"Layer '{self.name}' (of type {type(self).__name__})"
+            raise NotImplementedError(f"{named} is supported outside of training alone, where it changes nothing.")
         return inputs
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
