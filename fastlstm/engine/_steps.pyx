@@ -171,7 +171,10 @@ cdef class Steps:
 
 cdef cnp.ndarray as_float32(name, value):
     """The numbers as a C-contiguous float32 array."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except MemoryError as error:
+        raise MemoryError(f"{name}: there is no memory for it as an array") from error
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise ValueError(f"{name}: expected numbers, received dtype {array.dtype}")
     with np.errstate(over="ignore", invalid="ignore"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastlstm.arguments import check_numbers
 from fastlstm.engine import Sampler, Stepper
 from fastlstm.layers.base.arrays import as_float32
 from fastlstm.memory import require_array
@@ -43,6 +44,9 @@ class ClosedLoop:
         self._plan = plan
         self._feedback = feedback
         samples = feedback is None and _gives_ids(plan)
+        check_numbers(temperature=temperature)
+        if temperature is None or np.ndim(temperature) > 0:
+            raise ValueError(f"`temperature` should be one number. Received: temperature={quoted(temperature)}")
         if not temperature >= 0:
             raise ValueError(f"`temperature` should not be negative. Received: temperature={quoted(temperature)}")
         if temperature > 0 and not samples:
@@ -52,8 +56,8 @@ class ClosedLoop:
                 "`top_k` and `seed` are for drawing ids, which needs a `temperature` above 0 (1 draws as the model "
                 f"says). Received: top_k={quoted(top_k)}, seed={quoted(seed)}"
             )
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"`top_k` should be positive. Received: top_k={quoted(top_k)}")
+        if top_k is not None and (not hasattr(top_k, "__index__") or top_k < 1):
+            raise ValueError(f"`top_k` should be a positive integer. Received: top_k={quoted(top_k)}")
         if seed is not None and not hasattr(seed, "__index__"):
             raise ValueError(f"`seed` should be an integer. Received: seed={quoted(seed)}")
         if seed is None:

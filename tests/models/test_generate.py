@@ -206,8 +206,12 @@ def test_what_generate_refuses():
             text.generate(3, 1, **options)
     with pytest.raises(ValueError, match="`temperature` should not be negative"):
         text.generate(3, 1, temperature=-1)
-    with pytest.raises(ValueError, match="`top_k` should be positive"):
-        text.generate(3, 1, temperature=1, top_k=0)
+    for temperature in (10**400, "1", None, [1.0, 2.0]):
+        with pytest.raises(ValueError, match="`temperature` should be"):
+            text.generate(3, 1, temperature=temperature)
+    for top_k in (0, "1", 1.5):
+        with pytest.raises(ValueError, match="`top_k` should be a positive integer"):
+            text.generate(3, 1, temperature=1, top_k=top_k)
     with pytest.raises(ValueError, match="ids"):
         text.generate(3, IDS)
     with pytest.raises(ValueError, match="shape"):

@@ -362,3 +362,9 @@ def test_a_failing_activation():
     fails.clear()
     stream.reset()
     np.testing.assert_array_equal(stream.run(x), exact)
+
+
+def test_what_no_memory_holds():
+    stream = network(LSTM(4)).stream()
+    with pytest.raises(MemoryError, match="x: there is no memory"):
+        stream.step(range(10**18))
