@@ -61,8 +61,8 @@ class Recorded:
         added: int = 0,
     ) -> None:
         count = len(outputs) - added
-        self.outputs = outputs[:count]
-        self.masks = masks[:count]
+        self.outputs: list[np.ndarray] = outputs[:count]
+        self.masks: list[Any] = masks[:count]
         self._added = outputs[count:]
         penalties += [np.sum(loss, dtype=np.float32) for loss in self._added]
         self.penalties = penalties

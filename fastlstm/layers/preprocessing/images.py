@@ -179,39 +179,39 @@ _FILLED = ("fill_mode", "interpolation", "seed", "fill_value", "data_format")
 class RandomFlip(_Random):
     """Images turned over at random, in training alone."""
 
-    arguments = ("mode", "seed", "data_format")
+    arguments: ClassVar[tuple[str, ...]] = ("mode", "seed", "data_format")
 
 
 @register
 class RandomRotation(_Random):
     """Images turned at random, in training alone."""
 
-    arguments = ("factor", *_FILLED)
+    arguments: ClassVar[tuple[str, ...]] = ("factor", *_FILLED)
 
 
 @register
 class RandomZoom(_Random):
     """Images made larger or smaller at random, in training alone."""
 
-    arguments = ("height_factor", "width_factor", *_FILLED)
+    arguments: ClassVar[tuple[str, ...]] = ("height_factor", "width_factor", *_FILLED)
 
 
 @register
 class RandomTranslation(_Random):
     """Images moved at random, in training alone."""
 
-    arguments = ("height_factor", "width_factor", *_FILLED)
+    arguments: ClassVar[tuple[str, ...]] = ("height_factor", "width_factor", *_FILLED)
 
 
 @register
 class RandomContrast(_Random):
     """Images of another contrast at random, in training alone."""
 
-    arguments = ("factor", "value_range", "seed", "data_format")
+    arguments: ClassVar[tuple[str, ...]] = ("factor", "value_range", "seed", "data_format")
 
 
 @register
 class RandomBrightness(_Random):
     """Images made lighter or darker at random, in training alone."""
 
-    arguments = ("factor", "value_range", "seed", "data_format")
+    arguments: ClassVar[tuple[str, ...]] = ("factor", "value_range", "seed", "data_format")
