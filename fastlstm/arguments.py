@@ -88,6 +88,16 @@ def check_name(name: Any) -> None:
         raise ValueError(f"A name should be a string. Received: name={shown(name)}")
 
 
+def check_config(config: Any) -> None:
+    """Raise unless a config is a dict.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if not isinstance(config, dict):
+        raise ValueError(f"A config should be a dict. Received: config={shown(config)}")
+
+
 def array(value: Any, dtype: Any = None, what: str = "The value") -> np.ndarray:
     """Return what a caller gives as an array.
 

@@ -15,13 +15,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from fastlstm.arguments import check_name, check_numbers, explained
+from fastlstm.arguments import check_config, check_name, check_numbers
 from fastlstm.backend import Variable, auto_name
 from fastlstm.older_modules import Gone
 from fastlstm.optimizers import schedules
 from fastlstm.optimizers.averaged import Averaged
 from fastlstm.optimizers.clipping import clip
-from fastlstm.optimizers.state import BLOCK, array_of, assign, is_ours, name_of, path_of
+from fastlstm.optimizers.given import as_gradient, as_rate, with_gradients
+from fastlstm.optimizers.state import BLOCK, array_of, assign, is_ours, name_of
 from fastlstm.printable import quoted
 
 
@@ -174,7 +175,7 @@ class Optimizer(Averaged):
                     "constructor argument, hence its learning rate is not settable. If you need the learning rate to "
                     "be settable, you should instantiate the optimizer with a float `learning_rate` argument."
                 )
-            self._learning_rate.assign(_as_rate(learning_rate))
+            self._learning_rate.assign(as_rate(learning_rate))
             return
         self._variables = [variable for variable in self._variables if variable is not self._learning_rate]
         self._learning_rate = learning_rate
@@ -198,7 +199,6 @@ class Optimizer(Averaged):
         self.apply(grads, variables)
         return self._iterations
 
-    @explained
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
         """Do one step; the first one makes the state.
 
@@ -215,10 +215,10 @@ class Optimizer(Averaged):
         variables = self.all_variables(len(grads)) if trainable_variables is None else list(trainable_variables)
         self.build(variables)
         places = [self.place_of(variable) for variable in variables]
-        kept = _with_gradients(grads, variables)
+        kept = with_gradients(grads, variables)
         values = [array_of(variables[i]) for i in kept]
         arrays = [array if is_ours(array) else np.array(array, np.float32, order="C") for array in values]
-        gradients = [np.ascontiguousarray(grads[i], np.float32).reshape(np.shape(variables[i])) for i in kept]
+        gradients = [as_gradient(grads[i], np.shape(variables[i])) for i in kept]
         self._do_step(gradients, arrays, [places[i] for i in kept])
         for i, array, before in zip(kept, arrays, values, strict=True):
             if array is not before:
@@ -380,7 +380,6 @@ class Optimizer(Averaged):
         }
 
     @classmethod
-    @explained
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Optimizer:
         """Return the optimizer of a config.
 
@@ -388,27 +387,8 @@ class Optimizer(Averaged):
             config: As `get_config` returns it.
             custom_objects: Schedules of one's own by name, or None.
         """
+        check_config(config)
         learning_rate = config.get("learning_rate")
         if isinstance(learning_rate, dict):
             config = {**config, "learning_rate": schedules.deserialize(learning_rate, custom_objects)}
         return cls(**config)
-
-
-def _with_gradients(grads: Sequence[Any], variables: Sequence[Any]) -> list[int]:
-    """Return the places of the gradients that are there, and warn of the others."""
-    kept = [i for i, gradient in enumerate(grads) if gradient is not None]
-    if not kept:
-        raise ValueError("No gradients provided for any variable.")
-    if len(kept) < len(grads):
-        missing = [path_of(variable) for i, variable in enumerate(variables) if grads[i] is None]
-        warnings.warn(
-            f"Gradients do not exist for variables {missing} when minimizing the loss. If using `model.compile()`, did "
-            "you forget to provide a `loss` argument?",
-            stacklevel=3,
-        )
-    return kept
-
-
-def _as_rate(learning_rate: Any) -> np.ndarray:
-    check_numbers(learning_rate=learning_rate)
-    return np.asarray(learning_rate, np.float32)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fastlstm import backend, regularizers
-from fastlstm.arguments import explained
+from fastlstm.arguments import check_config
 from fastlstm.engine import ops
 from fastlstm.engine.graph import Graph
 from fastlstm.layers.base import dtype_policy
@@ -160,9 +160,9 @@ class Layer(Differentiable, Called):
         several = shape_arguments(type(self))
         return {"shapes_dict": self._build_shape} if several else {"input_shape": self._build_shape}
 
-    @explained
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Build the layer for the input shape in `config`, or the shapes of several arguments."""
+        check_config(config)
         shape, shapes = config.get("input_shape"), config.get("shapes_dict")
         if shape_arguments(type(self)):
             # Keras 2 wrote one shape of a layer that needs several; it is built when it is called.
@@ -171,8 +171,12 @@ class Layer(Differentiable, Called):
             return
         if shape is None:
             return
-        # Keras 2 counted the initial states of a recurrent layer among its inputs.
-        self.build(shape if self.takes_structures or is_shape(shape) else shape[0])
+        if not (self.takes_structures or is_shape(shape)):
+            if not isinstance(shape, (list, tuple)) or not shape:
+                raise ValueError(f"`input_shape` should be a shape. Received: input_shape={quoted(shape)}")
+            # Keras 2 counted the initial states of a recurrent layer among its inputs.
+            shape = shape[0]
+        self.build(shape)
 
     # Calling
 
