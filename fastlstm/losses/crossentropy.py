@@ -202,13 +202,11 @@ def _check_class_numbers(classes: np.ndarray, y_pred: np.ndarray) -> None:
         what = "the same shape up until the last dimension" if same_rank else "rank (ndim) `target.ndim - 1`"
         subject = "Arguments `target` and `output` must have" if same_rank else "Argument `output` must have"
         shapes = f"target.shape={classes.shape}, output.shape={y_pred.shape}"
-        raise ValueError(
-            f"{subject} {what}: {shapes}" if same_rank else f"{subject} {what}. Received: {quoted(shapes)}"
-        )
+        raise ValueError(f"{subject} {what}: {shapes}" if same_rank else f"{subject} {what}. Received: {shapes}")
     if classes.size and not 0 <= classes.min() <= classes.max() < y_pred.shape[-1]:
         wrong = classes[(classes < 0) | (classes >= y_pred.shape[-1])][0]
         raise ValueError(
-            f"Received a label value of {quoted(wrong)} which is outside the valid range of [0, {y_pred.shape[-1]})."
+            f"Received a label value of {wrong} which is outside the valid range of [0, {y_pred.shape[-1]})."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from fastlstm.layers.base.argument_validation import standardize_data_format
 from fastlstm.layers.base.data_format import channel_axis, lengths_of, shape_of
 from fastlstm.layers.base.layer import Layer
 from fastlstm.layers.base.serialization import register
+from fastlstm.layers.reshaping.interpolation import interpolated
 
 Shape = tuple[int | None, ...]
 
@@ -86,8 +88,9 @@ class Resizing(_Images):
 
     def call(self, inputs: np.ndarray) -> np.ndarray:
         y = np.asarray(inputs, np.float32)
+        resized = _nearest if self.interpolation == "nearest" else partial(interpolated, name="bilinear")
         for axis, size in zip(self._axes, (self.height, self.width), strict=True):
-            y = _resized(y, axis, size, self.interpolation)
+            y = resized(y, axis % y.ndim, size)
         return y
 
     def get_config(self) -> dict[str, Any]:
@@ -95,17 +98,11 @@ class Resizing(_Images):
         return {**super().get_config(), **kept, "crop_to_aspect_ratio": False, "pad_to_aspect_ratio": False}
 
 
-def _resized(x: np.ndarray, axis: int, size: int, interpolation: str) -> np.ndarray:
-    """An axis of another length, where the middles of the new positions lie in the old ones."""
+def _nearest(x: np.ndarray, axis: int, size: int) -> np.ndarray:
+    """An axis of another length, of the values in which the middles of the new positions lie."""
     length = x.shape[axis]
     middles = (np.arange(size) + np.float32(0.5)) * np.float32(length / size)
-    if interpolation == "nearest":
-        return x.take(np.minimum(middles.astype(int), length - 1), axis)
-    positions = np.clip(middles - np.float32(0.5), 0, None)
-    before = np.minimum(positions.astype(int), length - 1)
-    share = (positions - before).astype(np.float32).reshape([-1 if place == axis else 1 for place in range(-x.ndim, 0)])
-    first = x.take(before, axis)
-    return first + (x.take(np.minimum(before + 1, length - 1), axis) - first) * share
+    return x.take(np.minimum(middles.astype(int), length - 1), axis)
 
 
 @register

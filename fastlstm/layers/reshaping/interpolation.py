@@ -1,6 +1,6 @@
 """Values between those of an axis, as TensorFlow's `tf.image.resize` computes them without antialiasing.
 
-The axis is `factor` times as long afterwards, position `i` of it at `(i + 0.5) / factor - 0.5` of the old one. A value
+The axis has another length afterwards, position `i` of it at `(i + 0.5) * old / new - 0.5` of the old one. A value
 is the mean of those near it, weighted by a kernel of their distance; what lies beyond the ends does not count.
 """
 
@@ -48,17 +48,17 @@ INTERPOLATIONS: dict[str, tuple[int, Callable[[np.ndarray], np.ndarray]] | None]
 }
 
 
-def interpolated(x: np.ndarray, axis: int, factor: int, name: str) -> np.ndarray:
-    """Return `x` with an axis `factor` times as long.
+def interpolated(x: np.ndarray, axis: int, size: int, name: str) -> np.ndarray:
+    """Return `x` with an axis of another length.
 
     Args:
         x: float32.
-        axis: Its number.
-        factor: Positive integer.
+        axis: Its number, not negative.
+        size: Its length afterwards.
         name: Of `INTERPOLATIONS`, one with a kernel.
     """
     length = x.shape[axis]
-    centers: np.ndarray = ((np.arange(length * factor) + 0.5) / factor - 0.5).astype(np.float32)
+    centers: np.ndarray = ((np.arange(size) + 0.5) / (size / length) - 0.5).astype(np.float32)
     interpolation = INTERPOLATIONS[name]
     assert interpolation is not None
     radius, kernel = interpolation
@@ -70,7 +70,7 @@ def interpolated(x: np.ndarray, axis: int, factor: int, name: str) -> np.ndarray
     weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     shape = [1] * x.ndim
     shape[axis] = -1
-    y = np.zeros((*x.shape[:axis], length * factor, *x.shape[axis + 1 :]), np.float32)
+    y = np.zeros((*x.shape[:axis], size, *x.shape[axis + 1 :]), np.float32)
     for position, weight in zip(positions.T, weights.T, strict=True):
         y += x.take(position, axis, mode="clip") * weight.reshape(shape)
     return y

@@ -125,7 +125,7 @@ class UpSampling2D(UpSampling):
             return super().call_with_gradient(inputs)
         first = self._first_axis
         pairs = zip(inputs.shape[first : first + 2], self.size, strict=True)
-        kernels = [interpolated(np.eye(n, dtype=np.float32), 0, factor, self.interpolation) for n, factor in pairs]
+        kernels = [interpolated(np.eye(n, dtype=np.float32), 0, n * factor, self.interpolation) for n, factor in pairs]
 
         def backward(d: np.ndarray) -> Any:
             for axis, kernel in enumerate(kernels, first):
@@ -140,7 +140,7 @@ class UpSampling2D(UpSampling):
         require_array(self.compute_output_shape(inputs.shape), f"{type(self).__name__} '{self.name}'")
         x = inputs
         for axis, factor in enumerate(self.size, self._first_axis):
-            x = interpolated(x, axis, factor, self.interpolation)
+            x = interpolated(x, axis, x.shape[axis] * factor, self.interpolation)
         return np.ascontiguousarray(x)
 
     def get_config(self) -> dict[str, Any]:

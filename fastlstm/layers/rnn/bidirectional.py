@@ -255,7 +255,7 @@ class Bidirectional(Layer):
             received = f"{len(states)} entries" if isinstance(states, (list, tuple)) else type(states).__name__
             raise ValueError(
                 f"The initial state of layer '{self.name}' should be a list of {expected} entries, first those of "
-                f"'{self.forward_layer.name}', then those of '{self.backward_layer.name}'. Received: {quoted(received)}"
+                f"'{self.forward_layer.name}', then those of '{self.backward_layer.name}'. Received: {received}"
             )
         return states[:count], states[count:]
 

@@ -221,7 +221,7 @@ def write_up_sampling(call: Call) -> Outputs:
         length = x.shape[axis]
         if length is None:
             raise refusal(layer, f"interpolates ({layer.interpolation}) over an axis of unknown length")
-        matrix = interpolation.interpolated(np.eye(length, dtype=np.float32), 0, factor, layer.interpolation)
+        matrix = interpolation.interpolated(np.eye(length, dtype=np.float32), 0, length * factor, layer.interpolation)
         moved = b.moved(x, axis, -1)
         x = b.moved(b.matmul(moved, b.constant(np.ascontiguousarray(matrix.T))), -1, axis)
     return x
