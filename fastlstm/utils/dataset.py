@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastlstm.backend import Tensor
+from fastlstm.printable import quoted
 
 
 class Dataset:
@@ -68,16 +69,29 @@ class Dataset:
         size = None if self.num_batches is None else max(0, self.num_batches - count)
         return Dataset(lambda: itertools.islice(self, count, None), size)
 
-    def map(self, map_func: Callable[..., Any], num_parallel_calls: Any = None, **kwargs: Any) -> Dataset:
-        """Return what a function makes of every element; those that are tuples are its arguments."""
+    def map(self, map_func: Callable[..., Any], num_parallel_calls: Any = None, deterministic: Any = None) -> Dataset:
+        """Return what a function makes of every element; those that are tuples are its arguments.
+
+        Args:
+            map_func: The function.
+            num_parallel_calls, deterministic: Hints to TensorFlow; here one call follows the other, in order.
+        """
         return Dataset(lambda: (_called(map_func, element) for element in self), self.num_batches)
 
     def filter(self, predicate: Callable[..., Any]) -> Dataset:
         """Return the elements of which a function is true."""
         return Dataset(lambda: (element for element in self if np.all(_called(predicate, element))), None)
 
-    def batch(self, batch_size: int, drop_remainder: bool = False, **kwargs: Any) -> Dataset:
-        """Return stacks of so many elements; the last one may have fewer, or is left out."""
+    def batch(
+        self, batch_size: int, drop_remainder: bool = False, num_parallel_calls: Any = None, deterministic: Any = None
+    ) -> Dataset:
+        """Return stacks of so many elements.
+
+        Args:
+            batch_size: Positive integer.
+            drop_remainder: Boolean, whether a last one of fewer is left out.
+            num_parallel_calls, deterministic: As for `map`.
+        """
         if batch_size <= 0:
             raise ValueError(f"`batch_size` must be positive. Received: batch_size={batch_size}")
         count = self.num_batches
@@ -112,10 +126,18 @@ class Dataset:
     def shuffle(
         self, buffer_size: int, seed: int | None = None, reshuffle_each_iteration: bool | None = None
     ) -> Dataset:
-        """Return the elements in random order, `buffer_size` of them at a time."""
-        state = np.random.RandomState(np.random.randint(1_000_000) if seed is None else seed)
+        """Return the elements in random order, `buffer_size` of them at a time.
+
+        Args:
+            buffer_size: Positive integer.
+            seed: Integer of the order; None takes one from NumPy.
+            reshuffle_each_iteration: Boolean, whether every loop has an order of its own; None for True.
+        """
+        first = np.random.randint(1_000_000) if seed is None else seed
+        shared = np.random.RandomState(first)
 
         def elements() -> Iterator[Any]:
+            state = np.random.RandomState(first) if reshuffle_each_iteration is False else shared
             source = iter(self)
             waiting: list[Any] = list(itertools.islice(source, buffer_size))
             while waiting:
@@ -125,7 +147,16 @@ class Dataset:
         return Dataset(elements, self.num_batches)
 
     def cache(self, filename: str = "") -> Dataset:
-        """Return the elements, kept from the first loop that reaches their end."""
+        """Return the elements, kept from the first loop that reaches their end.
+
+        Args:
+            filename: Only empty: they are kept in memory.
+
+        Raises:
+            NotImplementedError: It is not empty.
+        """
+        if filename:
+            raise NotImplementedError(f"`cache` keeps elements in memory alone. Received: filename={quoted(filename)}")
         kept: list[Any] = []
 
         def elements() -> Iterator[Any]:
@@ -141,7 +172,7 @@ class Dataset:
         return Dataset(elements, self.num_batches)
 
     def prefetch(self, buffer_size: Any = None) -> Dataset:
-        """Return the same elements: nothing is made ahead."""
+        """Return the same elements: nothing is made ahead, however many `buffer_size` is."""
         return self
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from fastlstm import layers, utils
 from fastlstm.models import Sequential
+from fastlstm.utils.dataset import Dataset
 
 
 def windows(batch_size=4):
@@ -151,3 +152,20 @@ def test_texts_of_both_subsets_go_into_a_model(tmp_path, capsys):
     ready = [part.map(lambda x, y: (to_ids(x), y)) for part in (train, validation)]
     history = model.fit(ready[0], validation_data=ready[1], shuffle=False, verbose=0).history
     assert set(history) == {"loss", "val_loss"}
+
+
+def test_an_order_that_stays():
+    data = Dataset(lambda: iter(range(30)), 30)
+    again = data.shuffle(30, seed=3, reshuffle_each_iteration=False)
+    anew = data.shuffle(30, seed=3)
+    assert list(again) == list(again) == list(anew) != list(anew)
+    assert sorted(again) == list(data)
+
+
+def test_arguments_that_cannot_be_honoured():
+    with pytest.raises(NotImplementedError, match="filename=kept"):
+        windows().cache("kept")
+    with pytest.raises(TypeError, match="unknown"):
+        windows().map(lambda x, y: x, unknown=1)
+    with pytest.raises(TypeError, match="unknown"):
+        windows().batch(2, unknown=1)
